@@ -1,0 +1,139 @@
+/** Takes jobs in, starts a job master for each, and finds jobs by id or name for those who ask. */
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { type ActorContext, type Behavior, handling, type Sender } from '../lib/actor/behavior.ts'
+import { SluiceError } from '../lib/base/errors.ts'
+import { didYouMean } from '../lib/base/nearest-name.ts'
+import type { Subjects } from '../lib/bus/subjects.ts'
+import { type DispatcherProtocol, jobMasterName } from '../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
+import { type JobState, TERMINAL_JOB_STATES } from '../lib/scheduler/job-scheduler.ts'
+import { JobMaster } from './job-master.ts'
+
+export interface DispatcherOptions {
+  readonly subjects: Subjects
+  readonly slotTimeoutMs: number
+}
+
+/** Jobs that have ended and can still be asked about; older ones are forgotten. */
+const ENDED_JOBS_MAX = 100
+const ASK_TIMEOUT_MS = 2000
+
+interface KnownJob {
+  readonly name: string
+  readonly ref: ActorRef<JobMasterProtocol>
+  state: JobState
+}
+
+type Protocol = DispatcherProtocol & { ignore: { request: object } }
+type Context = ActorContext<Protocol>
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #jobs = new Map<string, KnownJob>()
+  #context!: Context
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  isKnownJob(jobId: string): boolean {
+    return this.#jobs.has(jobId)
+  }
+
+  behavior(): Behavior<Protocol> {
+    return handling<Protocol>(
+      {
+        submit: ({ submission }, sender) => {
+          this.#submit(submission)
+          sender.reply({ jobId: submission.jobId })
+        },
+        list: (_message, sender) => this.#list(sender),
+        describe: ({ job }, sender) =>
+          this.#forward(job, sender, (ref) => this.#context.ask(ref, { kind: 'describe' }, ASK_TIMEOUT_MS)),
+        cancel: ({ job }, sender) =>
+          this.#forward(job, sender, async (ref, jobId) => {
+            await this.#context.ask(ref, { kind: 'cancel' }, ASK_TIMEOUT_MS)
+            return { jobId }
+          }),
+        ignore: () => {},
+      },
+      {
+        started: (context) => {
+          this.#context = context
+        },
+      },
+    )
+  }
+
+  #submit(submission: JobSubmission): void {
+    const { jobId, graph } = submission
+    if (this.#jobs.has(jobId)) return
+    this.#forgetOldest()
+    const master = new JobMaster({
+      subjects: this.#options.subjects,
+      submission,
+      submittedMs: this.#context.clock.now(),
+      slotTimeoutMs: this.#options.slotTimeoutMs,
+      onState: (state) => {
+        const job = this.#jobs.get(jobId)
+        if (job !== undefined) job.state = state
+      },
+    })
+    const subject = this.#options.subjects.control(jobMasterName(jobId))
+    this.#jobs.set(jobId, { name: graph.jobName, ref: { subject }, state: 'created' })
+    this.#context.spawn(subject, master.behavior())
+  }
+
+  #list(sender: Sender<{ readonly jobs: readonly JobSummary[] }>): void {
+    const asks = [...this.#jobs.values()].map(({ ref }) =>
+      this.#context.ask(ref, { kind: 'summarise' }, ASK_TIMEOUT_MS),
+    )
+    Promise.all(asks).then(
+      (jobs) => sender.reply({ jobs }),
+      (error) => sender.fail(error),
+    )
+  }
+
+  #forward<R>(
+    reference: string,
+    sender: Sender<R>,
+    ask: (ref: ActorRef<JobMasterProtocol>, jobId: string) => Promise<R>,
+  ): void {
+    const found = this.#find(reference)
+    if (found instanceof SluiceError) {
+      sender.fail(found)
+      return
+    }
+    ask(found.ref, found.jobId).then(
+      (reply) => sender.reply(reply),
+      (error) => sender.fail(error),
+    )
+  }
+
+  /** By id; by a beginning of an id that fits only one; by the name of the only job that has not ended. */
+  #find(reference: string): { readonly jobId: string; readonly ref: KnownJob['ref'] } | SluiceError {
+    const all = [...this.#jobs]
+    const exact = this.#jobs.get(reference)
+    if (exact !== undefined) return { jobId: reference, ref: exact.ref }
+    const named = all.filter(([, { name }]) => name === reference)
+    const live = named.filter(([, { state }]) => !TERMINAL_JOB_STATES.includes(state))
+    const candidates = live.length > 0 ? live : named.length > 0 ? named.slice(-1) : all.filter(([id]) => id.startsWith(reference))
+    const [first, ...more] = candidates
+    if (first !== undefined && more.length === 0) return { jobId: first[0], ref: first[1].ref }
+    if (first !== undefined) {
+      const ids = candidates.map(([id]) => id).join(', ')
+      return new SluiceError('USAGE', `"${reference}" fits several jobs: ${ids}; say which by its id`)
+    }
+    const known = all.flatMap(([id, { name }]) => [id, name])
+    return new SluiceError('JOB_NOT_FOUND', `there is no job "${reference}".${didYouMean(reference, known)}`)
+  }
+
+  #forgetOldest(): void {
+    const ended = [...this.#jobs].filter(([, { state }]) => TERMINAL_JOB_STATES.includes(state))
+    for (const [jobId, { ref }] of ended.slice(0, Math.max(0, ended.length - ENDED_JOBS_MAX + 1))) {
+      this.#jobs.delete(jobId)
+      this.#context.stop(ref)
+    }
+  }
+}

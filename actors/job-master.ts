@@ -1,0 +1,209 @@
+/**
+ * One job: shell of the job scheduler, which decides. It keeps what slots report, for descriptions, and carries out
+ * the scheduler's orders with messages to slots and the resource manager.
+ */
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+import { type SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import type { Subjects } from '../lib/bus/subjects.ts'
+import type { SlotLocation } from '../lib/graph/execution-graph.ts'
+import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { JobDescription, JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
+import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
+import type { Deployment, SlotProtocol } from '../lib/protocol/slot.ts'
+import { type JobEvent, type JobOrder, JobScheduler, type JobState } from '../lib/scheduler/job-scheduler.ts'
+import { newRestartStrategy } from '../lib/scheduler/restart-strategy.ts'
+import type { SubtaskMetrics } from '../lib/task/subtask-report.ts'
+
+export interface JobMasterOptions {
+  readonly subjects: Subjects
+  readonly submission: JobSubmission
+  readonly submittedMs: number
+  /** A slot that has not reported for this long is lost. */
+  readonly slotTimeoutMs: number
+  onState(state: JobState): void
+}
+
+type Protocol = JobMasterProtocol & {
+  tick: { request: object }
+  deployFailed: { request: { slot: SlotLocation; attempt: number; error: SluiceError } }
+  ignore: { request: object }
+}
+
+const TICK_MS = 100
+const ORDER_TIMEOUT_MS = 5000
+
+export class JobMaster {
+  readonly #options: JobMasterOptions
+  readonly #metrics = new Map<string, SubtaskMetrics>()
+  #scheduler!: JobScheduler
+  #context!: ActorContext<Protocol>
+  #endedMs: number | null = null
+
+  constructor(options: JobMasterOptions) {
+    this.#options = options
+  }
+
+  behavior(): Behavior<Protocol> {
+    return handling<Protocol>(
+      {
+        slotsGranted: ({ slots }) => this.#decide({ kind: 'slotsGranted', slots }),
+        slotsLost: ({ slots, reason }) => this.#decide({ kind: 'slotsLost', slots, reason }),
+        report: ({ slot, attempt, subtasks }, sender) => {
+          const isCurrent = attempt === this.#scheduler.attempt && !this.#scheduler.isTerminal()
+          if (attempt === this.#scheduler.attempt) {
+            for (const { vertexId, index, metrics } of subtasks) {
+              if (metrics !== null) this.#metrics.set(`${vertexId}/${index}`, metrics)
+            }
+          }
+          this.#decide({ kind: 'reported', slot, attempt, subtasks })
+          sender.reply({ isCurrent })
+        },
+        summarise: (_message, sender) => sender.reply(this.#summary()),
+        describe: (_message, sender) => sender.reply(this.#description()),
+        cancel: (_message, sender) => {
+          this.#decide({ kind: 'cancelRequested' })
+          sender.reply({})
+        },
+        tick: () => this.#decide({ kind: 'tick' }),
+        deployFailed: ({ slot, attempt, error }) =>
+          this.#decide({ kind: 'deployFailed', slot, attempt, error: toErrorRecord(error) }),
+        ignore: () => {},
+      },
+      { started: (context) => this.#start(context) },
+    )
+  }
+
+  #start(context: ActorContext<Protocol>): void {
+    const { submission, slotTimeoutMs } = this.#options
+    this.#context = context
+    this.#scheduler = new JobScheduler({
+      graph: submission.graph,
+      restart: newRestartStrategy(submission.settings.restart, context.random),
+      slotRequestTimeoutMs: submission.settings.slotRequestTimeoutMs,
+      slotTimeoutMs,
+    })
+    context.timers.every('tick', TICK_MS, { kind: 'tick' })
+    this.#decide({ kind: 'submitted' })
+  }
+
+  #decide(event: JobEvent): void {
+    for (const order of this.#scheduler.on(event, this.#context.clock.monotonic())) this.#carryOut(order)
+  }
+
+  #carryOut(order: JobOrder): void {
+    switch (order.kind) {
+      case 'requestSlots':
+        this.#requestSlots(order.count)
+        break
+      case 'releaseSlots':
+        this.#context.tell(this.#resourceManager(), {
+          kind: 'releaseSlots',
+          jobId: this.#options.submission.jobId,
+          ...(this.#scheduler.isTerminal() ? {} : { slots: order.slots }),
+        })
+        break
+      case 'deploy':
+        this.#metrics.clear()
+        for (const slot of order.slots) this.#deploy(slot, order)
+        break
+      case 'start':
+      case 'cancel':
+        for (const slot of order.slots) this.#tellSlot(slot, order.kind, order.attempt)
+        break
+      case 'stateChanged':
+        this.#onState(order)
+    }
+  }
+
+  #requestSlots(count: number): void {
+    const { jobId } = this.#options.submission
+    const asked = this.#context.ask(
+      this.#resourceManager(),
+      { kind: 'requestSlots', jobId, count },
+      ORDER_TIMEOUT_MS,
+    )
+    this.#context.pipeToSelf(
+      asked,
+      ({ free }) => {
+        if (free < count) this.#context.log.info('waiting for slots', { needed: count, free })
+        return { kind: 'ignore' }
+      },
+      () => ({ kind: 'ignore' }),
+    )
+  }
+
+  #deploy(slot: SlotLocation, { attempt, placement }: Extract<JobOrder, { kind: 'deploy' }>): void {
+    const { jobId, module, graph, settings } = this.#options.submission
+    const deployment: Deployment = { jobId, attempt, module, graph, placement, settings }
+    this.#context.pipeToSelf(
+      this.#context.ask(this.#slot(slot), { kind: 'deploy', deployment }, ORDER_TIMEOUT_MS),
+      () => ({ kind: 'ignore' }),
+      (error) => ({ kind: 'deployFailed', slot, attempt, error }),
+    )
+  }
+
+  /** Lost orders are made up for: a slot that was not started or cancelled shows it in its next report. */
+  #tellSlot(slot: SlotLocation, kind: 'start' | 'cancel', attempt: number): void {
+    const { jobId } = this.#options.submission
+    this.#context.tell(this.#slot(slot), { kind, jobId, attempt })
+  }
+
+  #onState({ state, error }: Extract<JobOrder, { kind: 'stateChanged' }>): void {
+    const { submission, onState } = this.#options
+    this.#context.log.info('job state', {
+      job: submission.jobId,
+      name: submission.graph.jobName,
+      state,
+      ...(error === undefined ? {} : { error: error.message }),
+    })
+    if (this.#scheduler.isTerminal()) {
+      this.#endedMs = this.#context.clock.now()
+      this.#context.timers.cancel('tick')
+    }
+    onState(state)
+  }
+
+  #summary(): JobSummary {
+    const { submission, submittedMs } = this.#options
+    const { state, error, restartCount, slotsHeld, slotsNeeded } = this.#scheduler
+    return {
+      jobId: submission.jobId,
+      name: submission.graph.jobName,
+      state,
+      submittedMs,
+      endedMs: this.#endedMs,
+      restarts: restartCount,
+      slotsHeld,
+      slotsNeeded,
+      ...(error === undefined ? {} : { error }),
+    }
+  }
+
+  #description(): JobDescription {
+    const { graph } = this.#options.submission
+    const subtasks = this.#scheduler.subtasks()
+    return {
+      ...this.#summary(),
+      graph,
+      attempt: this.#scheduler.attempt,
+      vertices: graph.vertices.map(({ id, name, parallelism }) => ({
+        id,
+        name,
+        parallelism,
+        subtasks: subtasks
+          .filter(({ vertexId }) => vertexId === id)
+          .map(({ index, state, slot }) => ({ index, state, slot, metrics: this.#metrics.get(`${id}/${index}`) ?? null })),
+      })),
+    }
+  }
+
+  #slot({ node, slot }: SlotLocation): ActorRef<SlotProtocol> {
+    return { subject: this.#options.subjects.control(slotName(node, slot)) }
+  }
+
+  #resourceManager(): ActorRef<ResourceManagerProtocol> {
+    return { subject: this.#options.subjects.control(RESOURCE_MANAGER) }
+  }
+}

@@ -1,0 +1,91 @@
+/** Keeps the nodes and their slots. Shell of the slot ledger, which decides. */
+import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+import { SluiceError } from '../lib/base/errors.ts'
+import type { Subjects } from '../lib/bus/subjects.ts'
+import { jobMasterName } from '../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
+import { type LedgerOrder, type NodeReport, SlotLedger } from '../lib/scheduler/slot-ledger.ts'
+
+export interface ResourceManagerOptions {
+  readonly subjects: Subjects
+  /** A node that has not reported for this long is lost. */
+  readonly nodeTimeoutMs: number
+  isKnownJob(jobId: string): boolean
+}
+
+type Protocol = ResourceManagerProtocol & { tick: { request: object } }
+
+const TICKS_PER_TIMEOUT = 10
+
+export function resourceManager(options: ResourceManagerOptions): Behavior<Protocol> {
+  const { subjects, nodeTimeoutMs, isKnownJob } = options
+  const ledger = new SlotLedger(nodeTimeoutMs)
+  const jobMaster = (jobId: string) => ({ subject: subjects.control(jobMasterName(jobId)) })
+
+  function carryOut(orders: readonly LedgerOrder[], context: ActorContext<Protocol>): void {
+    for (const order of orders) {
+      switch (order.kind) {
+        case 'grant':
+          context.tell<JobMasterProtocol, 'slotsGranted'>(jobMaster(order.jobId), {
+            kind: 'slotsGranted',
+            slots: order.slots,
+          })
+          break
+        case 'lost':
+          context.tell<JobMasterProtocol, 'slotsLost'>(jobMaster(order.jobId), {
+            kind: 'slotsLost',
+            slots: order.slots,
+            reason: order.reason,
+          })
+          break
+        case 'nodeJoined':
+          context.log.info('node joined', { node: order.nodeId })
+          break
+        case 'nodeLost':
+          context.log.warn('node lost', { node: order.nodeId, reason: order.reason })
+      }
+    }
+  }
+
+  const unknownJobs = (report: NodeReport): string[] => {
+    const jobIds = report.slots.map(({ jobId }) => jobId).filter((jobId) => jobId !== null)
+    return [...new Set(jobIds)].filter((jobId) => !isKnownJob(jobId))
+  }
+
+  return handling<Protocol>(
+    {
+      report: ({ report }, sender, context) => {
+        const nowMs = context.clock.monotonic()
+        if (ledger.isTaken(report, nowMs)) {
+          sender.fail(idTaken(report.nodeId))
+          return
+        }
+        carryOut(ledger.onReport(report, nowMs), context)
+        sender.reply({ timeoutMs: nodeTimeoutMs, unknownJobs: unknownJobs(report) })
+      },
+      leave: ({ nodeId }, sender, context) => {
+        carryOut(ledger.onLeave(nodeId), context)
+        sender.reply({})
+      },
+      requestSlots: ({ jobId, count }, sender, context) => {
+        carryOut(ledger.onRequest(jobId, count), context)
+        sender.reply({ free: ledger.freeSlotCount })
+      },
+      releaseSlots: ({ jobId, slots }, _sender, context) => carryOut(ledger.onRelease(jobId, slots), context),
+      nodes: (_message, sender, context) =>
+        sender.reply({ nodes: ledger.nodes(), nowMs: context.clock.monotonic() }),
+      tick: (_message, _sender, context) => carryOut(ledger.onTick(context.clock.monotonic()), context),
+    },
+    {
+      started: (context) => context.timers.every('tick', nodeTimeoutMs / TICKS_PER_TIMEOUT, { kind: 'tick' }),
+    },
+  )
+}
+
+function idTaken(nodeId: string): SluiceError {
+  return new SluiceError(
+    'ID_TAKEN',
+    `another process is registered as node "${nodeId}" and answers; give this one another id (--id), or stop the other`,
+  )
+}

@@ -1,0 +1,251 @@
+/**
+ * One slot: builds and runs the tasks of one job attempt at a time, and reports to the job master what becomes of them.
+ * Reports are repeated with every heartbeat, so none has to arrive.
+ *
+ * S1. At most one attempt at a time; a newer one, or another job, replaces it once its tasks have ended: the
+ *     resource manager knows whose the slot is.
+ * S2. When the job master says that the attempt is not the current one, it is given up.
+ */
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+import { type BuiltJob, buildJob } from '../lib/api/job.ts'
+import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { isFinal, planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
+import { jobMasterName } from '../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { Deployment, SlotProtocol, SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
+import type { BuiltTask } from '../lib/task/build-tasks.ts'
+import { SlotAttempt } from '../lib/task/slot-attempt.ts'
+import type { SubtaskReport } from '../lib/task/subtask-report.ts'
+import type { SlotEnvironment } from './slot-environment.ts'
+import { sourceCoordinator } from './source-coordinator.ts'
+import { connectSource, subtaskActor } from './subtask.ts'
+
+const REPORT_TIMEOUT_MS = 2000
+
+/** What the slot has been given to do. */
+interface Assignment {
+  readonly deployment: Deployment
+  readonly plans: readonly SubtaskPlan[]
+  /** Null until the job's code is loaded, and if that fails. */
+  tasks: SlotAttempt | null
+  /** Why there are no tasks. */
+  error: ErrorRecord | null
+  isCancelled: boolean
+  readonly actors: ActorRef<unknown>[]
+}
+
+export class Slot {
+  readonly #environment: SlotEnvironment
+  #assignment: Assignment | null = null
+  /** A deployment that waits for the tasks before it to end. */
+  #next: Deployment | null = null
+  #isReporting = false
+  #hasNews = false
+  #heartbeat: { cancel(): void } | null = null
+  #context!: ActorContext<SlotProtocol>
+
+  constructor(environment: SlotEnvironment) {
+    this.#environment = environment
+  }
+
+  behavior(): Behavior<SlotProtocol> {
+    return handling<SlotProtocol>(
+      {
+        deploy: ({ deployment }, sender) => {
+          this.#onDeploy(deployment)
+          sender.reply({})
+        },
+        start: ({ jobId, attempt }, sender) => {
+          if (this.#isCurrent(jobId, attempt)) this.#assignment?.tasks?.start()
+          sender.reply({})
+        },
+        cancel: ({ jobId, attempt }, sender) => {
+          if (this.#isCurrent(jobId, attempt)) this.#cancel()
+          sender.reply({})
+        },
+        abandon: ({ jobId }, sender) => {
+          if (this.#assignment?.deployment.jobId === jobId) void this.#abandon(this.#assignment)
+          sender.reply({})
+        },
+      },
+      {
+        started: (context) => {
+          this.#context = context
+          this.#scheduleHeartbeat()
+        },
+        signal: (signal) => {
+          if (signal.kind !== 'PostStop') return
+          this.#heartbeat?.cancel()
+          void this.#assignment?.tasks?.cancel()
+        },
+      },
+    )
+  }
+
+  #onDeploy(deployment: Deployment): void {
+    const current = this.#assignment
+    if (current === null) {
+      this.#begin(deployment)
+      return
+    }
+    const { jobId, attempt } = current.deployment
+    if (jobId === deployment.jobId && attempt >= deployment.attempt) return
+    this.#next = deployment
+    void this.#abandon(current)
+  }
+
+  #begin(deployment: Deployment): void {
+    const { location, log } = this.#environment
+    const plans = planSlot(deployment.graph, deployment.placement, location, deployment.settings.task.exchange)
+    const assignment: Assignment = { deployment, plans, tasks: null, error: null, isCancelled: false, actors: [] }
+    this.#assignment = assignment
+    this.#environment.onOccupied(deployment.jobId)
+    log.info('deploying', { job: deployment.jobId, attempt: deployment.attempt, subtasks: plans.length })
+    this.#environment
+      .loadJob(deployment.module)
+      .then((definition) => {
+        if (assignment.isCancelled) return
+        this.#build(assignment, buildJob(definition, deployment.settings.graph))
+      })
+      .catch((error) => {
+        assignment.error = toErrorRecord(error)
+        log.error('deployment failed', { job: deployment.jobId, error })
+        this.#changed()
+      })
+  }
+
+  #build(assignment: Assignment, { graph, origin }: BuiltJob): void {
+    const { deployment, plans } = assignment
+    if (graph.fingerprint !== deployment.graph.fingerprint) throw graphMismatch(deployment, graph.fingerprint)
+    const { clock, random, log, busPort } = this.#environment
+    const { jobId, attempt, settings } = deployment
+    const tasks = new SlotAttempt(
+      {
+        clock,
+        random,
+        log: log.child({ job: jobId, attempt }),
+        jobId,
+        jobName: graph.jobName,
+        attempt,
+        settings: settings.task,
+        graph,
+        origin,
+        portOf: ({ carrier, peer }) => (carrier === 'thread' ? this.#environment.threadPort(peer.slot) : busPort),
+      },
+      plans,
+      () => this.#changed(),
+    )
+    for (const built of tasks.tasks) this.#startActors(assignment, tasks, built)
+    assignment.tasks = tasks
+    tasks.open()
+  }
+
+  /** The subtask's own actor and, beside subtask 0 of a source, the one that runs its enumerator. */
+  #startActors(assignment: Assignment, tasks: SlotAttempt, built: BuiltTask): void {
+    const { subjects } = this.#environment
+    const { jobId, attempt } = assignment.deployment
+    const { vertex, index } = built.plan
+    const options = { environment: this.#environment, built, attempt, metrics: () => tasks.metricsOf(built) }
+    const addresses = vertex.operators.flatMap(({ id }) => [
+      subjects.actor(jobId, id, index),
+      subjects.actor(jobId, id, 'all'),
+    ])
+    const [subject, ...aliases] = addresses
+    assignment.actors.push(this.#context.spawn<SubtaskProtocol>(subject!, subtaskActor(options), { aliases }))
+    if (built.source === null) return
+    const coordinator: ActorRef<SourceCoordinatorProtocol> = {
+      subject: subjects.actor(jobId, vertex.id, 'enumerator'),
+    }
+    connectSource(options, coordinator)
+    if (index !== 0) return
+    const behavior = sourceCoordinator({
+      environment: this.#environment,
+      source: built.source.source,
+      parallelism: vertex.parallelism,
+      attempt,
+      restored: undefined,
+      subtaskRef: (subtask) => ({ subject: subjects.actor(jobId, vertex.id, subtask) }),
+      onError: (error) => void built.task.fail(built.task.chain.attribute(error, 'in the enumerator')),
+    })
+    assignment.actors.push(this.#context.spawn(coordinator.subject, behavior))
+  }
+
+  #isCurrent(jobId: string, attempt: number): boolean {
+    const deployment = this.#assignment?.deployment
+    return deployment?.jobId === jobId && deployment.attempt === attempt
+  }
+
+  #cancel(): void {
+    if (this.#assignment === null) return
+    this.#assignment.isCancelled = true
+    void this.#assignment.tasks?.cancel()
+  }
+
+  #changed(): void {
+    this.#hasNews = true
+    this.#report()
+  }
+
+  #scheduleHeartbeat(): void {
+    const { clock, heartbeatIntervalMs } = this.#environment
+    this.#heartbeat = clock.schedule(heartbeatIntervalMs, () => {
+      this.#scheduleHeartbeat()
+      this.#report()
+    })
+  }
+
+  /** One report at a time; what changes meanwhile goes into the next. */
+  #report(): void {
+    const assignment = this.#assignment
+    if (assignment === null || this.#isReporting) return
+    const { system, subjects, location } = this.#environment
+    const { jobId, attempt } = assignment.deployment
+    const jobMaster: ActorRef<JobMasterProtocol> = { subject: subjects.control(jobMasterName(jobId)) }
+    this.#isReporting = true
+    this.#hasNews = false
+    const subtasks = this.#subtaskReports(assignment)
+    const isLast = subtasks.every(({ state }) => isFinal(state))
+    system
+      .ask(jobMaster, { kind: 'report', slot: location, attempt, subtasks }, REPORT_TIMEOUT_MS)
+      .then(
+        ({ isCurrent }) => (isLast || !isCurrent ? this.#abandon(assignment) : undefined),
+        () => {},
+      )
+      .finally(() => {
+        this.#isReporting = false
+        if (this.#hasNews) this.#report()
+      })
+  }
+
+  #subtaskReports({ tasks, plans, error, isCancelled }: Assignment): SubtaskReport[] {
+    if (tasks !== null) return tasks.report()
+    return plans.map(({ vertex, index }) => ({
+      vertexId: vertex.id,
+      index,
+      state: error !== null ? 'failed' : isCancelled ? 'cancelled' : 'created',
+      metrics: null,
+      ...(error === null ? {} : { error }),
+    }))
+  }
+
+  /** Ends what still runs of an assignment and makes room for the next. */
+  async #abandon(assignment: Assignment): Promise<void> {
+    assignment.isCancelled = true
+    await assignment.tasks?.cancel()
+    if (this.#assignment !== assignment) return
+    for (const actor of assignment.actors) this.#context.stop(actor)
+    this.#assignment = null
+    const next = this.#next
+    this.#next = null
+    if (next === null) this.#environment.onOccupied(null)
+    else this.#begin(next)
+  }
+}
+
+function graphMismatch({ jobId, graph }: Deployment, found: string): SluiceError {
+  return new SluiceError(
+    'GRAPH_MISMATCH',
+    `job ${jobId} was submitted with graph ${graph.fingerprint}, but its code built graph ${found} here: the job function must not depend on the time, the host, the environment or chance`,
+  )
+}

@@ -1,0 +1,81 @@
+/**
+ * One subtask as an actor: what makes it addressable. It translates messages into calls of the task, which knows no
+ * actors, and carries a source's requests to its coordinator.
+ */
+import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { type Behavior, handling } from '../lib/actor/behavior.ts'
+import type { SourceOperator } from '../lib/operator/source-operator.ts'
+import type { SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
+import type { BuiltTask } from '../lib/task/build-tasks.ts'
+import { decodeSplits } from '../lib/task/enumerator-host.ts'
+import { isFinal } from '../lib/graph/execution-graph.ts'
+import type { SubtaskMetrics } from '../lib/task/subtask-report.ts'
+import type { SlotEnvironment } from './slot-environment.ts'
+
+export interface SubtaskActorOptions {
+  readonly environment: SlotEnvironment
+  readonly built: BuiltTask
+  readonly attempt: number
+  readonly metrics: () => SubtaskMetrics
+}
+
+/** Answers for one subtask. Messages of other attempts are ignored: their senders talk to somebody who is gone. */
+export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProtocol> {
+  const { built, attempt, metrics } = options
+  const source = built.source
+  let nextDelivery = 0
+  return handling<SubtaskProtocol>({
+    describe: (_message, sender) => sender.reply({ state: built.task.state, metrics: metrics() }),
+    takeSplits: (message, sender) => {
+      if (message.attempt !== attempt || source === null || isFinal(built.task.state)) return
+      if (message.sequence === nextDelivery) {
+        nextDelivery++
+        takeSplits(source, built, message.splits)
+      }
+      if (message.sequence < nextDelivery) sender.reply({})
+    },
+  })
+}
+
+function takeSplits(
+  source: SourceOperator<unknown, never>,
+  { task }: BuiltTask,
+  splits: readonly Uint8Array[] | null,
+): void {
+  try {
+    if (splits === null) source.noMoreSplits()
+    else source.addSplits(decodeSplits(source.splitType, splits))
+  } catch (error) {
+    void task.fail(task.chain.attribute(error, 'while taking splits'))
+  }
+}
+
+/** Lets a source ask its coordinator for splits, however long that takes to appear. */
+export function connectSource(
+  { environment, built, attempt }: SubtaskActorOptions,
+  coordinator: ActorRef<SourceCoordinatorProtocol>,
+): void {
+  const { source, task, plan } = built
+  if (source === null) return
+  let sequence = 0
+  let last: Promise<unknown> = Promise.resolve()
+  source.connect({
+    requestSplit: () => {
+      const request = {
+        kind: 'requestSplit',
+        attempt,
+        subtaskIndex: plan.index,
+        sequence: sequence++,
+      } as const
+      const ask = () =>
+        askPersistently(environment.system, coordinator, request, {
+          clock: environment.clock,
+          timeoutMs: 2000,
+          retryMs: 50,
+          isObsolete: () => isFinal(task.state),
+        })
+      last = last.then(ask).catch((error) => task.fail(task.chain.attribute(error, 'while asking for splits')))
+    },
+  })
+}

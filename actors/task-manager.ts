@@ -1,0 +1,106 @@
+/**
+ * A node: registers with the resource manager, keeps its slots alive and says with every heartbeat what they do. How a
+ * slot is run (in a thread, or right here) is the business of the slot host it is given.
+ */
+import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { SluiceError } from '../lib/base/errors.ts'
+import type { Subjects } from '../lib/bus/subjects.ts'
+import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
+import type { NodeHeartbeatReply, ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
+import type { SlotProtocol } from '../lib/protocol/slot.ts'
+import type { NodeReport } from '../lib/scheduler/slot-ledger.ts'
+
+/** Runs slots. Started slots answer on their control subject. */
+export interface SlotHost {
+  /** Incarnation of each slot, and the job it is occupied by. */
+  readonly slots: readonly { readonly incarnation: string; readonly jobId: string | null }[]
+  /** Stops all slots; resolves when nothing of them is left. */
+  close(): Promise<void>
+}
+
+export interface TaskManagerOptions {
+  readonly subjects: Subjects
+  readonly nodeId: string
+  readonly incarnation: string
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  readonly slots: SlotHost
+  readonly heartbeatIntervalMs: number
+  /** The node cannot go on: its id is taken. */
+  onRefused(error: SluiceError): void
+  /** Registered for the first time. */
+  onRegistered(): void
+}
+
+type Protocol = {
+  heartbeat: { request: object }
+  answered: { request: { reply: NodeHeartbeatReply } }
+  unanswered: { request: { error: SluiceError } }
+}
+
+const HEARTBEAT_TIMEOUT_MS = 2000
+
+export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
+  const { subjects, nodeId } = options
+  const resourceManager: ActorRef<ResourceManagerProtocol> = { subject: subjects.control(RESOURCE_MANAGER) }
+  let isRegistered = false
+  let isWaiting = false
+
+  const report = (): NodeReport => ({
+    nodeId,
+    incarnation: options.incarnation,
+    host: options.host,
+    pid: options.pid,
+    version: options.version,
+    slots: options.slots.slots.map(({ incarnation, jobId }) => ({ incarnation, jobId })),
+  })
+
+  function beat(context: ActorContext<Protocol>): void {
+    if (isWaiting) return
+    isWaiting = true
+    context.pipeToSelf(
+      context.ask(resourceManager, { kind: 'report', report: report() }, HEARTBEAT_TIMEOUT_MS),
+      (reply) => ({ kind: 'answered', reply }),
+      (error) => ({ kind: 'unanswered', error }),
+    )
+  }
+
+  function abandon(jobIds: readonly string[], context: ActorContext<Protocol>): void {
+    options.slots.slots.forEach(({ jobId }, index) => {
+      if (jobId === null || !jobIds.includes(jobId)) return
+      context.log.warn('abandoning a job nobody knows', { job: jobId, slot: index })
+      context.tell<SlotProtocol, 'abandon'>(
+        { subject: subjects.control(slotName(nodeId, index)) },
+        { kind: 'abandon', jobId },
+      )
+    })
+  }
+
+  return handling<Protocol>(
+    {
+      heartbeat: (_message, _sender, context) => beat(context),
+      answered: ({ reply }, _sender, context) => {
+        isWaiting = false
+        if (!isRegistered) {
+          isRegistered = true
+          context.log.info('registered', { node: nodeId, slots: options.slots.slots.length })
+          options.onRegistered()
+        }
+        abandon(reply.unknownJobs, context)
+      },
+      unanswered: ({ error }, _sender, context) => {
+        isWaiting = false
+        if (error.code === 'ID_TAKEN') options.onRefused(error)
+        else context.log.debug('the coordinator does not answer', { reason: error.message })
+      },
+    },
+    {
+      started: (context) => {
+        context.timers.every('heartbeat', options.heartbeatIntervalMs, { kind: 'heartbeat' })
+        beat(context)
+      },
+    },
+  )
+}

@@ -1,0 +1,198 @@
+/** WindowedStream over a graph under construction: gathers the settings, then picks the window operator. */
+import { SluiceError } from '../base/errors.ts'
+import type { Key } from '../base/hash.ts'
+import { type Duration, parseDuration } from '../base/units.ts'
+import type { AggregateFunction, ReduceFunction } from '../function/functions.ts'
+import type { OutputTag } from '../function/output-tag.ts'
+import type { ProcessWindowFunction, RichProcessWindow } from '../function/window-function.ts'
+import { isSliceable, SliceWindowOperator } from '../operator/slice-window-operator.ts'
+import type { StreamOperator } from '../operator/stream-operator.ts'
+import {
+  aggregateFolding,
+  bufferedContents,
+  evictingContents,
+  type Folding,
+  foldedContents,
+  reduceFolding,
+  type WindowContents,
+} from '../operator/window-contents.ts'
+import { WindowOperator } from '../operator/window-operator.ts'
+import { t } from '../types/t.ts'
+import type { Type } from '../types/type.ts'
+import type { Evictor } from '../window/evictor.ts'
+import type { Trigger } from '../window/trigger.ts'
+import type { AlignedWindows, WindowAssigner } from '../window/window-assigner.ts'
+import { type OperatorOptions, refuseAsync } from './operator-options.ts'
+import type { StreamBuilder, StreamInput } from './stream-builder.ts'
+import type { DataStream, WindowedStream } from './streams.ts'
+
+interface WindowSettings<T> {
+  readonly assigner: WindowAssigner<T>
+  /** Null: the assigner's default. */
+  readonly trigger: Trigger<T> | null
+  readonly evictor: Evictor<T> | null
+  readonly allowedLatenessMs: number
+  readonly lateTag: OutputTag<T> | null
+}
+
+type Process<I, O> = RichProcessWindow<I, O, Key>
+
+export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, T> {
+  readonly #builder: StreamBuilder
+  readonly #input: StreamInput
+  readonly #settings: WindowSettings<T>
+
+  constructor(builder: StreamBuilder, input: StreamInput, settings: WindowSettings<T>) {
+    this.#builder = builder
+    this.#input = input
+    this.#settings = settings
+  }
+
+  trigger(trigger: Trigger<T>): WindowedStream<K, T> {
+    const { assigner } = this.#settings
+    if (assigner.isMerging && trigger.onMerge === undefined) {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `trigger "${trigger.name}" cannot be used with ${assigner.name} windows: they merge, and it has no onMerge`,
+      )
+    }
+    return this.#with({ trigger })
+  }
+
+  evictor(evictor: Evictor<T>): WindowedStream<K, T> {
+    return this.#with({ evictor })
+  }
+
+  allowedLateness(lateness: Duration): WindowedStream<K, T> {
+    const allowedLatenessMs = parseDuration(lateness)
+    if (allowedLatenessMs < 0) {
+      throw new SluiceError('GRAPH_INVALID', `allowed lateness must not be negative, found ${JSON.stringify(lateness)}`)
+    }
+    return this.#with({ allowedLatenessMs })
+  }
+
+  lateOutput(tag: OutputTag<T>): WindowedStream<K, T> {
+    return this.#with({ lateTag: tag })
+  }
+
+  reduce<O = T>(
+    fn: ReduceFunction<T>,
+    second?: OperatorOptions<O> | ProcessWindowFunction<T, O, K>,
+    third?: OperatorOptions<O>,
+  ): DataStream<O> {
+    const { process, options } = readArguments(second, third)
+    refuseAsync('reduce', fn, process?.process)
+    const reduce = typeof fn === 'function' ? fn : (a: T, b: T) => fn.reduce(a, b)
+    const type = this.#input.type as Type<T>
+    const outputType = options.type ?? ((process === null ? type : t.any) as Type<O>)
+    return this.#fold('reduce', reduceFolding(reduce, type), process, options, outputType)
+  }
+
+  aggregate<A, R, O = R>(
+    fn: AggregateFunction<T, A, R, K>,
+    second?: OperatorOptions<O> | ProcessWindowFunction<R, O, K>,
+    third?: OperatorOptions<O>,
+  ): DataStream<O> {
+    const { process, options } = readArguments(second, third)
+    refuseAsync('aggregate', fn.createAccumulator, fn.add, fn.getResult, fn.merge, process?.process)
+    if (this.#settings.assigner.isMerging && fn.merge === undefined) {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `${this.#settings.assigner.name} windows merge, but the aggregate function has no merge method`,
+      )
+    }
+    const folding = aggregateFolding(fn as AggregateFunction<T, A, R, never>, fn.accumulatorType ?? (t.any as Type<A>))
+    return this.#fold('aggregate', folding, process, options, options.type ?? (t.any as Type<O>))
+  }
+
+  process<O>(fn: ProcessWindowFunction<T, O, K>, options: OperatorOptions<O> = {}): DataStream<O> {
+    const { process } = readArguments(fn, undefined)
+    refuseAsync('process', process?.process)
+    const type = this.#input.type as Type<T>
+    const { evictor } = this.#settings
+    const contents =
+      evictor === null
+        ? bufferedContents<T, O>(type, process as Process<T, O>)
+        : evictingContents<T, O>(type, evictor, { kind: 'process', process: process as Process<T, O> })
+    const create = () => this.#newWindowOperator(contents as WindowContents<T, unknown, O>)
+    return this.#add('process', options, options.type ?? (t.any as Type<O>), create)
+  }
+
+  #fold<A, R, O>(
+    operation: string,
+    folding: Folding<T, A, R>,
+    process: Process<R, O> | null,
+    options: OperatorOptions<O>,
+    outputType: Type<O>,
+  ): DataStream<O> {
+    const { assigner, trigger, evictor, allowedLatenessMs, lateTag } = this.#settings
+    if (evictor === null && trigger === null && process === null && isAligned(assigner)) {
+      if (isSliceable(assigner as AlignedWindows<never>, folding as unknown as Folding<never, never, unknown>)) {
+        const options_ = { assigner, folding: folding as unknown as Folding<T, A, O>, allowedLatenessMs, lateTag }
+        return this.#add(operation, options, outputType, () => new SliceWindowOperator(options_))
+      }
+    }
+    const type = this.#input.type as Type<T>
+    const contents =
+      evictor === null
+        ? foldedContents(folding, process)
+        : evictingContents<T, O>(type, evictor, {
+            kind: 'fold',
+            folding: folding as Folding<T, unknown, unknown>,
+            process: process as Process<unknown, O> | null,
+          })
+    const create = () => this.#newWindowOperator(contents as WindowContents<T, unknown, O>)
+    return this.#add(operation, options, outputType, create)
+  }
+
+  #newWindowOperator<O>(contents: WindowContents<T, unknown, O>): StreamOperator<unknown> {
+    const { assigner, trigger, allowedLatenessMs, lateTag } = this.#settings
+    return new WindowOperator({
+      assigner,
+      trigger: trigger ?? assigner.defaultTrigger(),
+      contents,
+      allowedLatenessMs,
+      lateTag,
+    })
+  }
+
+  #add<O>(
+    operation: string,
+    options: OperatorOptions<O>,
+    outputType: Type<O>,
+    create: () => StreamOperator<unknown>,
+  ): DataStream<O> {
+    const { assigner, trigger, evictor, allowedLatenessMs } = this.#settings
+    const details = [
+      assigner.name,
+      ...(trigger === null ? [] : [`trigger ${trigger.name}`]),
+      ...(evictor === null ? [] : [`evictor ${evictor.name}`]),
+      ...(allowedLatenessMs === 0 ? [] : [`lateness ${allowedLatenessMs}ms`]),
+    ]
+    const isSingle = this.#input.origins.every(({ partitioner }) => partitioner?.kind === 'global')
+    const description = `${isSingle ? 'windowAll' : 'window'}(${details.join(', ')}).${operation}`
+    return this.#builder.add({ operation: description, inputs: [this.#input], options, outputType, isSingle, create })
+  }
+
+  #with(changes: Partial<WindowSettings<T>>): WindowedStream<K, T> {
+    return new GraphWindowedStream(this.#builder, this.#input, { ...this.#settings, ...changes })
+  }
+}
+
+function isAligned<T>(assigner: WindowAssigner<T>): assigner is AlignedWindows<T> {
+  return 'sizeMs' in assigner && 'slideMs' in assigner && 'offsetMs' in assigner
+}
+
+/** The optional process function and the options, in the forms the overloads allow. */
+function readArguments<R, O, K extends Key>(
+  second: OperatorOptions<O> | ProcessWindowFunction<R, O, K> | undefined,
+  third: OperatorOptions<O> | undefined,
+): { process: Process<R, O> | null; options: OperatorOptions<O> } {
+  if (typeof second === 'function') {
+    return { process: { process: second } as unknown as Process<R, O>, options: third ?? {} }
+  }
+  if (second !== undefined && 'process' in second) {
+    return { process: second as unknown as Process<R, O>, options: third ?? {} }
+  }
+  return { process: null, options: (second as OperatorOptions<O> | undefined) ?? {} }
+}

@@ -1,0 +1,44 @@
+/** What can be said about any operator, by its last argument. */
+import { SluiceError } from '../base/errors.ts'
+import type { ChainingStrategy } from '../graph/stream-graph.ts'
+import type { Type } from '../types/type.ts'
+
+export interface OperatorOptions<O = unknown> {
+  /** Shown in graphs, logs and errors; default: what the operator does. */
+  readonly name?: string
+  /**
+   * Identifies the operator across versions of the job, which is how its state is found again. Unique in the job; 1
+   * to 64 characters out of letters, digits, `_`, `-`. Default: a hash of the operator's place in the graph.
+   */
+  readonly uid?: string
+  /** Type of the results; default: msgpackr's any, which carries most things, slower. */
+  readonly type?: Type<O>
+  /** Number of subtasks; default: that of the job. */
+  readonly parallelism?: number
+  /** Upper bound of the parallelism for ever, since it fixes the key groups; default: derived, at least 128. */
+  readonly maxParallelism?: number
+  /** Subtasks of different groups never share a slot; default: `default`. */
+  readonly slotSharingGroup?: string
+  /** Begin a new chain with this operator. */
+  readonly startNewChain?: boolean
+  /** Keep this operator out of any chain. */
+  readonly disableChaining?: boolean
+}
+
+export function chainingOf(options: OperatorOptions<never>): ChainingStrategy {
+  if (options.disableChaining === true) return 'never'
+  return options.startNewChain === true ? 'head' : 'always'
+}
+
+const AsyncFunction = (async () => {}).constructor
+
+/** Refuses `async` functions where records must not overtake each other; TypeScript has refused them before. */
+export function refuseAsync(operation: string, ...fns: unknown[]): void {
+  for (const fn of fns) {
+    if (!(fn instanceof AsyncFunction)) continue
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `the function of ${operation} is asynchronous; it must return its result, not a promise (asynchronous calls belong into an async I/O operator)`,
+    )
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The DataStream API on one page. Streams are descriptions: nothing runs until the job does. Every operation returns a
+ * new stream, and a stream may be used any number of times.
+ */
+import type { Key } from '../base/hash.ts'
+import type { Duration } from '../base/units.ts'
+import type {
+  AggregateFunction,
+  FilterFunction,
+  FlatMapFunction,
+  KeySelector,
+  MapFunction,
+  ReduceFunction,
+} from '../function/functions.ts'
+import type { OutputTag } from '../function/output-tag.ts'
+import type {
+  BroadcastProcessFunction,
+  CoFlatMapFunction,
+  CoMapFunction,
+  CoProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedCoProcessFunction,
+  KeyedProcessFunction,
+  ProcessFunction,
+} from '../function/process-functions.ts'
+import type { Sink } from '../function/sink.ts'
+import type { ProcessWindowFunction } from '../function/window-function.ts'
+import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
+import type { Type } from '../types/type.ts'
+import type { Evictor } from '../window/evictor.ts'
+import type { Trigger } from '../window/trigger.ts'
+import type { WindowAssigner } from '../window/window-assigner.ts'
+import type { OperatorOptions } from './operator-options.ts'
+
+/** The options of an operation whose function must not return a promise. */
+export type SynchronousOptions<O> =
+  O extends PromiseLike<unknown>
+    ? [theFunctionMustNotBeAsynchronous: never]
+    : [options?: OperatorOptions<O>]
+
+export interface DataStream<T> {
+  readonly type: Type<T>
+
+  map<O>(fn: MapFunction<T, O>, ...options: SynchronousOptions<O>): DataStream<O>
+  filter(fn: FilterFunction<T>, options?: OperatorOptions<T>): DataStream<T>
+  flatMap<O>(fn: FlatMapFunction<T, O>, options?: OperatorOptions<O>): DataStream<O>
+  process<O>(fn: ProcessFunction<T, O>, options?: OperatorOptions<O>): DataStream<O>
+  /** Timestamps and watermarks. Directly on a source they are made per split, else per subtask. */
+  watermarks(strategy: WatermarkStrategy<T>, options?: OperatorOptions<T>): DataStream<T>
+  /** All records with equal keys go to the same subtask, which then has state and timers per key. */
+  keyBy<K extends Key>(keyOf: KeySelector<T, K>): KeyedStream<K, T>
+  /** Windows over the whole stream, in one subtask. */
+  windowAll(assigner: WindowAssigner<T>): WindowedStream<number, T>
+  union(...others: DataStream<T>[]): DataStream<T>
+  connect<B>(other: BroadcastStream<B>): BroadcastConnectedStreams<T, B>
+  connect<B>(other: DataStream<B>): ConnectedStreams<T, B>
+  /** A side output of the operator this stream comes from. */
+  sideOutput<S>(tag: OutputTag<S>): DataStream<S>
+
+  /** Round robin. */
+  rebalance(): DataStream<T>
+  /** Round robin over the subtasks nearest in index. */
+  rescale(): DataStream<T>
+  shuffle(): DataStream<T>
+  /** Every record to every subtask. */
+  broadcast(): BroadcastStream<T>
+  /** Everything to one subtask. */
+  global(): DataStream<T>
+  /** From each subtask to the one with the same index; the parallelism must be the same. */
+  forward(): DataStream<T>
+  /** `subtaskOf` returns an index from 0 to `subtaskCount - 1`. */
+  partitionCustom(subtaskOf: (value: T, subtaskCount: number) => number): DataStream<T>
+
+  sinkTo(sink: Sink<T>, options?: OperatorOptions<T>): void
+  /** Writes records to the standard output of the process they end up in. */
+  print(options?: OperatorOptions<T> & { readonly label?: string }): void
+}
+
+export interface BroadcastStream<T> extends DataStream<T> {
+  readonly isBroadcast: true
+}
+
+export interface KeyedStream<K extends Key, T> extends DataStream<T> {
+  readonly keyOf: KeySelector<T, K>
+
+  process<O>(fn: KeyedProcessFunction<K, T, O>, options?: OperatorOptions<O>): DataStream<O>
+  process<O>(fn: ProcessFunction<T, O>, options?: OperatorOptions<O>): DataStream<O>
+  /** The reduced value so far, for every record. */
+  reduce(fn: ReduceFunction<T>, options?: OperatorOptions<T>): DataStream<T>
+  window(assigner: WindowAssigner<T>): WindowedStream<K, T>
+  connect<B>(other: BroadcastStream<B>): KeyedBroadcastConnectedStreams<K, T, B>
+  /** Both streams keyed alike: the function sees one keyed state for both. */
+  connect<B>(other: KeyedStream<K, B>): KeyedConnectedStreams<K, T, B>
+  connect<B>(other: DataStream<B>): ConnectedStreams<T, B>
+}
+
+export interface WindowedStream<K extends Key, T> {
+  /** When windows fire; default: when time passes their end. */
+  trigger(trigger: Trigger<T>): WindowedStream<K, T>
+  evictor(evictor: Evictor<T>): WindowedStream<K, T>
+  /** How long after its end a window still takes records, firing anew for each; default 0. */
+  allowedLateness(lateness: Duration): WindowedStream<K, T>
+  /** Records that are too late go here instead of being dropped. */
+  lateOutput(tag: OutputTag<T>): WindowedStream<K, T>
+
+  reduce(fn: ReduceFunction<T>, options?: OperatorOptions<T>): DataStream<T>
+  reduce<O>(
+    fn: ReduceFunction<T>,
+    process: ProcessWindowFunction<T, O, K>,
+    options?: OperatorOptions<O>,
+  ): DataStream<O>
+  aggregate<A, O>(fn: AggregateFunction<T, A, O, K>, options?: OperatorOptions<O>): DataStream<O>
+  aggregate<A, R, O>(
+    fn: AggregateFunction<T, A, R, K>,
+    process: ProcessWindowFunction<R, O, K>,
+    options?: OperatorOptions<O>,
+  ): DataStream<O>
+  /** Keeps all records of a window until it fires. */
+  process<O>(fn: ProcessWindowFunction<T, O, K>, options?: OperatorOptions<O>): DataStream<O>
+}
+
+export interface ConnectedStreams<A, B> {
+  map<O>(fn: CoMapFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+  flatMap<O>(fn: CoFlatMapFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+  process<O>(fn: CoProcessFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+  keyBy<K extends Key>(keyOfA: KeySelector<A, K>, keyOfB: KeySelector<B, K>): KeyedConnectedStreams<K, A, B>
+}
+
+export interface KeyedConnectedStreams<K extends Key, A, B> {
+  map<O>(fn: CoMapFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+  flatMap<O>(fn: CoFlatMapFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+  process<O>(fn: KeyedCoProcessFunction<K, A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+}
+
+export interface BroadcastConnectedStreams<A, B> {
+  process<O>(fn: BroadcastProcessFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+}
+
+export interface KeyedBroadcastConnectedStreams<K extends Key, A, B> {
+  process<O>(fn: KeyedBroadcastProcessFunction<K, A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+}

@@ -1,0 +1,86 @@
+/**
+ * The channel within one thread: both ends in one object, batches handed over as they are. Records are passed by
+ * reference; a function that changes a record it has emitted or received changes it for everybody.
+ *
+ * At most QUEUED_BATCHES_MAX batches wait; at the bound the channel is not available and the sending task stops, save
+ * for what its current step still emits.
+ */
+import { ChannelStats, type InputChannel, type OutputChannel } from './channel.ts'
+import { BATCH_RECORDS_MAX, RecordBatch } from './record-batch.ts'
+import type { StreamEvent } from './stream-event.ts'
+
+const QUEUED_BATCHES_MAX = 4
+/** Batches kept for reuse. */
+const POOLED_BATCHES_MAX = QUEUED_BATCHES_MAX + 2
+
+export class LocalChannel implements OutputChannel, InputChannel {
+  readonly from: number
+  readonly stats = new ChannelStats()
+  onAvailable: () => void = () => {}
+  onData: () => void = () => {}
+  oldestUnsentMs = Number.POSITIVE_INFINITY
+  readonly isDrained = true
+  readonly isLocal = true
+  readonly #time: Float64Array
+  readonly #nowMs: () => number
+  readonly #queue: RecordBatch[] = []
+  readonly #pool: RecordBatch[] = []
+  #current = new RecordBatch()
+
+  /** `time`: the sending chain's time cell. */
+  constructor(from: number, time: Float64Array, nowMs: () => number) {
+    this.from = from
+    this.#time = time
+    this.#nowMs = nowMs
+  }
+
+  write(value: unknown, keyGroup: number): void {
+    const batch = this.#current
+    const index = batch.count
+    if (index === 0) this.oldestUnsentMs = this.#nowMs()
+    batch.values[index] = value
+    batch.timestamps[index] = this.#time[0]!
+    batch.keyGroups[index] = keyGroup
+    batch.count = index + 1
+    if (index + 1 === BATCH_RECORDS_MAX) this.flush()
+  }
+
+  event(event: StreamEvent): void {
+    if (this.#current.isEmpty) this.oldestUnsentMs = this.#nowMs()
+    this.#current.addEvent(event)
+    if (event.kind === 'barrier' || event.kind === 'end') this.flush()
+  }
+
+  flush(): void {
+    const batch = this.#current
+    if (batch.isEmpty) return
+    this.stats.records += batch.count
+    this.oldestUnsentMs = Number.POSITIVE_INFINITY
+    this.#queue.push(batch)
+    this.#current = this.#pool.pop() ?? new RecordBatch()
+    if (this.#queue.length === 1) this.onData()
+  }
+
+  get isAvailable(): boolean {
+    return this.#queue.length < QUEUED_BATCHES_MAX
+  }
+
+  get hasData(): boolean {
+    return this.#queue.length > 0
+  }
+
+  poll(): RecordBatch | null {
+    return this.#queue.shift() ?? null
+  }
+
+  release(batch: RecordBatch): void {
+    batch.clear()
+    if (this.#pool.length < POOLED_BATCHES_MAX) this.#pool.push(batch)
+    if (this.#queue.length === QUEUED_BATCHES_MAX - 1) this.onAvailable()
+  }
+
+  tick(): void {}
+
+  /** Nothing is held outside this object; the receiver may still have batches to read after the sender closed. */
+  close(): void {}
+}

@@ -1,0 +1,215 @@
+/**
+ * The receiving end of a channel that leaves the thread. Puts frames back in order, asks for missing ones, decodes one
+ * frame at a time when the task is ready for it, and grants credit as frames are consumed.
+ *
+ * The credit is what the task consumes in about TARGET_MS, measured on this channel while it has a backlog (Flink's
+ * buffer debloating, per channel): fast channels get a wide window, slow ones hold little data and let barriers
+ * through soon. Memory is bounded by the credit, at most CREDIT_BYTES_MAX.
+ */
+import { SluiceError } from '../base/errors.ts'
+import type { BatchDecoder, Type } from '../types/type.ts'
+import { ChannelStats, type InputChannel } from './channel.ts'
+import {
+  encodeReport,
+  FRAME_DATA,
+  FRAME_LAST_PART,
+  FRAME_PART,
+  FRAME_PRELUDE_BYTES,
+  FRAME_PROBE,
+  readFrameBody,
+  readPrelude,
+} from './frame.ts'
+import type { ChannelAddress, FramePort } from './frame-port.ts'
+import { RecordBatch } from './record-batch.ts'
+import { INITIAL_CREDIT_BYTES } from './remote-output-channel.ts'
+
+const TARGET_MS = 100
+const CREDIT_BYTES_MAX = 4 * 1024 * 1024
+/** A resend request is repeated no sooner than this. */
+const RESEND_REQUEST_MS = 100
+
+export interface RemoteInputOptions {
+  readonly address: ChannelAddress
+  readonly port: FramePort
+  readonly type: Type<unknown>
+  readonly nowMs: () => number
+  readonly recordBytesMax: number
+  readonly onError: (error: SluiceError) => void
+}
+
+interface ReceivedFrame {
+  readonly body: Uint8Array
+  /** Credit to return when it is consumed; 0 if that was done for its parts already. */
+  readonly byteLength: number
+}
+
+export class RemoteInputChannel implements InputChannel {
+  readonly from: number
+  readonly stats = new ChannelStats()
+  onData: () => void = () => {}
+  readonly #options: RemoteInputOptions
+  readonly #decoder: BatchDecoder<unknown>
+  readonly #batch = new RecordBatch()
+  readonly #stopReceiving: () => void
+  #queue: ReceivedFrame[] = []
+  #parts: Uint8Array[] = []
+  #partBytes = 0
+  #nextSequence = 0
+  #consumedBytes = 0
+  #windowBytes = INITIAL_CREDIT_BYTES
+  #grantedBytes = INITIAL_CREDIT_BYTES
+  #reportedSequence = 0
+  #resendRequestedMs = Number.NEGATIVE_INFINITY
+  #measuredMs: number
+  #measuredBytes = 0
+  #hadBacklog = false
+
+  constructor(options: RemoteInputOptions) {
+    this.#options = options
+    this.from = options.address.from
+    this.#decoder = options.type.newBatchDecoder()
+    this.#measuredMs = options.nowMs()
+    this.#stopReceiving = options.port.receive(options.address, 'data', (frame) => this.#onFrame(frame))
+  }
+
+  get hasData(): boolean {
+    return this.#queue.length > 0
+  }
+
+  poll(): RecordBatch | null {
+    const frame = this.#queue.shift()
+    if (frame === undefined) return null
+    const batch = this.#batch
+    try {
+      readFrameBody(frame.body, this.#decoder, batch)
+    } catch (error) {
+      batch.clear()
+      this.#consume(frame.byteLength)
+      this.#fail(error as Error)
+      return null
+    }
+    batch.byteLength = frame.byteLength
+    this.stats.records += batch.count
+    return batch
+  }
+
+  release(batch: RecordBatch): void {
+    const { byteLength } = batch
+    batch.clear()
+    this.#consume(byteLength)
+  }
+
+  tick(nowMs: number): void {
+    if (this.#nextSequence !== this.#reportedSequence) this.#report(false)
+    this.#measure(nowMs)
+  }
+
+  /** Measures the rate of consumption; only while there is a backlog, or the sender's rate would be measured. */
+  #measure(nowMs: number): void {
+    const elapsedMs = nowMs - this.#measuredMs
+    if (elapsedMs <= 0) return
+    const rate = (this.#consumedBytes - this.#measuredBytes) / elapsedMs
+    this.#measuredMs = nowMs
+    this.#measuredBytes = this.#consumedBytes
+    const hasBacklog = this.#queue.length > 0
+    if (hasBacklog && this.#hadBacklog) {
+      const target = Math.min(Math.max(rate * TARGET_MS, INITIAL_CREDIT_BYTES), CREDIT_BYTES_MAX)
+      this.#windowBytes = (this.#windowBytes + target) / 2
+    } else if (!hasBacklog) this.#windowBytes = Math.min(this.#windowBytes * 2, CREDIT_BYTES_MAX)
+    this.#hadBacklog = hasBacklog
+  }
+
+  close(): void {
+    this.#stopReceiving()
+    this.#queue = []
+    this.#parts = []
+  }
+
+  #onFrame(frame: Uint8Array): void {
+    const prelude = frame.length < FRAME_PRELUDE_BYTES ? null : readPrelude(frame)
+    if (prelude === null || prelude.kind < FRAME_DATA || prelude.kind > FRAME_PROBE) {
+      this.stats.droppedFrames++
+      return
+    }
+    const { kind, sequence } = prelude
+    const ahead = (sequence - this.#nextSequence) | 0
+    if (kind === FRAME_PROBE) this.#report(ahead > 0)
+    else if (ahead > 0) this.#requestResend()
+    else if (ahead < 0) {
+      this.stats.droppedFrames++
+      this.#report(false)
+    } else this.#accept(kind, frame)
+  }
+
+  #accept(kind: number, frame: Uint8Array): void {
+    this.#nextSequence = (this.#nextSequence + 1) >>> 0
+    this.stats.frames++
+    this.stats.bytes += frame.length
+    const body = frame.subarray(FRAME_PRELUDE_BYTES)
+    if (kind === FRAME_DATA) this.#enqueue({ body, byteLength: frame.length })
+    else if (kind === FRAME_PART) this.#addPart(frame.length, body)
+    else if (kind === FRAME_LAST_PART) {
+      this.#addPart(frame.length, body)
+      this.#enqueue({ body: concat(this.#parts), byteLength: 0 })
+      this.#parts = []
+      this.#partBytes = 0
+    }
+  }
+
+  /** Parts of a large record count as consumed when they arrive, or the rest of it might never get credit. */
+  #addPart(frameBytes: number, body: Uint8Array): void {
+    this.#parts.push(body)
+    this.#partBytes += body.length
+    this.#consume(frameBytes)
+    if (this.#partBytes <= this.#options.recordBytesMax) return
+    this.#parts = []
+    this.#fail(new SluiceError('RECORD_TOO_LARGE', `a record exceeds the limit of ${this.#options.recordBytesMax} bytes`))
+  }
+
+  #enqueue(frame: ReceivedFrame): void {
+    this.#queue.push(frame)
+    if (this.#queue.length === 1) this.onData()
+  }
+
+  #consume(byteLength: number): void {
+    this.#consumedBytes += byteLength
+    const granted = this.#consumedBytes + this.#windowBytes
+    if (granted - this.#grantedBytes >= this.#windowBytes / 4) this.#report(false)
+  }
+
+  #requestResend(): void {
+    this.stats.droppedFrames++
+    const nowMs = this.#options.nowMs()
+    if (nowMs - this.#resendRequestedMs < RESEND_REQUEST_MS) return
+    this.#resendRequestedMs = nowMs
+    this.#report(true)
+  }
+
+  #report(isResendRequest: boolean): void {
+    this.#grantedBytes = Math.max(this.#grantedBytes, this.#consumedBytes + this.#windowBytes)
+    this.#reportedSequence = this.#nextSequence
+    const report = { nextSequence: this.#nextSequence, grantedBytes: this.#grantedBytes, isResendRequest }
+    this.#options.port.send(this.#options.address, 'credit', encodeReport(report))
+  }
+
+  #fail(error: Error): void {
+    const { edgeId, from, to } = this.#options.address
+    this.#options.onError(
+      new SluiceError(
+        error instanceof SluiceError ? error.code : 'DECODE_FAILED',
+        `channel ${edgeId} from subtask ${from} to subtask ${to}: ${error.message}`,
+        { cause: error },
+      ),
+    )
+  }
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}

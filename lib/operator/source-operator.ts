@@ -1,0 +1,248 @@
+/**
+ * Runs a source reader at the head of a chain: gives records their timestamps, makes one watermark out of those of
+ * its splits, and keeps the splits with their positions in snapshots. Flink's SourceOperator.
+ */
+import type {
+  PollResult,
+  ReaderContext,
+  ReaderOutput,
+  Source,
+  SourceReader,
+  Split,
+  SplitOutput,
+} from '../function/source.ts'
+import { Counter } from '../metrics/metric-group.ts'
+import type { OperatorListState } from '../state/operator-state.ts'
+import { MAX_TIMESTAMP, NO_TIMESTAMP } from '../time/timestamp.ts'
+import { WatermarkMultiplexer } from '../time/watermark-multiplexer.ts'
+import type { Type } from '../types/type.ts'
+import type { WatermarkGenerator, WatermarkOutput, WatermarkStrategy } from '../time/watermark-strategy.ts'
+import { type OperatorContext, type Output, StreamOperator } from './stream-operator.ts'
+import { assignTimestamp } from './timestamps-operator.ts'
+import { WatermarkEmitter } from './watermark-emitter.ts'
+
+/** The way to the enumerator, which runs elsewhere. */
+export interface SourceLink {
+  requestSplit(): void
+}
+
+export class SourceOperator<T, S extends Split> extends StreamOperator<T> implements ReaderOutput<T> {
+  readonly #source: Source<T, S>
+  readonly #strategy: WatermarkStrategy<T> | null
+  readonly #splitOutputs = new Map<string, SplitOutput<T> & { readonly generator: WatermarkGenerator<T> | null }>()
+  #link!: SourceLink
+  #reader!: SourceReader<T, S>
+  #splits!: OperatorListState<S>
+  #emitter!: WatermarkEmitter
+  #multiplexer!: WatermarkMultiplexer
+  #timer: { cancel(): void } | null = null
+  readonly #records = new Counter()
+
+  constructor(source: Source<T, S>, strategy: WatermarkStrategy<T> | null) {
+    super()
+    this.#source = source
+    this.#strategy = strategy
+  }
+
+  override setup(context: OperatorContext, output: Output<T>): void {
+    super.setup(context, output)
+    this.#splits = context.operatorState.listState('source/splits', this.#source.splitType, 'split')
+    this.#emitter = new WatermarkEmitter(output)
+    this.#multiplexer = new WatermarkMultiplexer(this.#emitter)
+  }
+
+  get source(): Source<unknown> {
+    return this.#source as Source<unknown>
+  }
+
+  get splitType(): Type<S> {
+    return this.#source.splitType
+  }
+
+  /** What event time has come to. */
+  get watermark(): number {
+    return this.#emitter.watermark
+  }
+
+  /** Records emitted by this subtask. */
+  get recordCount(): number {
+    return this.#records.value
+  }
+
+  /** Must precede `open`. */
+  connect(link: SourceLink): void {
+    this.#link = link
+  }
+
+  override async open(): Promise<void> {
+    const reader = this.#source.createReader(this.#readerContext())
+    this.#reader = reader
+    await reader.start?.()
+    if (this.#splits.get().length > 0) reader.addSplits(this.#splits.get(), this)
+    this.#link.requestSplit()
+    this.#schedule()
+  }
+
+  addSplits(splits: readonly S[]): void {
+    this.#reader.addSplits(splits, this)
+    this.context.wake()
+  }
+
+  noMoreSplits(): void {
+    this.#reader.noMoreSplits()
+    this.context.wake()
+  }
+
+  poll(recordsMax: number): PollResult {
+    return this.#reader.poll(this, recordsMax)
+  }
+
+  /** Everything has been read: event time ends. */
+  endOfInput(): void {
+    this.#emitter.emitWatermark(MAX_TIMESTAMP)
+  }
+
+  override prepareSnapshot(): void {
+    this.#splits.update(this.#reader.snapshot())
+  }
+
+  override checkpointCompleted(checkpointId: number): void {
+    this.#reader.checkpointCompleted?.(checkpointId)
+  }
+
+  override finish(): void {
+    this.#emitPeriodically()
+  }
+
+  override close(): void | Promise<void> {
+    this.#timer?.cancel()
+    return this.#reader?.close()
+  }
+
+  ofSplit(splitId: string): SplitOutput<T> {
+    const known = this.#splitOutputs.get(splitId)
+    if (known !== undefined) return known
+    this.#multiplexer.register(splitId)
+    const { time } = this.context
+    const output =
+      this.#strategy === null
+        ? new PlainSplitOutput(time, this.output, this.#multiplexer.immediate(splitId), this.#records)
+        : this.#generatingOutput(splitId, this.#strategy)
+    this.#splitOutputs.set(splitId, output)
+    return output
+  }
+
+  releaseSplit(splitId: string): void {
+    this.#splitOutputs.get(splitId)?.generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
+    this.#splitOutputs.delete(splitId)
+    this.#multiplexer.unregister(splitId)
+  }
+
+  #generatingOutput(splitId: string, strategy: WatermarkStrategy<T>): GeneratingSplitOutput<T> {
+    const generator = strategy.newGenerator(this.context.clock)
+    const watermarks = this.#multiplexer.immediate(splitId)
+    return new GeneratingSplitOutput(this.context, this.output, strategy, generator, watermarks, this.#records)
+  }
+
+  #schedule(): void {
+    const { processingTime, watermarkIntervalMs } = this.context
+    if (watermarkIntervalMs <= 0) return
+    this.#timer = processingTime.callAt(processingTime.now() + watermarkIntervalMs, () => {
+      this.#emitPeriodically()
+      this.#schedule()
+    })
+  }
+
+  #emitPeriodically(): void {
+    for (const [splitId, { generator }] of this.#splitOutputs) {
+      generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
+    }
+    this.#multiplexer.onPeriodicEmit()
+  }
+
+  #readerContext(): ReaderContext {
+    const { subtaskIndex, parallelism, clock, log, metrics } = this.context
+    return {
+      subtaskIndex,
+      parallelism,
+      clock,
+      log,
+      metrics,
+      wake: () => this.context.wake(),
+      requestSplit: () => this.#link.requestSplit(),
+      fail: (error) => this.context.fail(error),
+    }
+  }
+}
+
+/** Without a strategy: timestamps and watermarks are those of the source, if it has any. */
+class PlainSplitOutput<T> implements SplitOutput<T> {
+  readonly generator = null
+  readonly #time: Float64Array
+  readonly #output: Output<T>
+  readonly #watermarks: WatermarkOutput
+  readonly #records: Counter
+
+  constructor(time: Float64Array, output: Output<T>, watermarks: WatermarkOutput, records: Counter) {
+    this.#time = time
+    this.#output = output
+    this.#watermarks = watermarks
+    this.#records = records
+  }
+
+  collect(value: T, timestamp: number = NO_TIMESTAMP): void {
+    this.#records.value++
+    this.#time[0] = timestamp
+    this.#output.collect(value)
+  }
+
+  emitWatermark(timestamp: number): void {
+    this.#watermarks.emitWatermark(timestamp)
+  }
+
+  markIdle(): void {
+    this.#watermarks.markIdle()
+  }
+}
+
+class GeneratingSplitOutput<T> implements SplitOutput<T> {
+  readonly generator: WatermarkGenerator<T>
+  readonly #time: Float64Array
+  readonly #output: Output<T>
+  readonly #timestampOf: WatermarkStrategy<T>['timestampOf']
+  readonly #watermarks: WatermarkOutput
+  readonly #operatorName: string
+  readonly #records: Counter
+
+  constructor(
+    context: OperatorContext,
+    output: Output<T>,
+    strategy: WatermarkStrategy<T>,
+    generator: WatermarkGenerator<T>,
+    watermarks: WatermarkOutput,
+    records: Counter,
+  ) {
+    this.#records = records
+    this.generator = generator
+    this.#time = context.time
+    this.#output = output
+    this.#timestampOf = strategy.timestampOf
+    this.#watermarks = watermarks
+    this.#operatorName = context.operatorName
+  }
+
+  collect(value: T, timestamp: number = NO_TIMESTAMP): void {
+    this.#records.value++
+    const assigner = this.#timestampOf
+    const assigned = assigner === null ? timestamp : assignTimestamp(assigner, value, timestamp, this.#operatorName)
+    this.#time[0] = assigned
+    this.#output.collect(value)
+    this.generator.onEvent(value, assigned, this.#watermarks)
+  }
+
+  emitWatermark(): void {}
+
+  markIdle(): void {
+    this.#watermarks.markIdle()
+  }
+}

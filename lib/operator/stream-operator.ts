@@ -1,0 +1,155 @@
+/**
+ * The contract between an operator and the task that runs it. Operators are synchronous and push: the task calls
+ * them with records and events, they call their output. The timestamp of the record in hand is not a parameter but
+ * a cell in {@link OperatorContext.time}: passing doubles between functions that are not inlined would allocate one
+ * object per record and step.
+ *
+ * O1. An operator that changes the timestamp cell around an emission restores it before it returns.
+ * O2. A watermark is passed on only after everything it released has been emitted.
+ * O3. `processWatermark` may stop half way, if {@link OperatorContext.shouldPause} says so, by returning false; it
+ *     is then called again with the same watermark before anything else reaches the operator.
+ */
+import type { Clock } from '../base/clock.ts'
+import { SluiceError } from '../base/errors.ts'
+import type { Key } from '../base/hash.ts'
+import type { Logger } from '../base/logger.ts'
+import type { RuntimeContext } from '../function/runtime-context.ts'
+import type { MetricGroup } from '../metrics/metric-group.ts'
+import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { OperatorStateBackend } from '../state/operator-state.ts'
+import type { StateDescriptor } from '../state/state-descriptor.ts'
+import type { ProcessingTime } from '../time/timer-service.ts'
+
+/** What an operator emits to: the next operators of the chain, or the edges that leave the task. */
+export interface Output<O> {
+  collect(value: O): void
+  /** A record for the side output `tag`; dropped if nobody reads it. */
+  collectSide(tag: string, value: unknown): void
+  emitWatermark(timestamp: number): void
+  emitStatus(isIdle: boolean): void
+}
+
+/** Everything the task gives an operator. */
+export interface OperatorContext {
+  readonly jobId: string
+  readonly jobName: string
+  readonly operatorName: string
+  readonly uid: string
+  readonly subtaskIndex: number
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly attempt: number
+  /** Whether the job takes checkpoints; sinks that commit do it then, and otherwise as soon as they can. */
+  readonly hasCheckpoints: boolean
+  /** [0]: timestamp of the record in hand, NaN if it has none. Shared by the whole chain. */
+  readonly time: Float64Array
+  readonly clock: Clock
+  readonly processingTime: ProcessingTime
+  readonly log: Logger
+  readonly metrics: MetricGroup
+  readonly operatorState: OperatorStateBackend
+  /** Null on streams that are not keyed. */
+  readonly keyed: KeyedStateBackend | null
+  /** How often periodic watermark generators are asked. */
+  readonly watermarkIntervalMs: number
+  /** True when a long burst of work should make room: other tasks, control messages or a barrier are waiting. */
+  shouldPause(): boolean
+  /** Tells the task that this operator, which had nothing to do, has something now. */
+  wake(): void
+  /** Fails the subtask: for errors in asynchronous callbacks, which no caller would catch. */
+  fail(error: unknown): void
+}
+
+/** JavaScript text that does an operator's work in the generated code of its chain; see chain-code. */
+export interface InlineCode {
+  /** Values the text refers to, by name. */
+  readonly bindings: Readonly<Record<string, unknown>>
+  /** Statements that process the record in variable `value`; `emit(expression)` yields those that hand one on. */
+  body(emit: (expression: string) => string): string
+}
+
+export abstract class StreamOperator<O> {
+  protected context!: OperatorContext
+  protected output!: Output<O>
+
+  setup(context: OperatorContext, output: Output<O>): void {
+    this.context = context
+    this.output = output
+  }
+
+  /** Before the first record, after state has been restored. */
+  open(): void | Promise<void> {}
+
+  processWatermark(timestamp: number): boolean {
+    this.output.emitWatermark(timestamp)
+    return true
+  }
+
+  processStatus(isIdle: boolean): void {
+    this.output.emitStatus(isIdle)
+  }
+
+  /** A promise if no record should come before it resolves; asked between batches. */
+  whenReady(): Promise<void> | undefined {
+    return undefined
+  }
+
+  /** All input has been processed; what is still held back goes out now. */
+  finish(): void | Promise<void> {}
+
+  /** Releases what `open` took. Called once, also after a failure. */
+  close(): void | Promise<void> {}
+
+  /** A snapshot is about to be taken: what is not in state yet goes there (or to the outside) now. */
+  prepareSnapshot(_checkpointId: number): void | Promise<void> {}
+
+  /** A checkpoint that contains a snapshot of this operator is complete everywhere. */
+  checkpointCompleted(_checkpointId: number): void | Promise<void> {}
+
+  /** False while a snapshot would catch half of a step; see SliceWindowOperator. */
+  get isSnapshotSafe(): boolean {
+    return true
+  }
+}
+
+export abstract class OneInputOperator<I, O> extends StreamOperator<O> {
+  abstract processElement(value: I): void
+
+  /** Operators worth inlining override this; it is asked after `setup` and before `open`. */
+  inline(): InlineCode {
+    return { bindings: { operator: this }, body: () => 'operator.processElement(value);' }
+  }
+}
+
+export abstract class TwoInputOperator<A, B, O> extends StreamOperator<O> {
+  abstract processElement1(value: A): void
+  abstract processElement2(value: B): void
+}
+
+/** How an input of a keyed operator finds the key of a record. */
+export type KeyOf = (value: never) => Key
+
+/** The runtime context functions see, over that of their operator. */
+export function toRuntimeContext(context: OperatorContext): RuntimeContext {
+  return {
+    jobName: context.jobName,
+    operatorName: context.operatorName,
+    uid: context.uid,
+    subtaskIndex: context.subtaskIndex,
+    parallelism: context.parallelism,
+    maxParallelism: context.maxParallelism,
+    attempt: context.attempt,
+    log: context.log,
+    metrics: context.metrics,
+    processingTime: () => context.processingTime.now(),
+    state: <S>(descriptor: StateDescriptor<S>) => keyedBackend(context).state(descriptor),
+  }
+}
+
+export function keyedBackend(context: OperatorContext): KeyedStateBackend {
+  if (context.keyed !== null) return context.keyed
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `operator "${context.operatorName}" asks for keyed state or timers, but its stream is not keyed: call keyBy first`,
+  )
+}

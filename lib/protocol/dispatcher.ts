@@ -1,0 +1,21 @@
+/** What clients say to the dispatcher. */
+import type { JobDescription, JobSubmission, JobSummary } from './job-submission.ts'
+
+/** A job by its id, or by its name where only one job that has not ended bears it. */
+export interface JobReference {
+  readonly job: string
+}
+
+export type DispatcherProtocol = {
+  submit: { request: { readonly submission: JobSubmission }; reply: { readonly jobId: string } }
+  list: { request: object; reply: { readonly jobs: readonly JobSummary[] } }
+  describe: { request: JobReference; reply: JobDescription }
+  /** Returns when the cancellation has begun; `describe` tells when it is done. */
+  cancel: { request: JobReference; reply: { readonly jobId: string } }
+}
+
+/** Names of control actors; each is one subject token. */
+export const DISPATCHER = 'dispatcher'
+export const RESOURCE_MANAGER = 'resources'
+export const jobMasterName = (jobId: string): string => `job-${jobId}`
+export const slotName = (nodeId: string, slot: number): string => `slot-${nodeId}-${slot}`

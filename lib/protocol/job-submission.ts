@@ -1,0 +1,74 @@
+/** What a client hands in, and how what became of it is described. Plain data throughout. */
+import type { ErrorRecord } from '../base/errors.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
+import type { JobState } from '../scheduler/job-scheduler.ts'
+import type { RestartSettings } from '../scheduler/restart-strategy.ts'
+import type { SlotLocation, SubtaskState } from '../graph/execution-graph.ts'
+import type { SubtaskMetrics } from '../task/subtask-report.ts'
+import type { TaskSettings } from '../task/task-settings.ts'
+
+/** Where a slot finds the job's code. */
+export type JobModule =
+  /** A module every slot can import by itself: local mode. */
+  | { readonly kind: 'file'; readonly url: string }
+  /** A definition registered in this process: tests and embedding. */
+  | { readonly kind: 'registered'; readonly key: string }
+  /** One bundled file in the blob store, named by the hash of its content. */
+  | { readonly kind: 'bundle'; readonly sha256: string }
+
+/** What the graph was built with; every slot builds it with the same. */
+export interface SubmittedGraphSettings {
+  readonly parallelism: number
+  readonly maxParallelism: number | null
+  readonly isChainingEnabled: boolean
+  readonly args: readonly string[]
+}
+
+export interface JobRunSettings {
+  readonly graph: SubmittedGraphSettings
+  readonly task: TaskSettings
+  readonly restart: RestartSettings
+  /** How long the job waits for free slots before it fails. */
+  readonly slotRequestTimeoutMs: number
+}
+
+export interface JobSubmission {
+  /** Made by the client, so that a repeated submission is recognised. */
+  readonly jobId: string
+  readonly module: JobModule
+  readonly graph: JobGraph
+  readonly settings: JobRunSettings
+}
+
+export interface JobSummary {
+  readonly jobId: string
+  readonly name: string
+  readonly state: JobState
+  readonly submittedMs: number
+  /** Null while it has not ended. */
+  readonly endedMs: number | null
+  readonly restarts: number
+  readonly slotsHeld: number
+  readonly slotsNeeded: number
+  readonly error?: ErrorRecord
+}
+
+export interface SubtaskDescription {
+  readonly index: number
+  readonly state: SubtaskState
+  readonly slot: SlotLocation
+  readonly metrics: SubtaskMetrics | null
+}
+
+export interface VertexDescription {
+  readonly id: string
+  readonly name: string
+  readonly parallelism: number
+  readonly subtasks: readonly SubtaskDescription[]
+}
+
+export interface JobDescription extends JobSummary {
+  readonly graph: JobGraph
+  readonly attempt: number
+  readonly vertices: readonly VertexDescription[]
+}

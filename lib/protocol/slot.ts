@@ -1,0 +1,51 @@
+/** What a job master says to a slot, and subtasks and source coordinators to each other. */
+import type { JobGraph } from '../graph/job-graph.ts'
+import type { Placement } from '../graph/execution-graph.ts'
+import type { SubtaskMetrics } from '../task/subtask-report.ts'
+import type { JobModule, JobRunSettings } from './job-submission.ts'
+
+export interface Deployment {
+  readonly jobId: string
+  readonly attempt: number
+  readonly module: JobModule
+  readonly graph: JobGraph
+  readonly placement: Placement
+  readonly settings: JobRunSettings
+}
+
+interface AttemptReference {
+  readonly jobId: string
+  readonly attempt: number
+}
+
+export type SlotProtocol = {
+  /** Builds and opens the tasks this slot has in the placement. The reply says only that it has begun. */
+  deploy: { request: { readonly deployment: Deployment }; reply: object }
+  /** Lets the opened tasks run. */
+  start: { request: AttemptReference; reply: object }
+  /** Ends the tasks; reports tell when they have. An attempt the slot does not have is gone already. */
+  cancel: { request: AttemptReference; reply: object }
+  /** From the slot's node: nobody knows this job any more. */
+  abandon: { request: { readonly jobId: string }; reply: object }
+}
+
+export type SubtaskProtocol = {
+  describe: { request: object; reply: { readonly state: string; readonly metrics: SubtaskMetrics | null } }
+  /** From the source coordinator; taken once however often it is sent. Null: no more splits. */
+  takeSplits: {
+    request: {
+      readonly attempt: number
+      readonly sequence: number
+      readonly splits: readonly Uint8Array[] | null
+    }
+    reply: object
+  }
+}
+
+export type SourceCoordinatorProtocol = {
+  /** A reader wants splits. `sequence` counts its requests, so that a repeated message is served once. */
+  requestSplit: {
+    request: { readonly attempt: number; readonly subtaskIndex: number; readonly sequence: number }
+    reply: object
+  }
+}

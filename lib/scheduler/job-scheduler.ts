@@ -1,0 +1,346 @@
+/**
+ * The brain of a job master: takes one job from its submission to its end, over any number of attempts. Events in,
+ * orders out; no clock, no bus, no promise. `actors/job-master.ts` is its shell.
+ *
+ * An attempt goes through four steps, each complete before the next: slots are granted; every slot has built its
+ * tasks and opened them (so that nobody sends to somebody who is not there yet); all are started; all end. If
+ * anything fails, what is left of the attempt is cancelled, and when the last of it is gone the restart strategy
+ * decides about the next.
+ *
+ * J1. Orders and reports carry the attempt; reports of other attempts change nothing.
+ * J2. Slots report what is, again and again; a report that gets lost is made up for by the next.
+ * J3. A slot that does not report for the timeout is lost, whatever else is known of its node.
+ * J4. The job has ended only when none of its subtasks runs any more, or its slot is lost.
+ */
+import { present } from '../base/assert.ts'
+import type { ErrorRecord } from '../base/errors.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
+import { isFinal, isSameSlot, type Placement, type SlotLocation, type SubtaskState } from '../graph/execution-graph.ts'
+import { assignSlots, slotCountOf } from './assign-slots.ts'
+import type { RestartStrategy } from './restart-strategy.ts'
+
+/**
+ * `created`: nothing has been done yet. `waiting`: for slots. `deploying`: slots build their tasks. `running`.
+ * `failing`, `cancelling`: what is left of the attempt is being cancelled. `backing-off`: before the next attempt.
+ */
+export type JobState =
+  | 'created'
+  | 'waiting'
+  | 'deploying'
+  | 'running'
+  | 'failing'
+  | 'cancelling'
+  | 'backing-off'
+  | 'finished'
+  | 'failed'
+  | 'cancelled'
+
+export const TERMINAL_JOB_STATES: readonly JobState[] = ['finished', 'failed', 'cancelled']
+
+export interface SubtaskStatus {
+  readonly vertexId: string
+  readonly index: number
+  readonly state: SubtaskState
+  readonly error?: ErrorRecord
+}
+
+export type JobEvent =
+  | { readonly kind: 'submitted' }
+  | { readonly kind: 'slotsGranted'; readonly slots: readonly SlotLocation[] }
+  | { readonly kind: 'slotsLost'; readonly slots: readonly SlotLocation[]; readonly reason: string }
+  | {
+      readonly kind: 'reported'
+      readonly slot: SlotLocation
+      readonly attempt: number
+      readonly subtasks: readonly SubtaskStatus[]
+    }
+  | { readonly kind: 'deployFailed'; readonly slot: SlotLocation; readonly attempt: number; readonly error: ErrorRecord }
+  | { readonly kind: 'cancelRequested' }
+  | { readonly kind: 'tick' }
+
+export type JobOrder =
+  | { readonly kind: 'requestSlots'; readonly count: number }
+  | { readonly kind: 'releaseSlots'; readonly slots: readonly SlotLocation[] }
+  | {
+      readonly kind: 'deploy'
+      readonly attempt: number
+      readonly slots: readonly SlotLocation[]
+      readonly placement: Placement
+    }
+  | { readonly kind: 'start'; readonly attempt: number; readonly slots: readonly SlotLocation[] }
+  | { readonly kind: 'cancel'; readonly attempt: number; readonly slots: readonly SlotLocation[] }
+  | { readonly kind: 'stateChanged'; readonly state: JobState; readonly error?: ErrorRecord }
+
+export interface JobSchedulerOptions {
+  readonly graph: JobGraph
+  readonly restart: RestartStrategy
+  /** How long the job waits for slots before it fails. */
+  readonly slotRequestTimeoutMs: number
+  /** A slot that has not reported for this long is lost. */
+  readonly slotTimeoutMs: number
+}
+
+interface Subtask {
+  readonly vertexId: string
+  readonly index: number
+  readonly slot: SlotLocation
+  state: SubtaskState
+}
+
+interface Attempt {
+  readonly number: number
+  readonly placement: Placement
+  readonly subtasks: readonly Subtask[]
+  /** Slots that are part of it and not lost, and when each was last heard of. */
+  readonly slots: Map<string, { readonly location: SlotLocation; heardMs: number }>
+  isStarted: boolean
+}
+
+export class JobScheduler {
+  readonly #options: JobSchedulerOptions
+  #state: JobState = 'created'
+  /** When the present state began. */
+  #sinceMs = 0
+  #attemptNumber = -1
+  #attempt: Attempt | null = null
+  /** Slots that belong to the job, in order. */
+  #slots: SlotLocation[] = []
+  #error: ErrorRecord | undefined
+  #restartAtMs = 0
+
+  constructor(options: JobSchedulerOptions) {
+    this.#options = options
+  }
+
+  get state(): JobState {
+    return this.#state
+  }
+
+  /** Why the last attempt failed, if one has. */
+  get error(): ErrorRecord | undefined {
+    return this.#error
+  }
+
+  /** Attempts begun before the present one. */
+  get restartCount(): number {
+    return Math.max(0, this.#attemptNumber)
+  }
+
+  get attempt(): number {
+    return Math.max(0, this.#attemptNumber)
+  }
+
+  get placement(): Placement | null {
+    return this.#attempt?.placement ?? null
+  }
+
+  get slotsNeeded(): number {
+    return slotCountOf(this.#options.graph)
+  }
+
+  get slotsHeld(): number {
+    return this.#slots.length
+  }
+
+  subtasks(): readonly Readonly<Subtask>[] {
+    return this.#attempt?.subtasks ?? []
+  }
+
+  isTerminal(): boolean {
+    return TERMINAL_JOB_STATES.includes(this.#state)
+  }
+
+  on(event: JobEvent, nowMs: number): JobOrder[] {
+    if (this.isTerminal()) return []
+    switch (event.kind) {
+      case 'submitted':
+        return this.#requestSlots(nowMs)
+      case 'slotsGranted':
+        return this.#onGrant(event.slots, nowMs)
+      case 'slotsLost':
+        return this.#onLost(event.slots, { code: 'NODE_LOST', message: event.reason }, nowMs)
+      case 'reported':
+        return this.#onReport(event, nowMs)
+      case 'deployFailed':
+        return event.attempt === this.#attemptNumber ? this.#fail(event.error, nowMs) : []
+      case 'cancelRequested':
+        return this.#onCancel(nowMs)
+      case 'tick':
+        return this.#onTick(nowMs)
+    }
+  }
+
+  #requestSlots(nowMs: number): JobOrder[] {
+    const missing = this.slotsNeeded - this.#slots.length
+    if (missing === 0) return this.#deploy(nowMs)
+    return [...this.#enter('waiting', nowMs), { kind: 'requestSlots', count: missing }]
+  }
+
+  #onGrant(slots: readonly SlotLocation[], nowMs: number): JobOrder[] {
+    this.#slots.push(...slots)
+    if (this.#state !== 'waiting') return [{ kind: 'releaseSlots', slots: this.#slots.splice(0) }]
+    return this.#deploy(nowMs)
+  }
+
+  #deploy(nowMs: number): JobOrder[] {
+    const { graph } = this.#options
+    const placement = assignSlots(graph, this.#slots)
+    this.#attemptNumber++
+    this.#attempt = {
+      number: this.#attemptNumber,
+      placement,
+      subtasks: graph.vertices.flatMap(({ id }) =>
+        placement[id]!.map((slot, index): Subtask => ({ vertexId: id, index, slot, state: 'created' })),
+      ),
+      slots: new Map(this.#slots.map((location) => [keyOf(location), { location, heardMs: nowMs }])),
+      isStarted: false,
+    }
+    const deploy: JobOrder = { kind: 'deploy', attempt: this.#attemptNumber, slots: [...this.#slots], placement }
+    return [...this.#enter('deploying', nowMs), deploy]
+  }
+
+  #onReport(event: Extract<JobEvent, { kind: 'reported' }>, nowMs: number): JobOrder[] {
+    const attempt = this.#attempt
+    const slot = attempt?.slots.get(keyOf(event.slot))
+    if (attempt === null || event.attempt !== attempt.number || slot === undefined) return []
+    slot.heardMs = nowMs
+    const orders: JobOrder[] = []
+    for (const { vertexId, index, state, error } of event.subtasks) {
+      const subtask = attempt.subtasks.find((each) => each.vertexId === vertexId && each.index === index)
+      if (subtask === undefined || isFinal(subtask.state)) continue
+      subtask.state = state
+      if (state === 'failed') orders.push(...this.#fail(present(error, 'the error of a failed subtask'), nowMs))
+    }
+    return [...orders, ...this.#advance(attempt, nowMs), ...this.#repeatOrder(attempt, event)]
+  }
+
+  /** Orders may get lost: a report that shows that one has not been followed has it given again. */
+  #repeatOrder(attempt: Attempt, { slot, subtasks }: Extract<JobEvent, { kind: 'reported' }>): JobOrder[] {
+    const isWaiting = subtasks.some(({ state }) => state === 'ready')
+    const isAlive = subtasks.some(({ state }) => !isFinal(state))
+    if (this.#state === 'running' && isWaiting) return [{ kind: 'start', attempt: attempt.number, slots: [slot] }]
+    const mustEnd = this.#state === 'failing' || this.#state === 'cancelling'
+    return mustEnd && isAlive ? [{ kind: 'cancel', attempt: attempt.number, slots: [slot] }] : []
+  }
+
+  /** What follows from the states of the subtasks taken together. */
+  #advance(attempt: Attempt, nowMs: number): JobOrder[] {
+    const { subtasks } = attempt
+    const isOver = subtasks.every(({ state }) => isFinal(state))
+    switch (this.#state) {
+      case 'deploying':
+        if (attempt.isStarted || !subtasks.every(({ state }) => state === 'ready')) return []
+        attempt.isStarted = true
+        return [
+          { kind: 'start', attempt: attempt.number, slots: this.#liveSlots(attempt) },
+          ...this.#enter('running', nowMs),
+        ]
+      case 'running':
+        return isOver ? this.#end('finished', nowMs) : []
+      case 'failing':
+        return isOver ? this.#afterFailure(nowMs) : []
+      case 'cancelling':
+        return isOver ? this.#end('cancelled', nowMs) : []
+      default:
+        return []
+    }
+  }
+
+  #fail(error: ErrorRecord, nowMs: number): JobOrder[] {
+    if (this.#state !== 'deploying' && this.#state !== 'running') return []
+    this.#error = error
+    const attempt = present(this.#attempt, 'an attempt')
+    return [
+      ...this.#enter('failing', nowMs),
+      { kind: 'cancel', attempt: attempt.number, slots: this.#liveSlots(attempt) },
+      ...this.#advance(attempt, nowMs),
+    ]
+  }
+
+  #afterFailure(nowMs: number): JobOrder[] {
+    const { canRestart, backoffMs } = this.#options.restart.onFailure(nowMs)
+    if (!canRestart) return this.#end('failed', nowMs)
+    this.#restartAtMs = nowMs + backoffMs
+    return [...this.#enter('backing-off', nowMs), ...(backoffMs <= 0 ? this.#requestSlots(nowMs) : [])]
+  }
+
+  #onLost(slots: readonly SlotLocation[], error: ErrorRecord, nowMs: number): JobOrder[] {
+    this.#slots = this.#slots.filter((mine) => !slots.some((lost) => isSameSlot(mine, lost)))
+    const attempt = this.#attempt
+    if (attempt === null) return []
+    let isAffected = false
+    for (const subtask of attempt.subtasks) {
+      if (!slots.some((lost) => isSameSlot(subtask.slot, lost)) || isFinal(subtask.state)) continue
+      subtask.state = 'failed'
+      isAffected = true
+    }
+    for (const lost of slots) attempt.slots.delete(keyOf(lost))
+    return isAffected ? [...this.#fail(error, nowMs), ...this.#advance(attempt, nowMs)] : []
+  }
+
+  #onCancel(nowMs: number): JobOrder[] {
+    switch (this.#state) {
+      case 'deploying':
+      case 'running':
+      case 'failing': {
+        const attempt = present(this.#attempt, 'an attempt')
+        const cancel: JobOrder = { kind: 'cancel', attempt: attempt.number, slots: this.#liveSlots(attempt) }
+        return [...this.#enter('cancelling', nowMs), cancel, ...this.#advance(attempt, nowMs)]
+      }
+      case 'cancelling':
+        return []
+      default:
+        return this.#end('cancelled', nowMs)
+    }
+  }
+
+  #onTick(nowMs: number): JobOrder[] {
+    const { slotRequestTimeoutMs } = this.#options
+    if (this.#state === 'backing-off' && nowMs >= this.#restartAtMs) return this.#requestSlots(nowMs)
+    if (this.#state === 'waiting' && nowMs - this.#sinceMs > slotRequestTimeoutMs) {
+      const needed = this.slotsNeeded
+      this.#error = {
+        code: 'SLOTS_UNAVAILABLE',
+        message: `the job needs ${needed} slots and got ${this.#slots.length} within ${slotRequestTimeoutMs} ms: start more nodes (sluice node --slots ${needed - this.#slots.length}) or lower the parallelism`,
+      }
+      return this.#end('failed', nowMs)
+    }
+    return this.#checkSilence(nowMs)
+  }
+
+  #checkSilence(nowMs: number): JobOrder[] {
+    const { slotTimeoutMs } = this.#options
+    const attempt = this.#attempt
+    if (attempt === null || this.#state === 'backing-off' || this.#state === 'waiting') return []
+    const silent = [...attempt.slots.values()].filter(
+      ({ location, heardMs }) => nowMs - heardMs > slotTimeoutMs && this.#hasWork(attempt, location),
+    )
+    return silent.flatMap(({ location, heardMs }) => {
+      const message = `slot ${location.slot} of node ${location.node} has not reported for ${Math.round(nowMs - heardMs)} ms`
+      return this.#onLost([location], { code: 'SLOT_LOST', message }, nowMs)
+    })
+  }
+
+  #hasWork(attempt: Attempt, location: SlotLocation): boolean {
+    return attempt.subtasks.some(({ slot, state }) => isSameSlot(slot, location) && !isFinal(state))
+  }
+
+  #liveSlots(attempt: Attempt): SlotLocation[] {
+    return [...attempt.slots.values()].map(({ location }) => location)
+  }
+
+  #end(state: 'finished' | 'failed' | 'cancelled', nowMs: number): JobOrder[] {
+    return [...this.#enter(state, nowMs), { kind: 'releaseSlots', slots: this.#slots.splice(0) }]
+  }
+
+  #enter(state: JobState, nowMs: number): JobOrder[] {
+    this.#state = state
+    this.#sinceMs = nowMs
+    const error = state === 'failed' || state === 'failing' || state === 'backing-off' ? this.#error : undefined
+    return [{ kind: 'stateChanged', state, ...(error === undefined ? {} : { error }) }]
+  }
+}
+
+function keyOf({ node, slot }: SlotLocation): string {
+  return `${node}/${slot}`
+}

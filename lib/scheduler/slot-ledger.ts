@@ -1,0 +1,216 @@
+/**
+ * Who has which slot: the brain of the resource manager. Knows the nodes by their reports, gives free slots to jobs
+ * evenly over the nodes, and notices what has gone. No clock: the time of each event is an argument.
+ *
+ * L1. A slot belongs to at most one job.
+ * L2. Requests are met whole or not at all, in the order they came: a job that needs more slots than there are is
+ *     not overtaken for ever by small ones.
+ * L3. A node that has not reported for the timeout is lost; so is a slot whose incarnation has changed.
+ */
+import { present } from '../base/assert.ts'
+import { isSameSlot, type SlotLocation } from '../graph/execution-graph.ts'
+
+/** What a node says of itself with every heartbeat. */
+export interface NodeReport {
+  readonly nodeId: string
+  /** New with every start of the process: tells a restarted node from one that was slow. */
+  readonly incarnation: string
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  readonly slots: readonly SlotReport[]
+}
+
+export interface SlotReport {
+  /** New with every start of the slot's thread. */
+  readonly incarnation: string
+  /** The job whose tasks it runs, if any. */
+  readonly jobId: string | null
+}
+
+export interface NodeView {
+  readonly nodeId: string
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  readonly slots: readonly { readonly jobId: string | null }[]
+  readonly lastSeenMs: number
+}
+
+export type LedgerOrder =
+  | { readonly kind: 'grant'; readonly jobId: string; readonly slots: readonly SlotLocation[] }
+  | { readonly kind: 'lost'; readonly jobId: string; readonly slots: readonly SlotLocation[]; readonly reason: string }
+  | { readonly kind: 'nodeJoined'; readonly nodeId: string }
+  | { readonly kind: 'nodeLost'; readonly nodeId: string; readonly reason: string }
+
+interface Slot {
+  incarnation: string
+  jobId: string | null
+}
+
+interface Node {
+  report: NodeReport
+  readonly slots: Slot[]
+  seenMs: number
+}
+
+interface Request {
+  readonly jobId: string
+  readonly count: number
+}
+
+export class SlotLedger {
+  readonly #nodeTimeoutMs: number
+  readonly #nodes = new Map<string, Node>()
+  #requests: Request[] = []
+
+  constructor(nodeTimeoutMs: number) {
+    this.#nodeTimeoutMs = nodeTimeoutMs
+  }
+
+  get freeSlotCount(): number {
+    let count = 0
+    for (const { slots } of this.#nodes.values()) for (const { jobId } of slots) if (jobId === null) count++
+    return count
+  }
+
+  get slotCount(): number {
+    let count = 0
+    for (const { slots } of this.#nodes.values()) count += slots.length
+    return count
+  }
+
+  nodes(): NodeView[] {
+    return [...this.#nodes.values()].map(({ report, slots, seenMs }) => ({
+      nodeId: report.nodeId,
+      host: report.host,
+      pid: report.pid,
+      version: report.version,
+      slots: slots.map(({ jobId }) => ({ jobId })),
+      lastSeenMs: seenMs,
+    }))
+  }
+
+  /** Whether another process has this node id and is alive: heard of within half the timeout, on another host or pid. */
+  isTaken({ nodeId, incarnation }: NodeReport, nowMs: number): boolean {
+    const known = this.#nodes.get(nodeId)
+    if (known === undefined || known.report.incarnation === incarnation) return false
+    return nowMs - known.seenMs < this.#nodeTimeoutMs / 2
+  }
+
+  onReport(report: NodeReport, nowMs: number): LedgerOrder[] {
+    const orders: LedgerOrder[] = []
+    const known = this.#nodes.get(report.nodeId)
+    if (known !== undefined && known.report.incarnation !== report.incarnation) {
+      orders.push(...this.#lose(known, 'it was restarted'))
+    }
+    const node = this.#nodes.get(report.nodeId) ?? this.#join(report, orders)
+    node.report = report
+    node.seenMs = nowMs
+    report.slots.forEach(({ incarnation }, index) => {
+      const slot = present(node.slots[index], `slot ${index} of node ${report.nodeId}`)
+      if (slot.incarnation === incarnation) return
+      slot.incarnation = incarnation
+      orders.push(...this.#loseSlot(node, index, slot))
+    })
+    return [...orders, ...this.#serve()]
+  }
+
+  onLeave(nodeId: string): LedgerOrder[] {
+    const node = this.#nodes.get(nodeId)
+    return node === undefined ? [] : this.#lose(node, 'it left')
+  }
+
+  /** Asks for `count` slots more. A second request of the same job replaces the first. */
+  onRequest(jobId: string, count: number): LedgerOrder[] {
+    this.#requests = [...this.#requests.filter((request) => request.jobId !== jobId), { jobId, count }]
+    return this.#serve()
+  }
+
+  /** Gives slots back, all of the job's if none are named, and withdraws its request. */
+  onRelease(jobId: string, locations?: readonly SlotLocation[]): LedgerOrder[] {
+    if (locations === undefined) this.#requests = this.#requests.filter((request) => request.jobId !== jobId)
+    for (const [nodeId, { slots }] of this.#nodes) {
+      slots.forEach((slot, index) => {
+        const isNamed = locations?.some((location) => isSameSlot(location, { node: nodeId, slot: index })) ?? true
+        if (slot.jobId === jobId && isNamed) slot.jobId = null
+      })
+    }
+    return this.#serve()
+  }
+
+  onTick(nowMs: number): LedgerOrder[] {
+    const silent = [...this.#nodes.values()].filter(({ seenMs }) => nowMs - seenMs > this.#nodeTimeoutMs)
+    return silent.flatMap((node) => this.#lose(node, `no heartbeat for ${nowMs - node.seenMs} ms`))
+  }
+
+  #join(report: NodeReport, orders: LedgerOrder[]): Node {
+    const slots = report.slots.map(({ incarnation, jobId }) => ({ incarnation, jobId }))
+    const node = { report, slots, seenMs: 0 }
+    this.#nodes.set(report.nodeId, node)
+    orders.push({ kind: 'nodeJoined', nodeId: report.nodeId })
+    return node
+  }
+
+  #lose(node: Node, reason: string): LedgerOrder[] {
+    const { nodeId } = node.report
+    this.#nodes.delete(nodeId)
+    const byJob = new Map<string, SlotLocation[]>()
+    node.slots.forEach(({ jobId }, slot) => {
+      if (jobId !== null) byJob.set(jobId, [...(byJob.get(jobId) ?? []), { node: nodeId, slot }])
+    })
+    const why = `node ${nodeId}: ${reason}`
+    return [
+      { kind: 'nodeLost', nodeId, reason },
+      ...[...byJob].map(([jobId, slots]): LedgerOrder => ({ kind: 'lost', jobId, slots, reason: why })),
+    ]
+  }
+
+  #loseSlot({ report }: Node, index: number, slot: Slot): LedgerOrder[] {
+    const { jobId } = slot
+    slot.jobId = null
+    if (jobId === null) return []
+    const reason = `slot ${index} of node ${report.nodeId}: its thread ended`
+    return [{ kind: 'lost', jobId, slots: [{ node: report.nodeId, slot: index }], reason }]
+  }
+
+  #serve(): LedgerOrder[] {
+    const orders: LedgerOrder[] = []
+    for (;;) {
+      const request = this.#requests[0]
+      if (request === undefined || this.freeSlotCount < request.count) return orders
+      this.#requests.shift()
+      const slots = Array.from({ length: request.count }, () => this.#takeSlot(request.jobId))
+      orders.push({ kind: 'grant', jobId: request.jobId, slots })
+    }
+  }
+
+  /** A free slot of the node with the most of them, in share of its slots; ties go to the node that came first. */
+  #takeSlot(jobId: string): SlotLocation {
+    let best: { readonly nodeId: string; readonly slots: Slot[]; readonly used: number } | null = null
+    for (const [nodeId, { slots }] of this.#nodes) {
+      const taken = slots.filter((slot) => slot.jobId !== null).length
+      if (taken === slots.length) continue
+      const used = taken / slots.length
+      if (best === null || used < best.used) best = { nodeId, slots, used }
+    }
+    const { nodeId, slots } = present(best, 'a free slot')
+    const index = slots.findIndex((slot) => slot.jobId === null)
+    slots[index]!.jobId = jobId
+    return { node: nodeId, slot: index }
+  }
+}
+
+/** How `request` slots spread over equal task managers: the number taken from each, most first. */
+export function spreadOut(taskManagers: number, slotsEach: number, request: number): number[] {
+  const ledger = new SlotLedger(Number.POSITIVE_INFINITY)
+  for (let i = 0; i < taskManagers; i++) {
+    const slots = Array.from({ length: slotsEach }, () => ({ incarnation: '', jobId: null }))
+    ledger.onReport({ nodeId: `${i}`, incarnation: '', host: '', pid: 0, version: '', slots }, 0)
+  }
+  ledger.onRequest('job', request)
+  return ledger
+    .nodes()
+    .map(({ slots }) => slots.filter(({ jobId }) => jobId !== null).length)
+    .sort((a, b) => b - a)
+}

@@ -1,0 +1,144 @@
+/**
+ * The keyed state of one operator subtask: its tables by name, the current key, and the way into and out of
+ * snapshots. Operators and user functions get their state here; the task calls `freeze` and `restore`.
+ *
+ * Tables may be declared before or after a restore: rows that were read wait, still encoded, until the state they
+ * belong to is declared. Rows of a state that is never declared stay encoded and go into the next full snapshot, so
+ * that a state left out by one version of a job is still there for the next.
+ */
+import { assert } from '../base/assert.ts'
+import { SluiceError } from '../base/errors.ts'
+import type { Type } from '../types/type.ts'
+import { FlatTable } from './flat-table.ts'
+import { KeyContext } from './key-context.ts'
+import type { KeyGroupRange } from './key-group.ts'
+import { type WindowScope, stateOfKey, stateOfWindow } from './keyed-states.ts'
+import type { MapKey } from './map-key.ts'
+import { NestedTable } from './nested-table.ts'
+import { SliceTable } from './slice-table.ts'
+import type { StateDescriptor } from './state-descriptor.ts'
+import type { StateTable } from './state-table.ts'
+import { TimerTable } from './timer-table.ts'
+
+export type TableLayout = 'flat' | 'nested' | 'slices' | 'timers'
+
+/** A table and what is needed to write its entries. */
+export interface RegisteredTable {
+  readonly name: string
+  readonly layout: TableLayout
+  /** Null for timers, which have no value. */
+  readonly type: Type<unknown> | null
+  readonly table: StateTable<unknown>
+}
+
+export class KeyedStateBackend {
+  readonly context: KeyContext
+  readonly keyGroups: KeyGroupRange
+  readonly #tables = new Map<string, RegisteredTable>()
+  readonly #states = new Map<string, unknown>()
+  #isTracking = false
+
+  constructor(maxParallelism: number, keyGroups: KeyGroupRange) {
+    this.context = new KeyContext(maxParallelism)
+    this.keyGroups = keyGroups
+  }
+
+  /** The state a descriptor stands for, scoped to the current key. The same name gives the same state. */
+  state<S>(descriptor: StateDescriptor<S>): S {
+    return this.#declare(descriptor.name, descriptor, () => {
+      const layout = descriptor.kind === 'map' ? 'nested' : 'flat'
+      return stateOfKey(descriptor, this.#table(descriptor.name, layout, descriptor.type) as never)
+    })
+  }
+
+  /** As {@link state}, scoped to the current key and the window `scope` points at. */
+  windowState<S>(descriptor: StateDescriptor<S>, scope: WindowScope): S {
+    const name = `window/${descriptor.name}`
+    return this.#declare(name, descriptor, () => {
+      const table = this.#table(name, 'nested', descriptor.type) as NestedTable<unknown>
+      return stateOfWindow(descriptor, table, scope)
+    })
+  }
+
+  /** Engine-owned tables; their names contain a slash, which users' names cannot. */
+  flatTable<V>(name: string, type: Type<V>): FlatTable<V> {
+    return this.#table(name, 'flat', type as Type<unknown>) as FlatTable<V>
+  }
+
+  nestedTable<V>(name: string, type: Type<V>): NestedTable<V> {
+    return this.#table(name, 'nested', type as Type<unknown>) as NestedTable<V>
+  }
+
+  sliceTable<V>(name: string, type: Type<V>): SliceTable<V> {
+    return this.#table(name, 'slices', type as Type<unknown>) as SliceTable<V>
+  }
+
+  timerTable(name: string): TimerTable {
+    return this.#table(name, 'timers', null) as TimerTable
+  }
+
+  /** The keys that have the state of this name, each once; tolerant of changes to the current key meanwhile. */
+  keysOf(stateName: string): Iterable<{ readonly key: MapKey; readonly keyGroup: number }> {
+    const keys = new Map<MapKey, { key: MapKey; keyGroup: number }>()
+    const registered = this.#tables.get(stateName)
+    if (registered === undefined) return []
+    for (const { key, keyGroup } of registered.table.entries()) keys.set(key, { key, keyGroup })
+    return keys.values()
+  }
+
+  tables(): Iterable<RegisteredTable> {
+    return this.#tables.values()
+  }
+
+  /** Entries in all tables, timers included. */
+  get size(): number {
+    let size = 0
+    for (const { table } of this.#tables.values()) size += table.size
+    return size
+  }
+
+  /** From now on changes are tracked, so that snapshots after the first may be deltas. */
+  track(): void {
+    this.#isTracking = true
+    for (const { table } of this.#tables.values()) table.track()
+  }
+
+  #declare<S>(name: string, descriptor: StateDescriptor<S>, create: () => unknown): S {
+    const known = this.#states.get(name) as { kind: string; state: S } | undefined
+    if (known !== undefined) {
+      if (known.kind === descriptor.kind) return known.state
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `state "${descriptor.name}" is declared as ${known.kind} state and again as ${descriptor.kind} state`,
+      )
+    }
+    const state = create() as S
+    this.#states.set(name, { kind: descriptor.kind, state })
+    return state
+  }
+
+  #table(name: string, layout: TableLayout, type: Type<unknown> | null): StateTable<unknown> {
+    const known = this.#tables.get(name)
+    if (known !== undefined) {
+      assert(known.layout === layout, `table ${name} has layout ${layout}`)
+      return known.table
+    }
+    const table = this.#newTable(layout, type !== null && !type.isImmutable)
+    if (this.#isTracking) table.track()
+    this.#tables.set(name, { name, layout, type, table })
+    return table
+  }
+
+  #newTable(layout: TableLayout, isMutable: boolean): StateTable<unknown> {
+    switch (layout) {
+      case 'flat':
+        return new FlatTable(this.context, isMutable)
+      case 'nested':
+        return new NestedTable(this.context, isMutable)
+      case 'slices':
+        return new SliceTable(this.context, isMutable)
+      case 'timers':
+        return new TimerTable(this.context) as unknown as StateTable<unknown>
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Keys as JavaScript Maps can hold them. Primitives stand for themselves; a tuple, which a Map would compare
+ * by identity, becomes a string that no well-formed text starts like: a marker and the tuple's key codec bytes.
+ */
+import type { Key } from '../base/hash.ts'
+import { ByteReader } from '../base/byte-reader.ts'
+import { encodeKey, readKey } from '../types/key-codec.ts'
+
+export type MapKey = string | number | bigint | boolean
+
+/** A low surrogate first: ill-formed Unicode, so ordinary strings never collide; others are escaped. */
+const MARKER_CODE = 0xdfff
+const TUPLE_MARKER = '\udfffT'
+const STRING_MARKER = '\udfffS'
+
+export function toMapKey(key: Key): MapKey {
+  if (typeof key === 'number') return key
+  if (typeof key === 'string') return key.charCodeAt(0) === MARKER_CODE ? STRING_MARKER + key : key
+  if (typeof key === 'object') return TUPLE_MARKER + Buffer.from(encodeKey(key)).toString('latin1')
+  return key
+}
+
+export function fromMapKey(mapKey: MapKey): Key {
+  if (typeof mapKey !== 'string' || mapKey.charCodeAt(0) !== MARKER_CODE) return mapKey
+  if (mapKey.startsWith(STRING_MARKER)) return mapKey.slice(STRING_MARKER.length)
+  return readKey(new ByteReader(Buffer.from(mapKey.slice(TUPLE_MARKER.length), 'latin1')))
+}

@@ -1,0 +1,79 @@
+/**
+ * A Map that grows past the limits of a Map. One JavaScript Map holds at most 2^24 entries and stalls its thread
+ * while it rehashes (about 50 ms at a million entries). So above a threshold the entries are dealt out over one Map
+ * per residue of their key group. Small tables stay a single Map, whose lookup needs no key group at all.
+ */
+import type { KeyContext } from './key-context.ts'
+import type { MapKey } from './map-key.ts'
+import { fromMapKey } from './map-key.ts'
+import { keyGroupOf } from './key-group.ts'
+
+/** Dealing out this many entries takes one to two milliseconds. */
+const SPLIT_SIZE = 16_384
+const SHARD_COUNT = 256
+
+export class ShardedMap<V> {
+  #single: Map<MapKey, V> | null = new Map()
+  #shards: Map<MapKey, V>[] = []
+  #shardedSize = 0
+  readonly #context: KeyContext
+
+  constructor(context: KeyContext) {
+    this.#context = context
+  }
+
+  get size(): number {
+    return this.#single === null ? this.#shardedSize : this.#single.size
+  }
+
+  /** The value of the context's current key. */
+  get(): V | undefined {
+    const single = this.#single
+    if (single !== null) return single.get(this.#context.mapKey)
+    return this.#shards[this.#context.keyGroup % SHARD_COUNT]!.get(this.#context.mapKey)
+  }
+
+  /** Sets the value of the context's current key, which must be absent. */
+  insert(value: V): void {
+    const single = this.#single
+    if (single !== null) {
+      single.set(this.#context.mapKey, value)
+      if (single.size > SPLIT_SIZE) this.#split(single)
+      return
+    }
+    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.mapKey, value)
+    this.#shardedSize++
+  }
+
+  /** Removes a key; `keyGroup` may be -1 if it is not known. */
+  delete(mapKey: MapKey, keyGroup: number): boolean {
+    if (this.#single !== null) return this.#single.delete(mapKey)
+    const isDeleted = this.#shardOf(mapKey, keyGroup).delete(mapKey)
+    if (isDeleted) this.#shardedSize--
+    return isDeleted
+  }
+
+  clear(): void {
+    this.#single = new Map()
+    this.#shards = []
+    this.#shardedSize = 0
+  }
+
+  /** Live iteration: entries deleted meanwhile are skipped, entries added meanwhile may be seen. */
+  *values(): Generator<V> {
+    if (this.#single === null) for (const shard of this.#shards) yield* shard.values()
+    else yield* this.#single.values()
+  }
+
+  #shardOf(mapKey: MapKey, keyGroup: number): Map<MapKey, V> {
+    const group = keyGroup >= 0 ? keyGroup : keyGroupOf(fromMapKey(mapKey), this.#context.maxParallelism)
+    return this.#shards[group % SHARD_COUNT]!
+  }
+
+  #split(single: Map<MapKey, V>): void {
+    this.#shards = Array.from({ length: SHARD_COUNT }, () => new Map())
+    for (const [key, value] of single) this.#shardOf(key, -1).set(key, value)
+    this.#shardedSize = single.size
+    this.#single = null
+  }
+}

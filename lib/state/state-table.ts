@@ -1,0 +1,129 @@
+/**
+ * What all tables of keyed state share: the bookkeeping that makes a consistent snapshot of a table possible
+ * while records go on changing it.
+ *
+ * Time is cut into epochs by snapshots. Entries carry the epoch in which they last changed, and the table lists
+ * the entries changed (`dirty`) and removed (`deleted`) in the current one. To freeze is to put both lists aside
+ * and to begin the next epoch: constant time, whatever the size. The frozen entries are then written out bit by
+ * bit; an entry that is about to change before its turn came is written first (`beforeChange`).
+ *
+ * T1. Every change or removal of an entry is preceded by `beforeChange` in the epoch it happens in.
+ * T2. While frozen, an entry's value is what it was at the freeze until it has been written out.
+ * T3. A removed entry has the value DELETED; no list of live entries contains it afterwards.
+ * T4. Epochs are even. A full snapshot marks what it has written with the odd number after the frozen epoch, so
+ *     that nothing is written twice.
+ *
+ * The scheme is that of Flink's CopyOnWriteStateMap with the copy replaced by early writing: what changes while
+ * it is being saved would have been encoded anyway, and encoding now needs no second object.
+ */
+import { assert } from '../base/assert.ts'
+import { DELETED, type Entry } from './entry.ts'
+
+/** Receives frozen entries, in no particular order, each once. */
+export type EntryWriter<V> = (entry: Entry<V>) => void
+
+interface Freeze<V> {
+  readonly epoch: number
+  readonly isFull: boolean
+  readonly write: EntryWriter<V>
+  readonly dirty: Entry<V>[]
+  next: number
+  readonly all: Iterator<Entry<V>> | null
+}
+
+export abstract class StateTable<V> {
+  protected epoch = 2
+  #dirty: Entry<V>[] = []
+  #deleted: Entry<V>[] = []
+  #freeze: Freeze<V> | null = null
+  #isTracking = false
+
+  /** Every live entry, in any order; tolerant of changes while it is being consumed. */
+  abstract entries(): Iterable<Entry<V>>
+  abstract get size(): number
+  /** Puts an entry read from a snapshot in place. */
+  abstract restore(entry: Entry<V>): void
+  /** Removes the entry a snapshot's tombstone names; absent ones are ignored. */
+  abstract restoreDeleted(entry: Entry<V>): void
+
+  /** From now on changes are listed. Without it snapshots can only be full. */
+  track(): void {
+    this.#isTracking = true
+  }
+
+  /** Must precede each change of an entry's value, and each look at a value that the looker may mutate. */
+  protected beforeChange(entry: Entry<V>): void {
+    if (entry.epoch !== this.epoch) this.#enterEpoch(entry)
+  }
+
+  /** Notes an entry that did not exist before. */
+  protected created(entry: Entry<V>): void {
+    if (this.#isTracking) this.#dirty.push(entry)
+  }
+
+  /** Notes that an entry has been taken out of the table. */
+  protected removed(entry: Entry<V>): void {
+    this.beforeChange(entry)
+    entry.value = DELETED
+    if (this.#isTracking) this.#deleted.push(entry)
+  }
+
+  #enterEpoch(entry: Entry<V>): void {
+    const freeze = this.#freeze
+    if (freeze !== null && isPending(freeze, entry)) freeze.write(entry)
+    entry.epoch = this.epoch
+    if (this.#isTracking) this.#dirty.push(entry)
+  }
+
+  /**
+   * Begins a snapshot. Returns the entries removed since the last one (empty if `isFull`); the others go to
+   * `write` during the calls of {@link drain} that follow.
+   */
+  freeze(isFull: boolean, write: EntryWriter<V>): readonly Entry<V>[] {
+    assert(this.#freeze === null, 'one snapshot of a table at a time')
+    assert(isFull || this.#isTracking, 'changes were tracked since the last snapshot')
+    const deleted = this.#deleted
+    const all = isFull ? this.entries()[Symbol.iterator]() : null
+    this.#freeze = { epoch: this.epoch, isFull, write, dirty: this.#dirty, next: 0, all }
+    this.#dirty = []
+    this.#deleted = []
+    this.epoch += 2
+    return isFull ? [] : deleted
+  }
+
+  /** Writes up to `count` frozen entries; true when none is left and the snapshot of this table is complete. */
+  drain(count: number): boolean {
+    const freeze = this.#freeze
+    if (freeze === null) return true
+    const isDone = freeze.all === null ? drainDirty(freeze, count) : drainAll(freeze, freeze.all, count)
+    if (isDone) this.#freeze = null
+    return isDone
+  }
+}
+
+function isPending<V>(freeze: Freeze<V>, entry: Entry<V>): boolean {
+  return freeze.isFull ? entry.epoch <= freeze.epoch : entry.epoch === freeze.epoch
+}
+
+/** After this an entry counts as written and unchanged. */
+function write<V>(freeze: Freeze<V>, entry: Entry<V>): void {
+  if (!isPending(freeze, entry)) return
+  if (entry.value !== DELETED) freeze.write(entry)
+  entry.epoch = freeze.epoch + 1
+}
+
+function drainDirty<V>(freeze: Freeze<V>, count: number): boolean {
+  const end = Math.min(freeze.dirty.length, freeze.next + count)
+  for (let i = freeze.next; i < end; i++) write(freeze, freeze.dirty[i]!)
+  freeze.next = end
+  return end === freeze.dirty.length
+}
+
+function drainAll<V>(freeze: Freeze<V>, all: Iterator<Entry<V>>, count: number): boolean {
+  for (let i = 0; i < count; i++) {
+    const next = all.next()
+    if (next.done === true) return true
+    write(freeze, next.value)
+  }
+  return false
+}

@@ -1,0 +1,146 @@
+/**
+ * Timers as keyed state: a set of (timestamp, namespace, key), ordered by timestamp. Registering twice is
+ * registering once, as in Flink's InternalTimerServiceImpl. The structure is sorted buckets: a Map from timestamp to
+ * the timers due then, and a heap of the distinct timestamps, which are few compared to the timers; registering and
+ * firing are then Map accesses without any sifting.
+ *
+ * Within one timestamp timers fire in the order of registration, grouped by namespace (a window's id).
+ */
+import { Entry, type SubKey } from './entry.ts'
+import type { KeyContext } from './key-context.ts'
+import type { MapKey } from './map-key.ts'
+import { MinHeap } from '../base/min-heap.ts'
+import { StateTable } from './state-table.ts'
+
+export class Timer extends Entry<null> {
+  readonly timestamp: number
+
+  constructor(timestamp: number, namespace: SubKey, key: MapKey, keyGroup: number, epoch: number) {
+    super(key, namespace, keyGroup, epoch, null)
+    this.timestamp = timestamp
+  }
+}
+
+type Timers = Map<MapKey, Timer>
+
+/** After this many timers a firing pass asks whether it should make room for something else. */
+const PAUSE_CHECK_INTERVAL = 64
+
+export class TimerTable extends StateTable<null> {
+  readonly #context: KeyContext
+  readonly #buckets = new Map<number, Map<SubKey, Timers>>()
+  /** Every timestamp in #buckets, and some whose bucket has been emptied by deletions. */
+  readonly #timestamps = new MinHeap()
+  #size = 0
+  #lastTimestamp = Number.NaN
+  #lastNamespace: SubKey
+  #last: Timers | undefined
+
+  constructor(context: KeyContext) {
+    super()
+    this.#context = context
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** When the next timer is due; Infinity if there is none. */
+  nextTimestamp(): number {
+    while (this.#timestamps.size > 0 && !this.#buckets.has(this.#timestamps.peek())) this.#timestamps.pop()
+    return this.#timestamps.peek()
+  }
+
+  /** Registers a timer of the current key. */
+  register(timestamp: number, namespace: SubKey): void {
+    let timers = this.#last
+    if (timers === undefined || timestamp !== this.#lastTimestamp || namespace !== this.#lastNamespace) {
+      timers = this.#selectOrCreate(timestamp, namespace)
+    }
+    const context = this.#context
+    if (timers.has(context.mapKey)) return
+    const timer = new Timer(timestamp, namespace, context.mapKey, context.knownKeyGroup, this.epoch)
+    timers.set(context.mapKey, timer)
+    this.#size++
+    this.created(timer)
+  }
+
+  /** Deletes a timer of the current key; absent ones are ignored. */
+  delete(timestamp: number, namespace: SubKey): void {
+    const bucket = this.#buckets.get(timestamp)
+    const timers = bucket?.get(namespace)
+    const timer = timers?.get(this.#context.mapKey)
+    if (bucket === undefined || timers === undefined || timer === undefined) return
+    this.#take(timers, timer)
+    this.#dropEmpty(timestamp, bucket, namespace, timers)
+  }
+
+  /**
+   * Fires every timer with timestamp <= `until` in order, those registered meanwhile included. Each is removed and
+   * made the current key before `onTimer` sees it. Returns false if `shouldPause` said so before the last one.
+   */
+  fire(until: number, onTimer: (timer: Timer) => void, shouldPause: () => boolean): boolean {
+    let fired = 0
+    for (;;) {
+      const timestamp = this.nextTimestamp()
+      if (this.#timestamps.size === 0 || timestamp > until) return true
+      const bucket = this.#buckets.get(timestamp)!
+      for (const [namespace, timers] of bucket) {
+        for (const timer of timers.values()) {
+          this.#take(timers, timer)
+          this.#context.setMapKey(timer.key, timer.keyGroup)
+          onTimer(timer)
+          if (this.#timestamps.peek() < timestamp) break
+          if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
+        }
+        this.#dropEmpty(timestamp, bucket, namespace, timers)
+        if (this.#timestamps.peek() < timestamp) break
+      }
+    }
+  }
+
+  override *entries(): Generator<Timer> {
+    for (const bucket of this.#buckets.values()) for (const timers of bucket.values()) yield* timers.values()
+  }
+
+  override restore(entry: Timer): void {
+    this.#context.setMapKey(entry.key, entry.keyGroup)
+    this.register(entry.timestamp, entry.sub)
+  }
+
+  override restoreDeleted(entry: Timer): void {
+    this.#context.setMapKey(entry.key, entry.keyGroup)
+    this.delete(entry.timestamp, entry.sub)
+  }
+
+  #take(timers: Timers, timer: Timer): void {
+    timers.delete(timer.key)
+    this.#size--
+    this.removed(timer)
+  }
+
+  #dropEmpty(timestamp: number, bucket: Map<SubKey, Timers>, namespace: SubKey, timers: Timers): void {
+    if (timers.size > 0) return
+    if (timers === this.#last) this.#last = undefined
+    if (bucket.get(namespace) === timers) bucket.delete(namespace)
+    if (bucket.size === 0 && this.#buckets.get(timestamp) === bucket) this.#buckets.delete(timestamp)
+  }
+
+  #selectOrCreate(timestamp: number, namespace: SubKey): Timers {
+    let bucket = this.#buckets.get(timestamp)
+    if (bucket === undefined) {
+      bucket = new Map()
+      this.#buckets.set(timestamp, bucket)
+      this.#timestamps.push(timestamp)
+    }
+    let timers = bucket.get(namespace)
+    if (timers === undefined) {
+      timers = new Map()
+      bucket.set(namespace, timers)
+    }
+    this.#lastTimestamp = timestamp
+    this.#lastNamespace = namespace
+    this.#last = timers
+    return timers
+  }
+}

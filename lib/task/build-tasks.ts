@@ -1,0 +1,291 @@
+/**
+ * Makes the tasks of one slot out of the job graph, the functions behind it and the slot's part of the execution plan:
+ * channels first, then chains, so that both ends of a channel inside the slot are one object.
+ */
+import { present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import type { SluiceError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Random } from '../base/prng.ts'
+import type { JobEdge, JobGraph, JobGraphOrigin } from '../graph/job-graph.ts'
+import type { StreamNode } from '../graph/stream-graph.ts'
+import { MetricGroup } from '../metrics/metric-group.ts'
+import type { InputChannel, OutputChannel } from '../network/channel.ts'
+import type { ChannelAddress, FramePort } from '../network/frame-port.ts'
+import { LocalChannel } from '../network/local-channel.ts'
+import { newRecordWriter, type RecordWriter } from '../network/record-writer.ts'
+import { RemoteInputChannel } from '../network/remote-input-channel.ts'
+import { RemoteOutputChannel } from '../network/remote-output-channel.ts'
+import { SourceOperator } from '../operator/source-operator.ts'
+import type { OperatorContext } from '../operator/stream-operator.ts'
+import { keyGroupRange } from '../state/key-group.ts'
+import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import { OperatorStateBackend } from '../state/operator-state.ts'
+import type { ChainInput, ChainTargets } from './chain-code.ts'
+import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
+import { type ChainedOperator, OperatorChain } from './operator-chain.ts'
+import { StreamTask, type TaskListener } from './stream-task.ts'
+import type { TaskSettings } from './task-settings.ts'
+
+export interface SlotEnvironment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly jobId: string
+  readonly jobName: string
+  readonly attempt: number
+  readonly settings: TaskSettings
+  readonly graph: JobGraph
+  readonly origin: JobGraphOrigin
+  /** What carries the frames of a channel that leaves the slot. */
+  portOf(channel: ChannelPlan): FramePort
+}
+
+export interface BuiltTask {
+  readonly plan: SubtaskPlan
+  readonly task: StreamTask
+  /** The head of the chain, where that is a source. */
+  readonly source: SourceOperator<unknown, never> | null
+  /** Per operator of the chain, in the order of the vertex. */
+  readonly operators: readonly OperatorParts[]
+}
+
+export interface OperatorParts {
+  readonly id: string
+  readonly keyed: KeyedStateBackend | null
+  readonly operatorState: OperatorStateBackend
+  readonly metrics: MetricGroup
+}
+
+/** `listenerOf` gives what a task reports to; it is asked once per task. */
+export function buildTasks(
+  environment: SlotEnvironment,
+  plans: readonly SubtaskPlan[],
+  listenerOf: (plan: SubtaskPlan) => TaskListener,
+): BuiltTask[] {
+  const channels = new ChannelFactory(environment, plans)
+  return plans.map((plan) => buildTask(environment, plan, channels, listenerOf(plan)))
+}
+
+function buildTask(
+  environment: SlotEnvironment,
+  plan: SubtaskPlan,
+  channels: ChannelFactory,
+  listener: TaskListener,
+): BuiltTask {
+  const { origin } = environment
+  const nodes = plan.vertex.operators.map(({ id }) => present(origin.nodes.get(id), `operator ${id}`))
+  const operators = nodes.map((node) => node.newOperator())
+  const writers = buildWriters(environment, plan, channels)
+  const head = operators[0]
+  const source = head instanceof SourceOperator ? (head as SourceOperator<unknown, never>) : null
+  const task = new StreamTask(
+    {
+      clock: environment.clock,
+      time: channels.timeOf(plan),
+      inputs: plan.inputs.map((channel) => ({ channel: channels.input(channel), input: channel.edge.input })),
+      source,
+      writers: [...writers.values()],
+      lingerMs: environment.settings.lingerMs,
+    },
+    listener,
+  )
+  const parts = nodes.map((node, k) => buildOperatorParts(plan, node, plan.vertex.operators[k]!.id))
+  const chained: ChainedOperator[] = nodes.map((node, k) => ({
+    operator: operators[k]!,
+    context: operatorContext(environment, plan, node, parts[k]!, task, channels.timeOf(plan)),
+    ...targetsOf(plan, nodes, node, origin, writers),
+  }))
+  task.attach(new OperatorChain(chained, chainInputs(nodes[0]!, parts[0]!), channels.timeOf(plan)))
+  channels.onError(plan, (error) => void task.fail(error))
+  return { plan, task, source, operators: parts }
+}
+
+/** One writer per edge that leaves the task. */
+function buildWriters(
+  environment: SlotEnvironment,
+  plan: SubtaskPlan,
+  channels: ChannelFactory,
+): Map<string, RecordWriter> {
+  const byEdge = new Map<JobEdge, OutputChannel[]>()
+  for (const channel of plan.outputs) {
+    byEdge.set(channel.edge, [...(byEdge.get(channel.edge) ?? []), channels.output(channel)])
+  }
+  const writers = new Map<string, RecordWriter>()
+  for (const [edge, outputs] of byEdge) {
+    const { partitioner } = present(environment.origin.edges.get(edge.id), `edge ${edge.id}`)
+    const writer = newRecordWriter({
+      partitioner,
+      channels: outputs,
+      maxParallelism: channels.maxParallelismOf(edge),
+      subtaskIndex: plan.index,
+      random: environment.random,
+    })
+    writers.set(edge.id, writer)
+  }
+  return writers
+}
+
+/** Where an operator's outputs go: to operators of the same chain, and over the edges that leave it. */
+function targetsOf(
+  plan: SubtaskPlan,
+  nodes: readonly StreamNode[],
+  node: StreamNode,
+  origin: JobGraphOrigin,
+  writers: ReadonlyMap<string, RecordWriter>,
+): { main: ChainTargets; sides: Map<string, ChainTargets> } {
+  const byTag = new Map<string | null, { operators: number[]; writers: RecordWriter[] }>([[null, { operators: [], writers: [] }]])
+  const of = (tag: string | null) => {
+    const known = byTag.get(tag) ?? { operators: [], writers: [] }
+    byTag.set(tag, known)
+    return known
+  }
+  for (const edge of origin.chained) {
+    if (edge.from === node && nodes.includes(edge.to)) of(edge.sideTag).operators.push(nodes.indexOf(edge.to))
+  }
+  for (const [edgeId, edge] of origin.edges) {
+    const writer = writers.get(edgeId)
+    if (edge.from === node && writer !== undefined && plan.vertex.operators.length > 0) of(edge.sideTag).writers.push(writer)
+  }
+  const main = byTag.get(null)!
+  byTag.delete(null)
+  return { main, sides: byTag as Map<string, ChainTargets> }
+}
+
+function buildOperatorParts(plan: SubtaskPlan, node: StreamNode, id: string): OperatorParts {
+  const { maxParallelism, parallelism } = plan.vertex
+  const isKeyed = node.keySelectors.some((keyOf) => keyOf !== null)
+  const range = keyGroupRange(maxParallelism, parallelism, plan.index)
+  return {
+    id,
+    keyed: isKeyed ? new KeyedStateBackend(maxParallelism, range) : null,
+    operatorState: new OperatorStateBackend(),
+    metrics: new MetricGroup(),
+  }
+}
+
+function chainInputs(head: StreamNode, parts: OperatorParts): ChainInput[] {
+  const count = head.kind === 'source' ? 0 : head.kind === 'two-input' ? 2 : 1
+  return Array.from({ length: count }, (_, input) => ({
+    keyOf: head.keySelectors[input] ?? null,
+    keyContext: parts.keyed?.context ?? null,
+  }))
+}
+
+function operatorContext(
+  environment: SlotEnvironment,
+  plan: SubtaskPlan,
+  node: StreamNode,
+  parts: OperatorParts,
+  task: StreamTask,
+  time: Float64Array,
+): OperatorContext {
+  const { jobId, jobName, attempt, clock, settings } = environment
+  const { parallelism, maxParallelism } = plan.vertex
+  return {
+    jobId,
+    jobName,
+    operatorName: node.name,
+    uid: parts.id,
+    subtaskIndex: plan.index,
+    parallelism,
+    maxParallelism,
+    attempt,
+    hasCheckpoints: false,
+    time,
+    clock,
+    processingTime: task.processingTime,
+    log: environment.log.child({ operator: node.name, uid: parts.id, subtask: plan.index }),
+    metrics: parts.metrics,
+    operatorState: parts.operatorState,
+    keyed: parts.keyed,
+    watermarkIntervalMs: settings.watermarkIntervalMs,
+    shouldPause: () => task.shouldPause(),
+    wake: () => task.wake(),
+    fail: (error) => void task.fail(task.chain.attribute(error, 'in a callback')),
+  }
+}
+
+/** Makes the channels of one slot; a channel inside it is made once and used at both ends. */
+class ChannelFactory {
+  readonly #environment: SlotEnvironment
+  readonly #plans: readonly SubtaskPlan[]
+  /** Per subtask, the time cell its chain shares with its output channels. */
+  readonly #times = new Map<string, Float64Array>()
+  readonly #local = new Map<string, LocalChannel>()
+  readonly #errorHandlers = new Map<SubtaskPlan, (error: SluiceError) => void>()
+
+  constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[]) {
+    this.#environment = environment
+    this.#plans = plans
+    for (const { vertex, index } of plans) this.#times.set(`${vertex.id}/${index}`, new Float64Array(2).fill(Number.NaN))
+  }
+
+  timeOf({ vertex, index }: SubtaskPlan): Float64Array {
+    return this.#timeOf(vertex.id, index)
+  }
+
+  /** Errors of a subtask's channels go to `handler`. */
+  onError(plan: SubtaskPlan, handler: (error: SluiceError) => void): void {
+    this.#errorHandlers.set(plan, handler)
+  }
+
+  maxParallelismOf(edge: JobEdge): number {
+    return present(this.#maxParallelism(edge.to), `vertex ${edge.to}`)
+  }
+
+  input(channel: ChannelPlan): InputChannel {
+    if (channel.carrier === 'local') return this.#localChannel(channel)
+    const { settings, clock } = this.#environment
+    return new RemoteInputChannel({
+      address: this.#addressOf(channel),
+      port: this.#environment.portOf(channel),
+      type: present(this.#environment.origin.edges.get(channel.edge.id), `edge ${channel.edge.id}`).type,
+      nowMs: () => clock.monotonic(),
+      recordBytesMax: settings.recordBytesMax,
+      onError: (error) => this.#report(channel.edge.to, channel.to, error),
+    })
+  }
+
+  output(channel: ChannelPlan): OutputChannel {
+    if (channel.carrier === 'local') return this.#localChannel(channel)
+    const { settings, clock } = this.#environment
+    return new RemoteOutputChannel({
+      address: this.#addressOf(channel),
+      port: this.#environment.portOf(channel),
+      type: present(this.#environment.origin.edges.get(channel.edge.id), `edge ${channel.edge.id}`).type,
+      time: this.#timeOf(channel.edge.from, channel.from),
+      nowMs: () => clock.monotonic(),
+      frameBytes: settings.frameBytes,
+      recordBytesMax: settings.recordBytesMax,
+      timeoutMs: settings.channelTimeoutMs,
+      onError: (error) => this.#report(channel.edge.from, channel.from, error),
+    })
+  }
+
+  #localChannel({ edge, from, to }: ChannelPlan): LocalChannel {
+    const key = `${edge.id}/${from}/${to}`
+    const known = this.#local.get(key)
+    if (known !== undefined) return known
+    const channel = new LocalChannel(from, this.#timeOf(edge.from, from), () => this.#environment.clock.monotonic())
+    this.#local.set(key, channel)
+    return channel
+  }
+
+  #addressOf({ edge, from, to }: ChannelPlan): ChannelAddress {
+    return { jobId: this.#environment.jobId, attempt: this.#environment.attempt, edgeId: edge.id, from, to }
+  }
+
+  #timeOf(vertexId: string, index: number): Float64Array {
+    return present(this.#times.get(`${vertexId}/${index}`), `subtask ${index} of ${vertexId} in this slot`)
+  }
+
+  #report(vertexId: string, index: number, error: SluiceError): void {
+    const plan = this.#plans.find((each) => each.vertex.id === vertexId && each.index === index)
+    if (plan !== undefined) this.#errorHandlers.get(plan)?.(error)
+  }
+
+  #maxParallelism(vertexId: string): number | undefined {
+    return this.#environment.graph.vertices.find(({ id }) => id === vertexId)?.maxParallelism
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The tasks of one job attempt in one slot, from opening to end, on one slot loop. Built by the slot actor, which
+ * tells it what the job master wants and passes on what it reports.
+ */
+import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
+import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
+import { isFinal, type SubtaskPlan } from '../graph/execution-graph.ts'
+import { SlotLoop } from './slot-loop.ts'
+import type { TaskListener } from './stream-task.ts'
+import type { SubtaskMetrics, SubtaskReport } from './subtask-report.ts'
+
+interface Member extends BuiltTask {
+  error: ErrorRecord | null
+}
+
+export class SlotAttempt {
+  readonly tasks: readonly BuiltTask[]
+  readonly #members: Member[]
+  readonly #loop: SlotLoop
+  readonly #onChange: () => void
+
+  /** `onChange` is called whenever a report would say something new. */
+  constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[], onChange: () => void) {
+    this.#loop = new SlotLoop(environment.clock)
+    this.#onChange = onChange
+    this.#members = buildTasks(environment, plans, (plan) => this.#listener(plan)).map((built) => ({ ...built, error: null }))
+    this.tasks = this.#members
+  }
+
+  /** Opens all tasks; each reports ready or failed. */
+  open(): void {
+    for (const { task } of this.#members) void task.open()
+  }
+
+  start(): void {
+    for (const { task } of this.#members) {
+      if (task.state !== 'ready') continue
+      this.#loop.add(task)
+      task.start()
+    }
+  }
+
+  /** Resolves when every task has ended. */
+  async cancel(): Promise<void> {
+    await Promise.all(this.#members.map(({ task }) => task.cancel()))
+    this.#loop.close()
+  }
+
+  get hasEnded(): boolean {
+    return this.#members.every(({ task }) => isFinal(task.state))
+  }
+
+  report(): SubtaskReport[] {
+    return this.#members.map((member) => ({
+      vertexId: member.plan.vertex.id,
+      index: member.plan.index,
+      state: member.task.state,
+      metrics: this.metricsOf(member),
+      ...(member.error === null ? {} : { error: member.error }),
+    }))
+  }
+
+  metricsOf({ task, operators }: BuiltTask): SubtaskMetrics {
+    const { busyMs, backPressuredMs, idleMs } = this.#loop.timesOf(task)
+    const totalMs = Math.max(1, busyMs + backPressuredMs + idleMs)
+    const sum = (of: readonly { readonly records: number; readonly bytes: number }[], field: 'records' | 'bytes') =>
+      of.reduce((total, stats) => total + stats[field], 0)
+    const inputs = task.inputs.map(({ channel }) => channel.stats)
+    const outputs = task.outputs.map(({ stats }) => stats)
+    const watermark = task.watermark
+    return {
+      recordsIn: inputs.length > 0 ? sum(inputs, 'records') : task.sourceRecordCount,
+      recordsOut: sum(outputs, 'records'),
+      bytesIn: sum(inputs, 'bytes'),
+      bytesOut: sum(outputs, 'bytes'),
+      busyRatio: busyMs / totalMs,
+      backPressuredRatio: backPressuredMs / totalMs,
+      idleRatio: idleMs / totalMs,
+      watermark: watermark === Number.NEGATIVE_INFINITY ? null : watermark,
+      operators: Object.fromEntries(
+        operators.flatMap(({ id, metrics }) =>
+          Object.entries(metrics.read()).map(([name, value]) => [`${id}.${name}`, value]),
+        ),
+      ),
+    }
+  }
+
+  #listener(plan: SubtaskPlan): TaskListener {
+    const memberOf = (): Member | undefined => this.#members.find((member) => member.plan === plan)
+    return {
+      onState: (_state, error) => {
+        const member = memberOf()
+        if (member === undefined) return
+        if (error !== undefined) member.error = toErrorRecord(error)
+        if (isFinal(member.task.state)) this.#loop.remove(member.task)
+        this.#onChange()
+      },
+      onWake: () => this.#loop.wake(),
+      onBarrier: () => {},
+    }
+  }
+}

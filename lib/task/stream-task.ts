@@ -1,0 +1,318 @@
+/**
+ * A running subtask: one chain, its inputs (or its source), its outputs. Knows neither actors nor threads: the slot
+ * loop calls `step` while there is work, the subtask actor tells it what the coordinator wants.
+ *
+ * T1. Everything that touches operators happens inside `step`, or while the state is neither running nor draining.
+ * T2. `step` does not begin new work while an output lacks credit or an operator is paused (back pressure).
+ * T3. `step` returns within a few milliseconds, unless a single call of a user function takes longer.
+ *
+ * Life: created -> opening -> ready (waits for the others) -> running -> finishing (operators finish) -> draining (outputs arrive) -> finished.
+ * From any of them: failed or cancelled. Operators are closed before finished, failed or cancelled is reported.
+ */
+import { assert } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { asError } from '../base/errors.ts'
+import type { SubtaskState } from '../graph/execution-graph.ts'
+import type { OutputChannel } from '../network/channel.ts'
+import type { RecordWriter } from '../network/record-writer.ts'
+import { type CheckpointBarrier, END_OF_INPUT } from '../network/stream-event.ts'
+import type { SourceOperator } from '../operator/source-operator.ts'
+import type { ProcessingTime } from '../time/timer-service.ts'
+import { AdaptiveChunk } from './adaptive-chunk.ts'
+import { POSITION_CELL_INDEX } from './chain-code.ts'
+import { type InputChannelOf, InputProcessor } from './input-processor.ts'
+import type { OperatorChain } from './operator-chain.ts'
+
+/** What a step came to. `idle`: nothing to do. `blocked`: there is, but an output or a sink is not ready. */
+export type StepResult = 'progress' | 'idle' | 'blocked' | 'ended'
+
+export interface TaskListener {
+  /** The state has changed; `error` comes with failed. */
+  onState(state: SubtaskState, error?: Error): void
+  /** There is something to do again. */
+  onWake(): void
+  onBarrier(channelIndex: number, barrier: CheckpointBarrier): void
+}
+
+export interface TaskParts {
+  readonly clock: Clock
+  readonly time: Float64Array
+  readonly inputs: readonly InputChannelOf[]
+  /** The head of the chain, where that is a source. */
+  readonly source: SourceOperator<unknown, never> | null
+  readonly writers: readonly RecordWriter[]
+  /** Output not sent for this long is sent however little it is. */
+  readonly lingerMs: number
+}
+
+export class StreamTask {
+  readonly processingTime: ProcessingTime
+  readonly #parts: TaskParts
+  readonly #clock: Clock
+  readonly #listener: TaskListener
+  readonly #outputs: readonly OutputChannel[]
+  readonly #chunk = new AdaptiveChunk()
+  /** Callbacks of timers that are due; each timer service has at most one here. */
+  readonly #mail: (() => void)[] = []
+  readonly #nowMs: () => number
+  #chain!: OperatorChain
+  #input: InputProcessor | null = null
+  #state: SubtaskState = 'created'
+  #sinkReady: Promise<void> | null = null
+  #hasReachedEnd = false
+  #deadlineMs = 0
+  #mayPause = false
+  #ending: Promise<void> | null = null
+
+  constructor(parts: TaskParts, listener: TaskListener) {
+    this.#parts = parts
+    this.#clock = parts.clock
+    this.#listener = listener
+    this.#outputs = parts.writers.flatMap((writer) => writer.channels)
+    this.#nowMs = () => this.#clock.monotonic()
+    this.processingTime = {
+      now: () => this.#clock.now(),
+      callAt: (timestamp, callback) => this.#clock.schedule(timestamp - this.#clock.now(), () => this.#post(callback)),
+    }
+    for (const output of this.#outputs) output.onAvailable = () => this.wake()
+  }
+
+  get state(): SubtaskState {
+    return this.#state
+  }
+
+  get chain(): OperatorChain {
+    return this.#chain
+  }
+
+  get outputs(): readonly OutputChannel[] {
+    return this.#outputs
+  }
+
+  get inputs(): readonly InputChannelOf[] {
+    return this.#parts.inputs
+  }
+
+  /** Event time at the input; of a source, what it has emitted. -Infinity before the first watermark. */
+  get watermark(): number {
+    return this.#input?.valve.watermark ?? this.#parts.source?.watermark ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** Records a source has emitted. */
+  get sourceRecordCount(): number {
+    return this.#parts.source?.recordCount ?? 0
+  }
+
+  /** The chain's operators were built with this task's hooks in their contexts, so it comes second. */
+  attach(chain: OperatorChain): void {
+    this.#chain = chain
+    if (this.#parts.inputs.length === 0) return
+    this.#input = new InputProcessor(this.#parts.inputs, chain.inputs, {
+      watermark: (timestamp) => chain.processWatermark(timestamp),
+      status: (isIdle) => chain.processStatus(isIdle),
+      barrier: (channelIndex, barrier) => this.#listener.onBarrier(channelIndex, barrier),
+      data: () => this.wake(),
+    })
+  }
+
+  /** Opens the operators; the task can then be started. */
+  async open(): Promise<void> {
+    assert(this.#state === 'created', 'a task is opened once')
+    this.#enter('opening')
+    try {
+      await this.#chain.open()
+      if (this.#ending === null) this.#enter('ready')
+    } catch (error) {
+      await this.fail(this.#chain.attribute(error, 'while opening'))
+    }
+  }
+
+  start(): void {
+    if (this.#state !== 'ready') return
+    this.#enter('running')
+    this.wake()
+  }
+
+  wake(): void {
+    this.#listener.onWake()
+  }
+
+  /** For operators: whether a long burst should make room. */
+  shouldPause(): boolean {
+    return this.#mayPause && (this.#nowMs() >= this.#deadlineMs || !this.#isOutputAvailable())
+  }
+
+  /** Works until there is nothing to do, something blocks, or `deadlineMs` (monotonic) has come. */
+  step(deadlineMs: number): StepResult {
+    if (this.#state === 'draining' && this.#ending === null) return this.#drain()
+    if (this.#state !== 'running' || this.#ending !== null) return 'blocked'
+    this.#deadlineMs = deadlineMs
+    try {
+      return this.#run(deadlineMs)
+    } catch (error) {
+      void this.fail(this.#chain.attribute(error, this.#describePosition()))
+      return 'ended'
+    }
+  }
+
+  /** Sends output that has waited long enough; all of it with `isForced`. */
+  flush(nowMs: number): void {
+    const dueMs = nowMs - this.#parts.lingerMs
+    for (const output of this.#outputs) if (output.oldestUnsentMs <= dueMs) output.flush()
+  }
+
+  /** When {@link flush} has something to do next; Infinity if nothing is unsent. */
+  nextFlushMs(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { oldestUnsentMs } of this.#outputs) if (oldestUnsentMs < oldest) oldest = oldestUnsentMs
+    return oldest + this.#parts.lingerMs
+  }
+
+  tick(nowMs: number): void {
+    for (const output of this.#outputs) output.tick(nowMs)
+    for (const { channel } of this.#parts.inputs) channel.tick(nowMs)
+  }
+
+  /** Ends the task with an error; resolves when its operators are closed. */
+  fail(error: Error): Promise<void> {
+    return this.#end('failed', error)
+  }
+
+  /** Ends the task; resolves when its operators are closed. */
+  cancel(): Promise<void> {
+    return this.#end('cancelled')
+  }
+
+  #run(deadlineMs: number): StepResult {
+    let hasProgressed = false
+    for (;;) {
+      const result = this.#once()
+      if (result === 'progress') hasProgressed = true
+      else {
+        if (result === 'idle') this.#flushLocal()
+        return hasProgressed && result !== 'ended' ? 'progress' : result
+      }
+      if (this.#nowMs() >= deadlineMs) return 'progress'
+    }
+  }
+
+  /** One unit of work: a mail, a piece of a paused watermark, a chunk of input. */
+  #once(): StepResult {
+    if (!this.#isOutputAvailable() || this.#isSinkBusy()) return 'blocked'
+    this.#mayPause = true
+    if (this.#chain.isPaused) {
+      this.#chain.resume()
+      return 'progress'
+    }
+    const mail = this.#mail.shift()
+    if (mail !== undefined) {
+      mail()
+      return 'progress'
+    }
+    return this.#input === null ? this.#pollSource() : this.#processInput(this.#input)
+  }
+
+  #processInput(input: InputProcessor): StepResult {
+    if (input.step(this.#nowMs)) return 'progress'
+    if (!input.hasEnded) return 'idle'
+    return this.#finish()
+  }
+
+  #pollSource(): StepResult {
+    if (this.#hasReachedEnd) return this.#finish()
+    const recordsMax = this.#chunk.size
+    const startedMs = this.#nowMs()
+    this.#mayPause = false
+    const result = this.#parts.source!.poll(recordsMax)
+    this.#mayPause = true
+    if (result === 'idle') return 'idle'
+    this.#chunk.measured(recordsMax, this.#nowMs() - startedMs)
+    if (result === 'end') {
+      this.#hasReachedEnd = true
+      this.#parts.source!.endOfInput()
+    }
+    return 'progress'
+  }
+
+  #finish(): StepResult {
+    this.#enter('finishing')
+    this.#mayPause = false
+    this.#chain.finish().then(
+      () => {
+        if (this.#ending !== null) return
+        for (const writer of this.#parts.writers) writer.event(END_OF_INPUT)
+        this.#enter('draining')
+        this.wake()
+      },
+      (error) => this.fail(this.#chain.attribute(error, 'while finishing')),
+    )
+    return 'blocked'
+  }
+
+  #drain(): StepResult {
+    if (!this.#outputs.every((output) => output.isDrained)) return 'blocked'
+    void this.#end('finished')
+    return 'ended'
+  }
+
+  #end(state: 'finished' | 'failed' | 'cancelled', error?: Error): Promise<void> {
+    this.#ending ??= this.#close(state, error)
+    return this.#ending
+  }
+
+  async #close(state: 'finished' | 'failed' | 'cancelled', error: Error | undefined): Promise<void> {
+    this.#mail.length = 0
+    try {
+      await this.#chain.close()
+    } catch (closeError) {
+      if (state === 'finished') {
+        state = 'failed'
+        error = this.#chain.attribute(closeError, 'while closing')
+      }
+    }
+    for (const output of this.#outputs) output.close()
+    for (const { channel } of this.#parts.inputs) channel.close()
+    this.#state = state
+    this.#listener.onState(state, error === undefined ? undefined : asError(error))
+  }
+
+  #isOutputAvailable(): boolean {
+    for (const writer of this.#parts.writers) if (!writer.isAvailable) return false
+    return true
+  }
+
+  #isSinkBusy(): boolean {
+    if (this.#sinkReady !== null) return true
+    const ready = this.#chain.whenReady()
+    if (ready === undefined) return false
+    this.#sinkReady = ready
+    ready.then(
+      () => {
+        this.#sinkReady = null
+        this.wake()
+      },
+      (error) => this.fail(this.#chain.attribute(error, 'while writing')),
+    )
+    return true
+  }
+
+  /** Nothing more to do: what waits for a task in the same thread need not wait for the linger. */
+  #flushLocal(): void {
+    for (const output of this.#outputs) if (output.isLocal) output.flush()
+  }
+
+  #post(callback: () => void): void {
+    this.#mail.push(callback)
+    this.wake()
+  }
+
+  #describePosition(): string {
+    const position = this.#parts.time[POSITION_CELL_INDEX]!
+    return this.#input?.describePosition(position) ?? `record ${this.sourceRecordCount} of the source`
+  }
+
+  #enter(state: SubtaskState): void {
+    this.#state = state
+    this.#listener.onState(state)
+  }
+}

@@ -1,0 +1,28 @@
+/** What a slot tells of its subtasks: states as they are, metrics since the beginning. Plain data. */
+import type { ErrorRecord } from '../base/errors.ts'
+import type { SubtaskState } from '../graph/execution-graph.ts'
+
+/** Counters and ratios of one subtask, as last reported. */
+export interface SubtaskMetrics {
+  readonly recordsIn: number
+  readonly recordsOut: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Shares of the time since the subtask began: working, waiting for others to take its output, nothing to do. */
+  readonly busyRatio: number
+  readonly backPressuredRatio: number
+  readonly idleRatio: number
+  /** Event time at the input (of sources: emitted); null before the first watermark. */
+  readonly watermark: number | null
+  /** Metrics of operators and functions, by `<uid>.<name>`. */
+  readonly operators: Readonly<Record<string, number>>
+}
+
+export interface SubtaskReport {
+  readonly vertexId: string
+  readonly index: number
+  readonly state: SubtaskState
+  /** Comes with the state failed. */
+  readonly error?: ErrorRecord
+  readonly metrics: SubtaskMetrics | null
+}

@@ -1,0 +1,263 @@
+/**
+ * When a window's contents are emitted and when they are thrown away. Triggers are told of each record and of the
+ * timers they set; they keep what they need in state of the key and the window. The rules of each are Flink's.
+ */
+import { SluiceError } from '../base/errors.ts'
+import { type Duration, parseDuration } from '../base/units.ts'
+import { type ReducingState, type ValueState } from '../state/state.ts'
+import { reducingState, type StateDescriptor, valueState } from '../state/state-descriptor.ts'
+import { t } from '../types/t.ts'
+import type { Type } from '../types/type.ts'
+import type { Window } from './window.ts'
+
+/** Bits: fire emits the contents, purge drops them; the window itself stays until its cleanup time. */
+export const CONTINUE = 0
+export const FIRE = 1
+export const PURGE = 2
+export const FIRE_AND_PURGE = 3
+export type TriggerResult = typeof CONTINUE | typeof FIRE | typeof PURGE | typeof FIRE_AND_PURGE
+
+export interface TriggerContext {
+  currentWatermark(): number
+  processingTime(): number
+  registerEventTimer(timestamp: number): void
+  deleteEventTimer(timestamp: number): void
+  registerProcessingTimer(timestamp: number): void
+  deleteProcessingTimer(timestamp: number): void
+  /** State of the current key and window. */
+  state<S>(descriptor: StateDescriptor<S>): S
+}
+
+export interface MergeContext extends TriggerContext {
+  /** Adds what the merged windows had in a reducing state to that of the window they became. */
+  mergeState<T>(descriptor: StateDescriptor<ReducingState<T>>): void
+}
+
+export interface Trigger<T> {
+  /** Shown in graphs and part of the job's fingerprint. */
+  readonly name: string
+  onElement(value: T, timestamp: number, window: Window, context: TriggerContext): TriggerResult
+  onEventTime(time: number, window: Window, context: TriggerContext): TriggerResult
+  onProcessingTime(time: number, window: Window, context: TriggerContext): TriggerResult
+  /** Absent: the trigger cannot be used with merging windows. */
+  onMerge?(window: Window, context: MergeContext): void
+  /** Deletes timers and state of a window that goes away. */
+  clear(window: Window, context: TriggerContext): void
+}
+
+/** Fires when the watermark passes the end of the window, and at once for each late record still allowed. */
+export function eventTimeTrigger<T>(): Trigger<T> {
+  return {
+    name: 'event time',
+    onElement(_value, _timestamp, window, context) {
+      if (window.maxTimestamp <= context.currentWatermark()) return FIRE
+      context.registerEventTimer(window.maxTimestamp)
+      return CONTINUE
+    },
+    onEventTime: (time, window) => (time === window.maxTimestamp ? FIRE : CONTINUE),
+    onProcessingTime: () => CONTINUE,
+    onMerge(window, context) {
+      if (window.maxTimestamp > context.currentWatermark()) context.registerEventTimer(window.maxTimestamp)
+    },
+    clear: (window, context) => context.deleteEventTimer(window.maxTimestamp),
+  }
+}
+
+/** Fires when the clock passes the end of the window. */
+export function processingTimeTrigger<T>(): Trigger<T> {
+  return {
+    name: 'processing time',
+    onElement(_value, _timestamp, window, context) {
+      context.registerProcessingTimer(window.maxTimestamp)
+      return CONTINUE
+    },
+    onEventTime: () => CONTINUE,
+    onProcessingTime: () => FIRE,
+    onMerge(window, context) {
+      if (window.maxTimestamp > context.processingTime()) context.registerProcessingTimer(window.maxTimestamp)
+    },
+    clear: (window, context) => context.deleteProcessingTimer(window.maxTimestamp),
+  }
+}
+
+const sum = (a: number, b: number): number => a + b
+const COUNT = reducingState<number>('trigger-count', sum, t.int64)
+
+/** Fires after every `count` records of a window. What is left over at the end of the window is dropped. */
+export function countTrigger<T>(count: number): Trigger<T> {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new SluiceError('GRAPH_INVALID', `a count trigger needs a positive integer, found ${count}`)
+  }
+  return {
+    name: `count ${count}`,
+    onElement(_value, _timestamp, _window, context) {
+      const seen = context.state(COUNT)
+      seen.add(1)
+      if (seen.get()! < count) return CONTINUE
+      seen.clear()
+      return FIRE
+    },
+    onEventTime: () => CONTINUE,
+    onProcessingTime: () => CONTINUE,
+    onMerge: (_window, context) => context.mergeState(COUNT),
+    clear: (_window, context) => context.state(COUNT).clear(),
+  }
+}
+
+/** As `inner`, and drops the contents whenever they are emitted. */
+export function purging<T>(inner: Trigger<T>): Trigger<T> {
+  const purge = (result: TriggerResult): TriggerResult => (result === FIRE ? FIRE_AND_PURGE : result)
+  const onMerge = inner.onMerge?.bind(inner)
+  return {
+    name: `purging ${inner.name}`,
+    onElement: (value, timestamp, window, context) => purge(inner.onElement(value, timestamp, window, context)),
+    onEventTime: (time, window, context) => purge(inner.onEventTime(time, window, context)),
+    onProcessingTime: (time, window, context) => purge(inner.onProcessingTime(time, window, context)),
+    ...(onMerge === undefined ? {} : { onMerge }),
+    clear: (window, context) => inner.clear(window, context),
+  }
+}
+
+const NEXT_FIRE = reducingState<number>('trigger-next-fire', Math.min, t.float64)
+
+function scheduleFire(
+  after: number,
+  intervalMs: number,
+  window: Window,
+  next: ReducingState<number>,
+  register: (timestamp: number) => void,
+): void {
+  const timestamp = Math.min(after + intervalMs, window.maxTimestamp)
+  next.add(timestamp)
+  register(timestamp)
+}
+
+const floorTo = (timestamp: number, intervalMs: number): number => Math.floor(timestamp / intervalMs) * intervalMs
+
+/** Early results: fires at every multiple of `interval` in event time while the window is open, and at its end. */
+export function continuousEventTimeTrigger<T>(interval: Duration): Trigger<T> {
+  const intervalMs = positive('trigger interval', interval)
+  const schedule = (after: number, window: Window, context: TriggerContext) =>
+    scheduleFire(after, intervalMs, window, context.state(NEXT_FIRE), (at) => context.registerEventTimer(at))
+  return {
+    name: `continuous event time ${intervalMs}ms`,
+    onElement(_value, timestamp, window, context) {
+      if (window.maxTimestamp <= context.currentWatermark()) return FIRE
+      context.registerEventTimer(window.maxTimestamp)
+      if (context.state(NEXT_FIRE).get() === undefined) schedule(floorTo(timestamp, intervalMs), window, context)
+      return CONTINUE
+    },
+    onEventTime(time, window, context) {
+      if (time === window.maxTimestamp) return FIRE
+      const next = context.state(NEXT_FIRE)
+      if (next.get() !== time) return CONTINUE
+      next.clear()
+      schedule(time, window, context)
+      return FIRE
+    },
+    onProcessingTime: () => CONTINUE,
+    onMerge(_window, context) {
+      context.mergeState(NEXT_FIRE)
+      const next = context.state(NEXT_FIRE).get()
+      if (next !== undefined) context.registerEventTimer(next)
+    },
+    clear(_window, context) {
+      const next = context.state(NEXT_FIRE)
+      const timestamp = next.get()
+      if (timestamp === undefined) return
+      context.deleteEventTimer(timestamp)
+      next.clear()
+    },
+  }
+}
+
+/** Early results: fires at every multiple of `interval` of the clock. */
+export function continuousProcessingTimeTrigger<T>(interval: Duration): Trigger<T> {
+  const intervalMs = positive('trigger interval', interval)
+  const schedule = (after: number, window: Window, context: TriggerContext) =>
+    scheduleFire(after, intervalMs, window, context.state(NEXT_FIRE), (at) => context.registerProcessingTimer(at))
+  return {
+    name: `continuous processing time ${intervalMs}ms`,
+    onElement(_value, _timestamp, window, context) {
+      if (context.state(NEXT_FIRE).get() === undefined) {
+        schedule(floorTo(context.processingTime(), intervalMs), window, context)
+      }
+      return CONTINUE
+    },
+    onEventTime: () => CONTINUE,
+    onProcessingTime(time, window, context) {
+      const next = context.state(NEXT_FIRE)
+      if (next.get() !== time) return CONTINUE
+      next.clear()
+      schedule(time, window, context)
+      return FIRE
+    },
+    onMerge(_window, context) {
+      context.mergeState(NEXT_FIRE)
+      const next = context.state(NEXT_FIRE).get()
+      if (next !== undefined) context.registerProcessingTimer(next)
+    },
+    clear(_window, context) {
+      const next = context.state(NEXT_FIRE)
+      const timestamp = next.get()
+      if (timestamp === undefined) return
+      context.deleteProcessingTimer(timestamp)
+      next.clear()
+    },
+  }
+}
+
+/** Fires when a record differs from the one that fired last by more than `threshold`. */
+export function deltaTrigger<T>(
+  threshold: number,
+  delta: (previous: T, value: T) => number,
+  type?: Type<T>,
+): Trigger<T> {
+  const LAST: StateDescriptor<ValueState<T>> = valueState('trigger-last', type)
+  return {
+    name: `delta ${threshold}`,
+    onElement(value, _timestamp, _window, context) {
+      const last = context.state(LAST)
+      const previous = last.value()
+      if (previous !== undefined && delta(previous, value) <= threshold) return CONTINUE
+      last.update(value)
+      return previous === undefined ? CONTINUE : FIRE
+    },
+    onEventTime: () => CONTINUE,
+    onProcessingTime: () => CONTINUE,
+    clear: (_window, context) => context.state(LAST).clear(),
+  }
+}
+
+/** Fires once, at the end of a bounded input. */
+export function endOfStreamTrigger<T>(): Trigger<T> {
+  return {
+    name: 'end of stream',
+    onElement(_value, _timestamp, _window, context) {
+      context.registerEventTimer(Number.POSITIVE_INFINITY)
+      return CONTINUE
+    },
+    onEventTime: (time) => (time === Number.POSITIVE_INFINITY ? FIRE : CONTINUE),
+    onProcessingTime: () => CONTINUE,
+    onMerge: (_window, context) => context.registerEventTimer(Number.POSITIVE_INFINITY),
+    clear: (_window, context) => context.deleteEventTimer(Number.POSITIVE_INFINITY),
+  }
+}
+
+/** Never fires. */
+export function continueForever<T>(): Trigger<T> {
+  return {
+    name: 'never',
+    onElement: () => CONTINUE,
+    onEventTime: () => CONTINUE,
+    onProcessingTime: () => CONTINUE,
+    onMerge() {},
+    clear() {},
+  }
+}
+
+function positive(what: string, value: Duration): number {
+  const ms = parseDuration(value)
+  if (ms > 0) return ms
+  throw new SluiceError('GRAPH_INVALID', `${what} must be positive, found ${JSON.stringify(value)}`)
+}
