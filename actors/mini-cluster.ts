@@ -3,32 +3,39 @@
  * what differs is the bus, and whether slots run in threads.
  */
 import { ActorSystem } from '../lib/actor/actor-system.ts'
-import { importJob, registeredJob } from '../lib/api/load-job.ts'
-import type { JobDefinition } from '../lib/api/job.ts'
 import type { Clock } from '../lib/base/clock.ts'
-import { SluiceError } from '../lib/base/errors.ts'
 import { newId } from '../lib/base/ids.ts'
-import type { Logger } from '../lib/base/logger.ts'
+import type { Logger, LogLevel } from '../lib/base/logger.ts'
 import type { Random } from '../lib/base/prng.ts'
+import type { Bus } from '../lib/bus/bus.ts'
 import { LocalBroker } from '../lib/bus/local-bus.ts'
 import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
+import { ThreadBusHub } from '../lib/bus/thread-bus.ts'
 import { ClusterClient } from '../lib/client/cluster-client.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
-import type { JobModule } from '../lib/protocol/job-submission.ts'
-import { startCoordinator } from './coordinator.ts'
+import { startCoordinator } from './start-coordinator.ts'
 import { startInlineSlots } from './inline-slot-host.ts'
-import { taskManager } from './task-manager.ts'
+import { loadJob } from './load-job-module.ts'
+import { type SlotHost, taskManager } from './task-manager.ts'
+import { ThreadSlotHost } from './thread-slot-host.ts'
 
 export interface MiniClusterOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   readonly slotCount: number
+  /** Whether each slot is a thread; otherwise all run in this one. */
+  readonly hasThreads: boolean
+  readonly logLevel?: LogLevel
+  readonly logFormat?: 'json' | 'text'
 }
 
 const HEARTBEAT_INTERVAL_MS = 500
 const HEARTBEAT_TIMEOUT_MS = 30_000
+/** User functions may take their time in local mode; only what never comes back is given up. */
+const HANG_TIMEOUT_MS = 60_000
 const NODE_ID = 'local'
+const CLUSTER = 'local'
 
 export class MiniCluster {
   readonly client: ClusterClient
@@ -40,25 +47,19 @@ export class MiniCluster {
   }
 
   static async start(options: MiniClusterOptions): Promise<MiniCluster> {
-    const { clock, random, log, slotCount } = options
-    const subjects = subjectsOf('local')
+    const { clock, random, log } = options
+    const subjects = subjectsOf(CLUSTER)
     const bus = new LocalBroker({ clock, logger: log }).connect()
     const system = new ActorSystem({ bus, clock, random, logger: log })
-    startCoordinator({ system, subjects, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS })
-    const incarnation = newId(random)
-    const slots = startInlineSlots({
-      nodeId: NODE_ID,
-      slotCount,
-      incarnation,
-      system,
+    const coordinator = await startCoordinator({
+      ...options,
+      bus,
       subjects,
-      clock,
-      random,
-      log,
-      busPort: new BusFramePort(bus, subjects),
-      loadJob: loadLocalJob,
-      heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+      heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
     })
+    const incarnation = newId(random)
+    const hub = new ThreadBusHub(bus, { logger: log })
+    const slots = options.hasThreads ? await threads(options, hub) : inline(options, system, bus, incarnation)
     const registered = new Promise<void>((resolve, reject) => {
       const node = taskManager({
         subjects,
@@ -77,6 +78,8 @@ export class MiniCluster {
     await registered
     return new MiniCluster(new ClusterClient({ system, subjects, clock }), async () => {
       await slots.close()
+      hub.close()
+      await coordinator.close()
       await system.close()
       await bus.close()
     })
@@ -88,13 +91,31 @@ export class MiniCluster {
   }
 }
 
-async function loadLocalJob(module: JobModule): Promise<JobDefinition> {
-  switch (module.kind) {
-    case 'registered':
-      return registeredJob(module.key)
-    case 'file':
-      return importJob(module.url)
-    case 'bundle':
-      throw new SluiceError('UNSUPPORTED', 'local mode imports job modules directly, it has no use for bundles')
-  }
+function inline(options: MiniClusterOptions, system: ActorSystem, bus: Bus, incarnation: string): SlotHost {
+  const subjects = subjectsOf(CLUSTER)
+  return startInlineSlots({
+    ...options,
+    nodeId: NODE_ID,
+    incarnation,
+    system,
+    subjects,
+    busPort: new BusFramePort(bus, subjects),
+    loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
+    heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+  })
+}
+
+function threads(options: MiniClusterOptions, hub: ThreadBusHub): Promise<SlotHost> {
+  const { logLevel = 'silent', logFormat = 'text' } = options
+  return ThreadSlotHost.start({
+    ...options,
+    nodeId: NODE_ID,
+    cluster: CLUSTER,
+    heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+    hangTimeoutMs: HANG_TIMEOUT_MS,
+    logLevel,
+    logFormat,
+    cacheDir: '',
+    bus: { kind: 'hub', hub },
+  })
 }

@@ -3,8 +3,10 @@
  * process, taking turns, so that a noisy machine hits all alike. Figures are medians of rounds, in ns per
  * record; ratios to JSON are what to compare between machines.
  *
- *     node --import tsx bench/codec.ts [rounds]
+ *     node --import tsx bench/codec.ts [rounds [race]]
  */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { Packr } from 'msgpackr'
 import { ByteReader } from '../lib/base/byte-reader.ts'
 import { ByteWriter } from '../lib/base/byte-writer.ts'
@@ -16,7 +18,7 @@ import type { Infer, Type } from '../lib/types/type.ts'
 /** Few enough for what is encoded to stay in the processor's cache, as a frame does that is sent at once. */
 const RECORDS = 3000
 const BATCH = 300
-const PASSES = 10
+const PASSES = 40
 
 const bid = t.object({
   auction: t.int64,
@@ -211,39 +213,52 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!
 }
 
-const rounds = Number(process.argv[2] ?? 15)
 const indices = Array.from({ length: RECORDS }, (_, i) => i)
 
-function contenders<T>(type: Type<T>): Contender<T>[] {
-  const untyped = t.any as Type<T>
-  return [
-    jsonContender<T>(),
-    msgpackrContender<T>(),
-    batchContender('Sluice batch', type),
-    rowContender(type),
-    batchContender('Sluice batch, t.any', untyped),
-  ]
-}
-
-process.stdout.write(
-  `node ${process.version}, ${RECORDS} records in batches of ${BATCH}, medians of ${rounds}, ns per record\n\n`,
-)
 /** Records as a source hands them over, parsed from text: their strings are not tied to a batch. */
 function parsed<T>(make: (index: number) => T): T[] {
   return JSON.parse(JSON.stringify(indices.map(make)))
 }
 
-race(
-  'Bid (7 fields, 3 strings)',
-  parsed((i) => makeBid(i, 97)),
-  contenders(bid),
-  rounds,
-)
-race('{ key, count, ts }', parsed(makeTotal), contenders(total), rounds)
-race(
-  'Bid with Cyrillic text in extra',
-  parsed((i) => makeBid(i, 0x430)),
-  contenders(bid),
-  rounds,
-)
-if (kept === undefined) process.stdout.write('nothing was decoded\n')
+function typed<T>(type: Type<T>): Contender<T>[] {
+  return [
+    jsonContender<T>(),
+    msgpackrContender<T>(),
+    batchContender('Sluice batch', type),
+    rowContender(type),
+  ]
+}
+
+function untyped<T>(): Contender<T>[] {
+  return [
+    jsonContender<T>(),
+    msgpackrContender<T>(),
+    batchContender('Sluice batch of t.any', t.any as Type<T>),
+  ]
+}
+
+const latinBids = () => parsed((i) => makeBid(i, 97))
+const cyrillicBids = () => parsed((i) => makeBid(i, 0x430))
+
+/** Each in a process of its own: code that has seen other types is slower, and who comes last would pay. */
+const RACES: Record<string, (rounds: number) => void> = {
+  bid: (rounds) => race('Bid (7 fields, 3 strings)', latinBids(), typed(bid), rounds),
+  total: (rounds) => race('{ key, count, ts }', parsed(makeTotal), typed(total), rounds),
+  cyrillic: (rounds) => race('Bid with Cyrillic extra', cyrillicBids(), typed(bid), rounds),
+  any: (rounds) => race('Bid without a type', latinBids(), untyped(), rounds),
+}
+
+const [rounds = '15', name] = process.argv.slice(2)
+const chosen = name === undefined ? undefined : RACES[name]
+if (chosen === undefined) {
+  process.stdout.write(
+    `node ${process.version}, batches of ${BATCH}, medians of ${rounds}, ns per record\n\n`,
+  )
+  for (const each of Object.keys(RACES)) {
+    const options = { stdio: 'inherit' } as const
+    spawnSync(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), rounds, each], options)
+  }
+} else {
+  chosen(Number(rounds))
+  if (kept === undefined) process.stdout.write('nothing was decoded\n')
+}

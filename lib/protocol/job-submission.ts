@@ -16,6 +16,12 @@ export type JobModule =
   /** One bundled file in the blob store, named by the hash of its content. */
   | { readonly kind: 'bundle'; readonly sha256: string }
 
+/** Prefix under which a bundle names the modules of Sluice; every host puts its own installation in its place. */
+export const RUNTIME_SPECIFIER = 'sluice-runtime:'
+
+/** Name of a bundle in the blob store. */
+export const bundlePath = (sha256: string): string => `jobs/${sha256}.mjs`
+
 /** What the graph was built with; every slot builds it with the same. */
 export interface SubmittedGraphSettings {
   readonly parallelism: number

@@ -16,26 +16,18 @@ import { type WindowScope, stateOfKey, stateOfWindow } from './keyed-states.ts'
 import type { MapKey } from './map-key.ts'
 import { NestedTable } from './nested-table.ts'
 import { SliceTable } from './slice-table.ts'
+import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
 import type { StateTable } from './state-table.ts'
 import { TimerTable } from './timer-table.ts'
-
-export type TableLayout = 'flat' | 'nested' | 'slices' | 'timers'
-
-/** A table and what is needed to write its entries. */
-export interface RegisteredTable {
-  readonly name: string
-  readonly layout: TableLayout
-  /** Null for timers, which have no value. */
-  readonly type: Type<unknown> | null
-  readonly table: StateTable<unknown>
-}
 
 export class KeyedStateBackend {
   readonly context: KeyContext
   readonly keyGroups: KeyGroupRange
   readonly #tables = new Map<string, RegisteredTable>()
   readonly #states = new Map<string, unknown>()
+  /** Chunks of a restored snapshot whose table has not been declared yet, by table. */
+  readonly #restored = new Map<string, StateChunk[]>()
   #isTracking = false
 
   constructor(maxParallelism: number, keyGroups: KeyGroupRange) {
@@ -101,6 +93,27 @@ export class KeyedStateBackend {
   track(): void {
     this.#isTracking = true
     for (const { table } of this.#tables.values()) table.track()
+  }
+
+  /** Takes the chunks of snapshots, in the order they apply; see loadRestored. */
+  restore(chunks: Iterable<StateChunk>): void {
+    for (const chunk of chunks) {
+      const known = this.#restored.get(chunk.table)
+      if (known === undefined) this.#restored.set(chunk.table, [chunk])
+      else known.push(chunk)
+    }
+  }
+
+  /** What was restored for a table and not loaded yet; it is the caller's from now on. */
+  takeRestored(tableName: string): readonly StateChunk[] {
+    const chunks = this.#restored.get(tableName) ?? []
+    this.#restored.delete(tableName)
+    return chunks
+  }
+
+  /** Chunks of state nobody has declared: they go into full snapshots as they are. */
+  *undeclared(): Generator<StateChunk> {
+    for (const chunks of this.#restored.values()) yield* chunks
   }
 
   #declare<S>(name: string, descriptor: StateDescriptor<S>, create: () => unknown): S {

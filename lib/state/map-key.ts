@@ -4,7 +4,8 @@
  */
 import type { Key } from '../base/hash.ts'
 import { ByteReader } from '../base/byte-reader.ts'
-import { encodeKey, readKey } from '../types/key-codec.ts'
+import type { ByteWriter } from '../base/byte-writer.ts'
+import { encodeKey, readKey, writeKey } from '../types/key-codec.ts'
 
 export type MapKey = string | number | bigint | boolean
 
@@ -24,4 +25,14 @@ export function fromMapKey(mapKey: MapKey): Key {
   if (typeof mapKey !== 'string' || mapKey.charCodeAt(0) !== MARKER_CODE) return mapKey
   if (mapKey.startsWith(STRING_MARKER)) return mapKey.slice(STRING_MARKER.length)
   return readKey(new ByteReader(Buffer.from(mapKey.slice(TUPLE_MARKER.length), 'latin1')))
+}
+
+/** Writes what `writeKey` writes for the key; a tuple's bytes are there already. */
+export function writeMapKey(out: ByteWriter, mapKey: MapKey): void {
+  if (typeof mapKey !== 'string' || !mapKey.startsWith(TUPLE_MARKER)) writeKey(out, fromMapKey(mapKey))
+  else out.raw(Buffer.from(mapKey.slice(TUPLE_MARKER.length), 'latin1'))
+}
+
+export function readMapKey(input: ByteReader): MapKey {
+  return toMapKey(readKey(input))
 }

@@ -33,12 +33,13 @@ export type RowResolution<T> =
   | { readonly kind: 'migrate'; readonly read: (input: ByteReader) => T }
   | { readonly kind: 'incompatible'; readonly mismatches: readonly SchemaMismatch[] }
 
+/** Throws TYPE_MISMATCH if `written` is no schema at all. */
 export function resolveRows<T>(written: Schema, current: Type<T>): RowResolution<T> {
+  const { schema, row } = schemaToType(written)
+  if (isSameRow(schema, current.schema)) return { kind: 'same' }
   const resolver = new Resolver()
-  const convert = resolver.resolve(written, current.schema, '')
+  const convert = resolver.resolve(schema, current.schema, '')
   if (resolver.mismatches.length > 0) return { kind: 'incompatible', mismatches: resolver.mismatches }
-  if (isSameRow(written, current.schema)) return { kind: 'same' }
-  const { row } = schemaToType(written)
   return { kind: 'migrate', read: (input) => convert(row.read(input)) as T }
 }
 

@@ -16,7 +16,6 @@
  */
 import type { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
-import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import { BIGINT_BYTES_MAX, bigintOfMagnitude, magnitudeBytes } from './bigint-codec.ts'
 import { mismatch } from './mismatch.ts'

@@ -1,0 +1,86 @@
+/**
+ * Runs a job to its end in this process, on a cluster of its own that goes with it. Needs nothing installed. With one
+ * slot everything happens in this thread; with more, each slot is a thread, which needs the job as a module that the
+ * threads can import.
+ */
+import { type JobDefinition, buildJob, graphSettings } from '../lib/api/job.ts'
+import { forgetJob, importJob, registerJob } from '../lib/api/load-job.ts'
+import { type Clock, systemClock } from '../lib/base/clock.ts'
+import { newId } from '../lib/base/ids.ts'
+import { type Logger, type LogLevel, silentLogger } from '../lib/base/logger.ts'
+import { systemRandom } from '../lib/base/prng.ts'
+import { failureOf } from '../lib/client/cluster-client.ts'
+import type { JobDescription, JobModule, JobRunSettings } from '../lib/protocol/job-submission.ts'
+import { slotCountOf } from '../lib/scheduler/assign-slots.ts'
+import type { RestartSettings } from '../lib/scheduler/restart-strategy.ts'
+import type { TaskSettings } from '../lib/task/task-settings.ts'
+import { MiniCluster } from './mini-cluster.ts'
+
+export interface RunLocalOptions {
+  /** Overrides the job's own. */
+  readonly parallelism?: number
+  readonly maxParallelism?: number
+  /** What the job sees as `env.args`. */
+  readonly args?: readonly string[]
+  /** `auto`: slots are threads if there is more than one and the job is given by URL. `never`: all in this thread. */
+  readonly threads?: 'auto' | 'never'
+  readonly task?: Partial<TaskSettings>
+  readonly restart?: RestartSettings
+  readonly log?: Logger
+  /** Of slot threads, which write their own logs to stderr; default: silent. */
+  readonly logLevel?: LogLevel
+  readonly logFormat?: 'json' | 'text'
+  /** Called a few times a second. */
+  readonly onProgress?: (description: JobDescription) => void
+  /** Cancels the job; the run then rejects with JOB_CANCELLED. */
+  readonly signal?: AbortSignal
+  readonly clock?: Clock
+}
+
+export const TASK_SETTINGS: TaskSettings = {
+  lingerMs: 5,
+  frameBytes: 32 * 1024,
+  recordBytesMax: 64 * 1024 * 1024,
+  channelTimeoutMs: 60_000,
+  watermarkIntervalMs: 200,
+  exchange: 'auto',
+}
+
+/** How long a job whose cancellation was asked for may take to end before its threads are stopped. */
+const SLOT_REQUEST_TIMEOUT_MS = 30_000
+
+/** Resolves with the last description of a job that finished; rejects with the error of one that did not. */
+export async function runLocal(job: JobDefinition | URL, options: RunLocalOptions = {}): Promise<JobDescription> {
+  const { clock = systemClock, log = silentLogger } = options
+  const definition = job instanceof URL ? await importJob(job.href) : job
+  const settings = runSettings(definition, options)
+  const { graph } = buildJob(definition, settings.graph)
+  const key = registerJob(definition)
+  const slotCount = slotCountOf(graph)
+  const hasThreads = job instanceof URL && slotCount > 1 && options.threads !== 'never'
+  const cluster = await MiniCluster.start({ ...options, clock, random: systemRandom(), log, slotCount, hasThreads })
+  try {
+    const module: JobModule = hasThreads ? { kind: 'file', url: job.href } : { kind: 'registered', key }
+    const jobId = await cluster.client.submit({ jobId: newId(), module, graph, settings })
+    const onAbort = () => void cluster.client.cancel(jobId)
+    options.signal?.addEventListener('abort', onAbort)
+    if (options.signal?.aborted === true) onAbort()
+    const description = await cluster.client.waitForEnd(jobId, options.onProgress)
+    options.signal?.removeEventListener('abort', onAbort)
+    const failure = failureOf(description)
+    if (failure !== undefined) throw failure
+    return description
+  } finally {
+    await cluster.close()
+    forgetJob(key)
+  }
+}
+
+function runSettings(definition: JobDefinition, options: RunLocalOptions): JobRunSettings {
+  return {
+    graph: graphSettings(definition, options, options.args),
+    task: { ...TASK_SETTINGS, ...options.task },
+    restart: options.restart ?? { kind: 'none' },
+    slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
+  }
+}

@@ -1,0 +1,122 @@
+/** The front door of Sluice: what jobs are written with. Nothing inside imports it. */
+export { type RunLocalOptions, runLocal } from '../actors/run-local.ts'
+export { type JobDefinition, type JobSettings, job } from './api/job.ts'
+export type { OperatorOptions } from './api/operator-options.ts'
+export type { SourceOptions, StreamEnvironment } from './api/stream-environment.ts'
+export type {
+  BroadcastConnectedStreams,
+  BroadcastStream,
+  ConnectedStreams,
+  DataStream,
+  KeyedBroadcastConnectedStreams,
+  KeyedConnectedStreams,
+  KeyedStream,
+  WindowedStream,
+} from './api/streams.ts'
+export { type ErrorCode, SluiceError } from './base/errors.ts'
+export type { Key } from './base/hash.ts'
+export type { ByteSize, Duration } from './base/units.ts'
+export { blackholeSink } from './connectors/blackhole.ts'
+export { collection, type GeneratorOptions, generator } from './connectors/generator.ts'
+export { printSink } from './connectors/print.ts'
+export type {
+  AggregateFunction,
+  Collector,
+  FilterFunction,
+  FlatMapFunction,
+  KeySelector,
+  MapFunction,
+  ReduceFunction,
+  RichFilter,
+  RichFlatMap,
+  RichFunction,
+  RichMap,
+  RichReduce,
+  WindowOf,
+} from './function/functions.ts'
+export { OutputTag, outputTag } from './function/output-tag.ts'
+export type {
+  BroadcastProcessFunction,
+  CoFlatMapFunction,
+  CoMapFunction,
+  CoProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedContext,
+  KeyedCoProcessFunction,
+  KeyedProcessFunction,
+  ProcessContext,
+  ProcessFunction,
+  TimerContext,
+} from './function/process-functions.ts'
+export type { RuntimeContext } from './function/runtime-context.ts'
+export type { Committer, Sink, SinkContext, SinkWriter, WriteContext } from './function/sink.ts'
+export type {
+  EnumeratorContext,
+  PollResult,
+  ReaderContext,
+  ReaderOutput,
+  Source,
+  SourceReader,
+  Split,
+  SplitEnumerator,
+  SplitOutput,
+} from './function/source.ts'
+export type {
+  ProcessWindowContext,
+  ProcessWindowFunction,
+  RichProcessWindow,
+} from './function/window-function.ts'
+export type { JobDescription } from './protocol/job-submission.ts'
+export type { AggregatingState, ListState, MapState, ReducingState, ValueState } from './state/state.ts'
+export {
+  aggregatingState,
+  listState,
+  mapState,
+  reducingState,
+  type StateDescriptor,
+  valueState,
+} from './state/state-descriptor.ts'
+export { MAX_TIMESTAMP, MIN_TIMESTAMP } from './time/timestamp.ts'
+export {
+  ascendingTimestamps,
+  boundedOutOfOrderness,
+  noWatermarks,
+  punctuated,
+  type TimestampAssigner,
+  type WatermarkGenerator,
+  type WatermarkOutput,
+  WatermarkStrategy,
+  watermarkGenerator,
+} from './time/watermark-strategy.ts'
+export { t } from './types/t.ts'
+export type { Infer, Type } from './types/type.ts'
+export { countEvictor, deltaEvictor, type Evictor, evictor, timeEvictor } from './window/evictor.ts'
+export {
+  CONTINUE,
+  continuousEventTimeTrigger,
+  continuousProcessingTimeTrigger,
+  countTrigger,
+  deltaTrigger,
+  endOfStreamTrigger,
+  eventTimeTrigger,
+  FIRE,
+  FIRE_AND_PURGE,
+  PURGE,
+  processingTimeTrigger,
+  purging,
+  type Trigger,
+  type TriggerContext,
+  type TriggerResult,
+} from './window/trigger.ts'
+export { Window } from './window/window.ts'
+export {
+  endOfStreamWindow,
+  globalWindow,
+  session,
+  sessionProcessingTime,
+  sliding,
+  slidingProcessingTime,
+  tumbling,
+  tumblingProcessingTime,
+  type WindowAssigner,
+} from './window/window-assigner.ts'

@@ -1,0 +1,246 @@
+/**
+ * Runs one operator without a job: give it records, watermarks and the time, read what it emits, snapshot it and go on
+ * from the snapshot. The operator runs as in a job, through generated chain code and on a real state backend.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Key } from '../base/hash.ts'
+import { silentLogger } from '../base/logger.ts'
+import { MetricGroup } from '../metrics/metric-group.ts'
+import { RecordBatch } from '../network/record-batch.ts'
+import { RecordWriter } from '../network/record-writer.ts'
+import type { OperatorContext, StreamOperator } from '../operator/stream-operator.ts'
+import { KeyedSnapshot, loadRestored } from '../state/keyed-snapshot.ts'
+import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import { OperatorStateBackend, type OperatorStateSnapshot } from '../state/operator-state.ts'
+import type { StateChunk } from '../state/state-chunk.ts'
+import { ChainOutput, compileChain, type CompiledChain } from '../task/chain-code.ts'
+import type { ProcessingTime } from '../time/timer-service.ts'
+import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
+import { WatermarkValve } from '../time/watermark-valve.ts'
+
+export type HarnessOutput<O> =
+  | { readonly kind: 'record'; readonly value: O; readonly timestamp: number | undefined }
+  | { readonly kind: 'side'; readonly tag: string; readonly value: unknown; readonly timestamp: number | undefined }
+  | { readonly kind: 'watermark'; readonly timestamp: number }
+  | { readonly kind: 'status'; readonly isIdle: boolean }
+
+/** Everything a new harness needs to go on where another stopped. */
+export interface HarnessSnapshot {
+  readonly keyed: readonly StateChunk[]
+  readonly operator: readonly OperatorStateSnapshot[]
+}
+
+export interface HarnessOptions<O> {
+  /** A new operator; called once per harness. */
+  readonly operator: () => StreamOperator<O>
+  /** Per input, how to find the key; null for inputs that are not keyed. Default: one input, not keyed. */
+  readonly keySelectors?: readonly (((value: never) => Key) | null)[]
+  /** Default 128. */
+  readonly maxParallelism?: number
+  /** Where the processing-time clock stands; default 0. */
+  readonly processingTimeMs?: number
+  readonly watermarkIntervalMs?: number
+  readonly restore?: HarnessSnapshot
+}
+
+const MAX_PARALLELISM = 128
+const WATERMARK_INTERVAL_MS = 200
+const ROWS_PER_STEP = 1024
+
+/** A clock that stands still until it is told otherwise; when it moves, what is due runs at the new time. */
+class HarnessTime implements ProcessingTime, Clock {
+  nowMs: number
+  readonly #calls: { readonly timestamp: number; readonly callback: () => void }[] = []
+
+  constructor(nowMs: number) {
+    this.nowMs = nowMs
+  }
+
+  now(): number {
+    return this.nowMs
+  }
+
+  monotonic(): number {
+    return this.nowMs
+  }
+
+  schedule(delayMs: number, callback: () => void): { cancel(): void } {
+    return this.callAt(this.nowMs + delayMs, callback)
+  }
+
+  defer(callback: () => void): void {
+    this.callAt(this.nowMs, callback)
+  }
+
+  callAt(timestamp: number, callback: () => void): { cancel(): void } {
+    const call = { timestamp, callback }
+    this.#calls.push(call)
+    return { cancel: () => this.#remove(call) }
+  }
+
+  set(nowMs: number): void {
+    this.nowMs = nowMs
+    for (;;) {
+      const due = this.#calls.filter(({ timestamp }) => timestamp <= nowMs).sort((a, b) => a.timestamp - b.timestamp)
+      if (due[0] === undefined) return
+      this.#remove(due[0])
+      due[0].callback()
+    }
+  }
+
+  #remove(call: { readonly timestamp: number; readonly callback: () => void }): void {
+    const index = this.#calls.indexOf(call)
+    if (index >= 0) this.#calls.splice(index, 1)
+  }
+}
+
+class CapturingWriter extends RecordWriter {
+  readonly #capture: (value: unknown) => void
+
+  constructor(capture: (value: unknown) => void) {
+    super([])
+    this.#capture = capture
+  }
+
+  override collect(value: unknown): void {
+    this.#capture(value)
+  }
+}
+
+export class OperatorHarness<O> {
+  readonly metrics = new MetricGroup()
+  readonly operator: StreamOperator<O>
+  readonly keyed: KeyedStateBackend | null
+  readonly #operatorState = new OperatorStateBackend()
+  readonly #time = new Float64Array(2).fill(NO_TIMESTAMP)
+  readonly #clock: HarnessTime
+  readonly #chain: CompiledChain
+  readonly #valve: WatermarkValve
+  readonly #batch = new RecordBatch()
+  #output: HarnessOutput<O>[] = []
+
+  private constructor(options: HarnessOptions<O>) {
+    const maxParallelism = options.maxParallelism ?? MAX_PARALLELISM
+    const keySelectors = options.keySelectors ?? [null]
+    const isKeyed = keySelectors.some((keyOf) => keyOf !== null)
+    this.keyed = isKeyed ? new KeyedStateBackend(maxParallelism, { first: 0, last: maxParallelism - 1 }) : null
+    this.#clock = new HarnessTime(options.processingTimeMs ?? 0)
+    this.operator = options.operator()
+    const output = new ChainOutput()
+    this.operator.setup(this.#context(maxParallelism, options), output as never)
+    const writer = new CapturingWriter((value) => this.#emit({ kind: 'record', value: value as O, timestamp: this.#timestamp() }))
+    const link = { operator: this.operator, main: { operators: [], writers: [writer] }, sides: new Map() }
+    const inputs = keySelectors.map((keyOf) => ({ keyOf, keyContext: this.keyed?.context ?? null }))
+    this.#chain = compileChain([link], inputs, this.#time)
+    output.collect = this.#chain.collect[0]!
+    output.collectSide = (tag, value) => this.#emit({ kind: 'side', tag, value, timestamp: this.#timestamp() })
+    output.emitWatermark = (timestamp) => this.#emit({ kind: 'watermark', timestamp })
+    output.emitStatus = (isIdle) => this.#emit({ kind: 'status', isIdle })
+    this.#valve = new WatermarkValve(keySelectors.length, {
+      watermark: (timestamp) => void this.operator.processWatermark(timestamp),
+      status: (isIdle) => this.operator.processStatus(isIdle),
+    })
+  }
+
+  /** Opens an operator, restored if the options say so. */
+  static async open<O>(options: HarnessOptions<O>): Promise<OperatorHarness<O>> {
+    const harness = new OperatorHarness(options)
+    if (options.restore !== undefined) {
+      harness.keyed?.restore(options.restore.keyed)
+      harness.#operatorState.restore(options.restore.operator)
+    }
+    harness.#load()
+    await harness.operator.open()
+    harness.#load()
+    return harness
+  }
+
+  /** Processes a record; `input` counts from 0. */
+  element(value: unknown, timestamp?: number, input = 0): void {
+    const batch = this.#batch
+    batch.clear()
+    batch.values[0] = value
+    batch.timestamps[0] = timestamp ?? NO_TIMESTAMP
+    batch.keyGroups[0] = -1
+    batch.count = 1
+    this.#chain.inputs[input]!(batch, 0, 1)
+    this.#time[0] = NO_TIMESTAMP
+  }
+
+  watermark(timestamp: number, input = 0): void {
+    this.#valve.onWatermark(input, timestamp)
+  }
+
+  status(isIdle: boolean, input = 0): void {
+    this.#valve.onStatus(input, isIdle)
+  }
+
+  /** Sets the clock and fires what is due. */
+  processingTime(nowMs: number): void {
+    this.#clock.set(nowMs)
+  }
+
+  async finish(): Promise<void> {
+    await this.operator.finish()
+  }
+
+  /** What has been emitted since the last call. */
+  takeOutput(): HarnessOutput<O>[] {
+    const output = this.#output
+    this.#output = []
+    return output
+  }
+
+  async snapshot(checkpointId = 1): Promise<HarnessSnapshot> {
+    await this.operator.prepareSnapshot(checkpointId)
+    const keyed: StateChunk[] = []
+    if (this.keyed !== null) {
+      const snapshot = new KeyedSnapshot(this.keyed, true, (chunk) => keyed.push(chunk))
+      while (!snapshot.drain(ROWS_PER_STEP)) {}
+    }
+    return { keyed, operator: this.#operatorState.snapshot() }
+  }
+
+  async close(): Promise<void> {
+    await this.operator.close()
+  }
+
+  #load(): void {
+    if (this.keyed !== null) for (const _step of loadRestored(this.keyed, ROWS_PER_STEP)) continue
+  }
+
+  #emit(output: HarnessOutput<O>): void {
+    this.#output.push(output)
+  }
+
+  #timestamp(): number | undefined {
+    return timestampOrUndefined(this.#time[0]!)
+  }
+
+  #context(maxParallelism: number, options: HarnessOptions<O>): OperatorContext {
+    return {
+      jobId: 'harness',
+      jobName: 'harness',
+      operatorName: 'operator',
+      uid: 'operator',
+      subtaskIndex: 0,
+      parallelism: 1,
+      maxParallelism,
+      attempt: 0,
+      hasCheckpoints: false,
+      time: this.#time,
+      clock: this.#clock,
+      processingTime: this.#clock,
+      log: silentLogger,
+      metrics: this.metrics,
+      operatorState: this.#operatorState,
+      keyed: this.keyed,
+      watermarkIntervalMs: options.watermarkIntervalMs ?? WATERMARK_INTERVAL_MS,
+      shouldPause: () => false,
+      wake: () => {},
+      fail: (error) => {
+        throw error
+      },
+    }
+  }
+}
