@@ -118,7 +118,12 @@ export class Dispatcher {
     if (exact !== undefined) return { jobId: reference, ref: exact.ref }
     const named = all.filter(([, { name }]) => name === reference)
     const live = named.filter(([, { state }]) => !TERMINAL_JOB_STATES.includes(state))
-    const candidates = live.length > 0 ? live : named.length > 0 ? named.slice(-1) : all.filter(([id]) => id.startsWith(reference))
+    const candidates =
+      live.length > 0
+        ? live
+        : named.length > 0
+          ? named.slice(-1)
+          : all.filter(([id]) => id.startsWith(reference))
     const [first, ...more] = candidates
     if (first !== undefined && more.length === 0) return { jobId: first[0], ref: first[1].ref }
     if (first !== undefined) {

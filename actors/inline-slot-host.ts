@@ -1,15 +1,18 @@
 /** Slots in the thread of their node: for local mode with one slot, for tests and for simulation. */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import type { JobDefinition } from '../lib/api/job.ts'
+import type { FramePort } from '../lib/network/frame-port.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobModule } from '../lib/protocol/job-submission.ts'
-import type { FramePort } from '../lib/network/frame-port.ts'
 import { Slot } from './slot.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 import type { SlotHost } from './task-manager.ts'
 
 export interface InlineSlotHostOptions
-  extends Pick<SlotEnvironment, 'system' | 'subjects' | 'clock' | 'random' | 'log' | 'busPort' | 'heartbeatIntervalMs'> {
+  extends Pick<
+    SlotEnvironment,
+    'system' | 'subjects' | 'clock' | 'random' | 'log' | 'busPort' | 'heartbeatIntervalMs'
+  > {
   readonly nodeId: string
   readonly slotCount: number
   readonly incarnation: string

@@ -194,7 +194,12 @@ export class JobMaster {
         parallelism,
         subtasks: subtasks
           .filter(({ vertexId }) => vertexId === id)
-          .map(({ index, state, slot }) => ({ index, state, slot, metrics: this.#metrics.get(`${id}/${index}`) ?? null })),
+          .map(({ index, state, slot }) => ({
+            index,
+            state,
+            slot,
+            metrics: this.#metrics.get(`${id}/${index}`) ?? null,
+          })),
       })),
     }
   }

@@ -2,12 +2,13 @@
  * How slots get at a job's code: a module they import themselves, a definition registered in their own process, or a
  * bundle from the blob store, which is kept on disk under the hash of its content and imported from there.
  */
+
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { importJob, jobUrl, registeredJob } from '../lib/api/load-job.ts'
 import type { JobDefinition } from '../lib/api/job.ts'
+import { importJob, jobUrl, registeredJob } from '../lib/api/load-job.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { newId } from '../lib/base/ids.ts'
 import { bundlePath, type JobModule, RUNTIME_SPECIFIER } from '../lib/protocol/job-submission.ts'
@@ -33,11 +34,15 @@ async function cachedBundle(sha256: string, { cacheDir, blobs }: JobModuleSource
   const dir = join(cacheDir, 'jobs', installationId())
   const path = join(dir, `${sha256}.mjs`)
   if (existsSync(path)) return path
-  if (blobs === null) throw new SluiceError('UNSUPPORTED', 'local mode imports job modules directly, it has no use for bundles')
+  if (blobs === null)
+    throw new SluiceError('UNSUPPORTED', 'local mode imports job modules directly, it has no use for bundles')
   const bytes = await blobs.get(bundlePath(sha256))
   const found = createHash('sha256').update(bytes).digest('hex')
   if (found !== sha256) {
-    throw new SluiceError('JOB_MODULE_FAILED', `the stored bundle ${sha256} is damaged: its content hashes to ${found}`)
+    throw new SluiceError(
+      'JOB_MODULE_FAILED',
+      `the stored bundle ${sha256} is damaged: its content hashes to ${found}`,
+    )
   }
   await mkdir(dir, { recursive: true })
   const partial = `${path}.${newId()}`
@@ -48,13 +53,19 @@ async function cachedBundle(sha256: string, { cacheDir, blobs }: JobModuleSource
 
 /** Bundles are linked to one installation; others that share the cache directory keep their own. */
 function installationId(): string {
-  return createHash('sha256').update(import.meta.url).digest('hex').slice(0, 12)
+  return createHash('sha256')
+    .update(import.meta.url)
+    .digest('hex')
+    .slice(0, 12)
 }
 
 function linked(code: string): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   return code
-    .replaceAll(`"${RUNTIME_SPECIFIER}index"`, JSON.stringify(new URL(`../lib/index.${extension}`, import.meta.url).href))
+    .replaceAll(
+      `"${RUNTIME_SPECIFIER}index"`,
+      JSON.stringify(new URL(`../lib/index.${extension}`, import.meta.url).href),
+    )
     .replaceAll(
       `"${RUNTIME_SPECIFIER}testing"`,
       JSON.stringify(new URL(`../lib/testing/index.${extension}`, import.meta.url).href),

@@ -3,7 +3,7 @@
  * slot everything happens in this thread; with more, each slot is a thread, which needs the job as a module that the
  * threads can import.
  */
-import { type JobDefinition, buildJob, graphSettings } from '../lib/api/job.ts'
+import { buildJob, graphSettings, type JobDefinition } from '../lib/api/job.ts'
 import { forgetJob, importJob, registerJob } from '../lib/api/load-job.ts'
 import { type Clock, systemClock } from '../lib/base/clock.ts'
 import { newId } from '../lib/base/ids.ts'
@@ -50,7 +50,10 @@ export const TASK_SETTINGS: TaskSettings = {
 const SLOT_REQUEST_TIMEOUT_MS = 30_000
 
 /** Resolves with the last description of a job that finished; rejects with the error of one that did not. */
-export async function runLocal(job: JobDefinition | URL, options: RunLocalOptions = {}): Promise<JobDescription> {
+export async function runLocal(
+  job: JobDefinition | URL,
+  options: RunLocalOptions = {},
+): Promise<JobDescription> {
   const { clock = systemClock, log = silentLogger } = options
   const definition = job instanceof URL ? await importJob(job.href) : job
   const settings = runSettings(definition, options)
@@ -58,7 +61,14 @@ export async function runLocal(job: JobDefinition | URL, options: RunLocalOption
   const key = registerJob(definition)
   const slotCount = slotCountOf(graph)
   const hasThreads = job instanceof URL && slotCount > 1 && options.threads !== 'never'
-  const cluster = await MiniCluster.start({ ...options, clock, random: systemRandom(), log, slotCount, hasThreads })
+  const cluster = await MiniCluster.start({
+    ...options,
+    clock,
+    random: systemRandom(),
+    log,
+    slotCount,
+    hasThreads,
+  })
   try {
     const module: JobModule = hasThreads ? { kind: 'file', url: job.href } : { kind: 'registered', key }
     const jobId = await cluster.client.submit({ jobId: newId(), module, graph, settings })

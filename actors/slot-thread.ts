@@ -86,17 +86,22 @@ async function run(): Promise<void> {
     if (message.kind === 'mesh') mesh.connect(message.slot, message.port)
     else {
       alive.cancel()
-      void system.close().then(close).then(() => {
-        mesh.close()
-        node.close()
-      })
+      void system
+        .close()
+        .then(close)
+        .then(() => {
+          mesh.close()
+          node.close()
+        })
     }
   })
   post({ kind: 'started' })
 }
 
 /** Two connections over NATS, or bulk data would delay heartbeats and barriers; one line to the hub otherwise. */
-async function openBuses(log: ReturnType<typeof createLogger>): Promise<{ control: Bus; frames: Bus; close: () => Promise<void> }> {
+async function openBuses(
+  log: ReturnType<typeof createLogger>,
+): Promise<{ control: Bus; frames: Bus; close: () => Promise<void> }> {
   const { bus } = data
   if (bus.kind === 'thread') {
     const control = await connectThreadBus(bus.port, { clock: systemClock, logger: log })

@@ -13,7 +13,12 @@ import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors
 import { isFinal, planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
-import type { Deployment, SlotProtocol, SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
+import type {
+  Deployment,
+  SlotProtocol,
+  SourceCoordinatorProtocol,
+  SubtaskProtocol,
+} from '../lib/protocol/slot.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { SlotAttempt } from '../lib/task/slot-attempt.ts'
 import type { SubtaskReport } from '../lib/task/subtask-report.ts'
@@ -97,8 +102,20 @@ export class Slot {
 
   #begin(deployment: Deployment): void {
     const { location, log } = this.#environment
-    const plans = planSlot(deployment.graph, deployment.placement, location, deployment.settings.task.exchange)
-    const assignment: Assignment = { deployment, plans, tasks: null, error: null, isCancelled: false, actors: [] }
+    const plans = planSlot(
+      deployment.graph,
+      deployment.placement,
+      location,
+      deployment.settings.task.exchange,
+    )
+    const assignment: Assignment = {
+      deployment,
+      plans,
+      tasks: null,
+      error: null,
+      isCancelled: false,
+      actors: [],
+    }
     this.#assignment = assignment
     this.#environment.onOccupied(deployment.jobId)
     log.info('deploying', { job: deployment.jobId, attempt: deployment.attempt, subtasks: plans.length })
@@ -131,7 +148,8 @@ export class Slot {
         settings: settings.task,
         graph,
         origin,
-        portOf: ({ carrier, peer }) => (carrier === 'thread' ? this.#environment.threadPort(peer.slot) : busPort),
+        portOf: ({ carrier, peer }) =>
+          carrier === 'thread' ? this.#environment.threadPort(peer.slot) : busPort,
       },
       plans,
       () => this.#changed(),

@@ -2,9 +2,10 @@
  * Runs the split enumerator of one source, beside subtask 0 of the source. Readers ask it for splits; it delivers what
  * the enumerator assigns, in order, until it has arrived.
  */
-import { askPersistently } from '../lib/actor/persistent-ask.ts'
+
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type Behavior, handling } from '../lib/actor/behavior.ts'
+import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import type { Source } from '../lib/function/source.ts'
 import type { SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
 import { EnumeratorHost } from '../lib/task/enumerator-host.ts'

@@ -49,10 +49,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
 
 /** Two dispatchers would both answer, and jobs would end up with either. */
 async function refuseSecond(system: ActorSystem, subjects: Subjects): Promise<void> {
-  const isServed = await system.ask(system.ref<DispatcherProtocol>(subjects.control(DISPATCHER)), { kind: 'list' }, PROBE_TIMEOUT_MS).then(
-    () => true,
-    (error) => !(error instanceof SluiceError && error.code === 'NO_RESPONDERS'),
-  )
+  const isServed = await system
+    .ask(system.ref<DispatcherProtocol>(subjects.control(DISPATCHER)), { kind: 'list' }, PROBE_TIMEOUT_MS)
+    .then(
+      () => true,
+      (error) => !(error instanceof SluiceError && error.code === 'NO_RESPONDERS'),
+    )
   if (!isServed) return
   await system.close()
   throw new SluiceError(

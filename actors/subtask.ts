@@ -2,14 +2,15 @@
  * One subtask as an actor: what makes it addressable. It translates messages into calls of the task, which knows no
  * actors, and carries a source's requests to its coordinator.
  */
-import { askPersistently } from '../lib/actor/persistent-ask.ts'
+
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type Behavior, handling } from '../lib/actor/behavior.ts'
+import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import { isFinal } from '../lib/graph/execution-graph.ts'
 import type { SourceOperator } from '../lib/operator/source-operator.ts'
 import type { SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { decodeSplits } from '../lib/task/enumerator-host.ts'
-import { isFinal } from '../lib/graph/execution-graph.ts'
 import type { SubtaskMetrics } from '../lib/task/subtask-report.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 
@@ -75,7 +76,9 @@ export function connectSource(
           retryMs: 50,
           isObsolete: () => isFinal(task.state),
         })
-      last = last.then(ask).catch((error) => task.fail(task.chain.attribute(error, 'while asking for splits')))
+      last = last
+        .then(ask)
+        .catch((error) => task.fail(task.chain.attribute(error, 'while asking for splits')))
     },
   })
 }

@@ -2,9 +2,10 @@
  * A node: registers with the resource manager, keeps its slots alive and says with every heartbeat what they do. How a
  * slot is run (in a thread, or right here) is the business of the slot host it is given.
  */
-import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
-import { SluiceError } from '../lib/base/errors.ts'
+import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+import type { SluiceError } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
 import type { NodeHeartbeatReply, ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'

@@ -7,8 +7,8 @@ import type { Clock } from '../lib/base/clock.ts'
 import { newId } from '../lib/base/ids.ts'
 import type { Logger } from '../lib/base/logger.ts'
 import type { Random } from '../lib/base/prng.ts'
-import type { ThreadBusHub } from '../lib/bus/thread-bus.ts'
 import type { NatsOptions } from '../lib/bus/nats-options.ts'
+import type { ThreadBusHub } from '../lib/bus/thread-bus.ts'
 import type { FromSlotThread, SlotBus, SlotThreadData, ToSlotThread } from './slot-thread.ts'
 import type { SlotHost } from './task-manager.ts'
 
@@ -17,7 +17,9 @@ export interface ThreadSlotHostOptions
   readonly nodeId: string
   readonly slotCount: number
   /** Threads speak through the hub of this process, or connect to NATS themselves. */
-  readonly bus: { readonly kind: 'hub'; readonly hub: ThreadBusHub } | { readonly kind: 'nats'; readonly options: NatsOptions }
+  readonly bus:
+    | { readonly kind: 'hub'; readonly hub: ThreadBusHub }
+    | { readonly kind: 'nats'; readonly options: NatsOptions }
   /** A thread whose event loop has not turned for this long is replaced. */
   readonly hangTimeoutMs: number
   readonly clock: Clock
@@ -83,7 +85,10 @@ export class ThreadSlotHost implements SlotHost {
     const slot = this.slots[index]!
     const bus = this.#busFor()
     const data: SlotThreadData = {
-      entry: new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js', import.meta.url).href,
+      entry: new URL(
+        import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js',
+        import.meta.url,
+      ).href,
       location: { node: nodeId, slot: index },
       cluster,
       bus,
@@ -165,7 +170,9 @@ export class ThreadSlotHost implements SlotHost {
     log.error('slot thread ended', { slot: index, ...(error === null ? {} : { error }) })
     clock.schedule(RESTART_DELAY_MS, () => {
       if (this.#isClosing) return
-      this.#startThread(index).catch((startError) => log.error('slot thread did not start', { slot: index, error: startError }))
+      this.#startThread(index).catch((startError) =>
+        log.error('slot thread did not start', { slot: index, error: startError }),
+      )
     })
   }
 
@@ -176,7 +183,10 @@ export class ThreadSlotHost implements SlotHost {
       this.slots.forEach((slot, index) => {
         const timeoutMs = slot.isStarted ? hangTimeoutMs : START_TIMEOUT_MS
         if (slot.worker === null || nowMs - slot.heardMs <= timeoutMs) return
-        log.error('slot thread hangs and is stopped', { slot: index, silentMs: Math.round(nowMs - slot.heardMs) })
+        log.error('slot thread hangs and is stopped', {
+          slot: index,
+          silentMs: Math.round(nowMs - slot.heardMs),
+        })
         void slot.worker.terminate()
       })
       this.#scheduleWatch()

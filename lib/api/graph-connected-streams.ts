@@ -54,7 +54,10 @@ class StreamPair {
     return this.transform('co-map', options, () => new CoProcessOperator(coMapAsProcess(fn)))
   }
 
-  protected flatMapPair<O>(fn: CoFlatMapFunction<never, never, O>, options: OperatorOptions<O>): DataStream<O> {
+  protected flatMapPair<O>(
+    fn: CoFlatMapFunction<never, never, O>,
+    options: OperatorOptions<O>,
+  ): DataStream<O> {
     refuseAsync('flatMap', fn.flatMap1, fn.flatMap2)
     return this.transform('co-flatMap', options, () => new CoProcessOperator(coFlatMapAsProcess(fn)))
   }
@@ -76,7 +79,10 @@ export class GraphConnectedStreams<A, B> extends StreamPair implements Connected
 
   keyBy<K extends Key>(keyOfA: KeySelector<A, K>, keyOfB: KeySelector<B, K>): KeyedConnectedStreams<K, A, B> {
     const hashed = (input: StreamInput, keyOf: KeyOf) => partitioned(input, { kind: 'hash', keyOf }, keyOf)
-    return this.builder.keyedConnected(hashed(this.first, keyOfA as KeyOf), hashed(this.second, keyOfB as KeyOf))
+    return this.builder.keyedConnected(
+      hashed(this.first, keyOfA as KeyOf),
+      hashed(this.second, keyOfB as KeyOf),
+    )
   }
 }
 
@@ -98,7 +104,10 @@ export class GraphKeyedConnectedStreams<K extends Key, A, B>
   }
 }
 
-export class GraphBroadcastConnectedStreams<A, B> extends StreamPair implements BroadcastConnectedStreams<A, B> {
+export class GraphBroadcastConnectedStreams<A, B>
+  extends StreamPair
+  implements BroadcastConnectedStreams<A, B>
+{
   process<O>(fn: BroadcastProcessFunction<A, B, O>, options: OperatorOptions<O> = {}): DataStream<O> {
     refuseAsync('process', fn.processElement, fn.processBroadcastElement)
     return this.transform('broadcast process', options, () => new BroadcastProcessOperator(fn))

@@ -2,12 +2,7 @@
 import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import { printSink } from '../connectors/print.ts'
-import type {
-  FilterFunction,
-  FlatMapFunction,
-  KeySelector,
-  MapFunction,
-} from '../function/functions.ts'
+import type { FilterFunction, FlatMapFunction, KeySelector, MapFunction } from '../function/functions.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { ProcessFunction } from '../function/process-functions.ts'
 import type { Sink } from '../function/sink.ts'
@@ -68,16 +63,25 @@ export class GraphDataStream<T> implements DataStream<T> {
     const [origin, ...more] = this.input.origins
     const isPlain = more.length === 0 && Object.keys(options).length === 0
     if (isPlain && this.builder.trySetSourceStrategy(origin!, strategy)) return this
-    return this.transform('watermarks', { type: this.type, ...options }, () => new TimestampsOperator(strategy))
+    return this.transform(
+      'watermarks',
+      { type: this.type, ...options },
+      () => new TimestampsOperator(strategy),
+    )
   }
 
   keyBy<K extends Key>(keyOf: KeySelector<T, K>): KeyedStream<K, T> {
     refuseAsync('keyBy', keyOf)
-    return this.builder.keyed(partitioned(this.input, { kind: 'hash', keyOf: keyOf as KeyOf }, keyOf as KeyOf))
+    return this.builder.keyed(
+      partitioned(this.input, { kind: 'hash', keyOf: keyOf as KeyOf }, keyOf as KeyOf),
+    )
   }
 
   windowAll(assigner: WindowAssigner<T>): WindowedStream<number, T> {
-    return this.builder.windowed(partitioned(this.input, { kind: 'global' }, () => 0), assigner)
+    return this.builder.windowed(
+      partitioned(this.input, { kind: 'global' }, () => 0),
+      assigner,
+    )
   }
 
   union(...others: DataStream<T>[]): DataStream<T> {
@@ -96,7 +100,10 @@ export class GraphDataStream<T> implements DataStream<T> {
 
   sideOutput<S>(tag: OutputTag<S>): DataStream<S> {
     if (this.input.origins.some(({ sideTag, partitioner }) => sideTag !== null || partitioner !== null)) {
-      throw new SluiceError('GRAPH_INVALID', `side output "${tag.id}": call sideOutput on the result of an operator`)
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `side output "${tag.id}": call sideOutput on the result of an operator`,
+      )
     }
     const origins = this.input.origins.map((origin) => ({ ...origin, sideTag: tag.id }))
     return this.builder.dataStream(origins, tag.type)
@@ -128,7 +135,10 @@ export class GraphDataStream<T> implements DataStream<T> {
 
   partitionCustom(subtaskOf: (value: T, subtaskCount: number) => number): DataStream<T> {
     refuseAsync('partitionCustom', subtaskOf)
-    return this.#distributed({ kind: 'custom', subtaskOf: subtaskOf as (value: never, count: number) => number })
+    return this.#distributed({
+      kind: 'custom',
+      subtaskOf: subtaskOf as (value: never, count: number) => number,
+    })
   }
 
   sinkTo(sink: Sink<T>, options: OperatorOptions<T> = {}): void {

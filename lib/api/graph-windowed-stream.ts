@@ -66,7 +66,10 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   allowedLateness(lateness: Duration): WindowedStream<K, T> {
     const allowedLatenessMs = parseDuration(lateness)
     if (allowedLatenessMs < 0) {
-      throw new SluiceError('GRAPH_INVALID', `allowed lateness must not be negative, found ${JSON.stringify(lateness)}`)
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `allowed lateness must not be negative, found ${JSON.stringify(lateness)}`,
+      )
     }
     return this.#with({ allowedLatenessMs })
   }
@@ -101,7 +104,10 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
         `${this.#settings.assigner.name} windows merge, but the aggregate function has no merge method`,
       )
     }
-    const folding = aggregateFolding(fn as AggregateFunction<T, A, R, never>, fn.accumulatorType ?? (t.any as Type<A>))
+    const folding = aggregateFolding(
+      fn as AggregateFunction<T, A, R, never>,
+      fn.accumulatorType ?? (t.any as Type<A>),
+    )
     return this.#fold('aggregate', folding, process, options, options.type ?? (t.any as Type<O>))
   }
 
@@ -127,8 +133,15 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   ): DataStream<O> {
     const { assigner, trigger, evictor, allowedLatenessMs, lateTag } = this.#settings
     if (evictor === null && trigger === null && process === null && isAligned(assigner)) {
-      if (isSliceable(assigner as AlignedWindows<never>, folding as unknown as Folding<never, never, unknown>)) {
-        const options_ = { assigner, folding: folding as unknown as Folding<T, A, O>, allowedLatenessMs, lateTag }
+      if (
+        isSliceable(assigner as AlignedWindows<never>, folding as unknown as Folding<never, never, unknown>)
+      ) {
+        const options_ = {
+          assigner,
+          folding: folding as unknown as Folding<T, A, O>,
+          allowedLatenessMs,
+          lateTag,
+        }
         return this.#add(operation, options, outputType, () => new SliceWindowOperator(options_))
       }
     }
@@ -171,7 +184,14 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     ]
     const isSingle = this.#input.origins.every(({ partitioner }) => partitioner?.kind === 'global')
     const description = `${isSingle ? 'windowAll' : 'window'}(${details.join(', ')}).${operation}`
-    return this.#builder.add({ operation: description, inputs: [this.#input], options, outputType, isSingle, create })
+    return this.#builder.add({
+      operation: description,
+      inputs: [this.#input],
+      options,
+      outputType,
+      isSingle,
+      create,
+    })
   }
 
   #with(changes: Partial<WindowSettings<T>>): WindowedStream<K, T> {

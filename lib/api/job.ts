@@ -29,7 +29,10 @@ export type JobFunction = (env: StreamEnvironment) => void
 /** Defines a job. `build` is called wherever the job runs and must do the same every time. */
 export function job(name: string, build: JobFunction, settings: JobSettings = {}): JobDefinition {
   if (typeof name !== 'string' || name.trim() === '' || name.length > 100) {
-    throw new SluiceError('GRAPH_INVALID', `a job needs a name of 1 to 100 characters, found ${JSON.stringify(name)}`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `a job needs a name of 1 to 100 characters, found ${JSON.stringify(name)}`,
+    )
   }
   return { [JOB_BRAND]: true, name, settings, build }
 }
@@ -48,7 +51,10 @@ export function buildJob(definition: JobDefinition, settings: GraphSettings): Bu
   const env = new StreamEnvironment(definition.name, settings)
   const result: unknown = definition.build(env)
   if (result instanceof Promise) {
-    throw new SluiceError('GRAPH_INVALID', `the function of job "${definition.name}" must be synchronous, it returned a promise`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `the function of job "${definition.name}" must be synchronous, it returned a promise`,
+    )
   }
   return buildJobGraph(env.graph)
 }

@@ -32,9 +32,13 @@ export async function importJob(url: string, path: string = url): Promise<JobDef
   } catch (thrown) {
     const error = asError(thrown)
     const place = placeOf(error, url)
-    throw new SluiceError('JOB_MODULE_FAILED', `${path}${place === null ? '' : `:${place}`}: ${error.message}`, {
-      cause: error,
-    })
+    throw new SluiceError(
+      'JOB_MODULE_FAILED',
+      `${path}${place === null ? '' : `:${place}`}: ${error.message}`,
+      {
+        cause: error,
+      },
+    )
   }
   if (isJobDefinition(module.default)) return module.default
   throw new SluiceError('JOB_MODULE_INVALID', `${path}: ${whatIsExported(module)}`)

@@ -68,6 +68,10 @@ export interface StreamBuilder {
 }
 
 /** The same input with every origin distributed by `partitioner`. */
-export function partitioned(input: StreamInput, partitioner: Partitioner, keyOf: KeyOf | null = null): StreamInput {
+export function partitioned(
+  input: StreamInput,
+  partitioner: Partitioner,
+  keyOf: KeyOf | null = null,
+): StreamInput {
   return { ...input, origins: input.origins.map((origin) => ({ ...origin, partitioner })), keyOf }
 }

@@ -3,7 +3,7 @@
  * happens wherever the job runs; so the job function must do the same every time it is called.
  */
 import { SluiceError } from '../base/errors.ts'
-import { type Source, type Split } from '../function/source.ts'
+import type { Source, Split } from '../function/source.ts'
 import { StreamGraph, type StreamNode } from '../graph/stream-graph.ts'
 import type { Partitioner } from '../network/partitioner.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
@@ -62,7 +62,8 @@ export class StreamEnvironment {
       options: { name: source.name, ...options } as OperatorOptions<T>,
       outputType: source.type,
       source: source as Source<unknown>,
-      create: () => new SourceOperator(source as Source<unknown, never>, chosen.strategy) as StreamOperator<unknown>,
+      create: () =>
+        new SourceOperator(source as Source<unknown, never>, chosen.strategy) as StreamOperator<unknown>,
     })
     this.#strategies.set(node, chosen)
     return this.#builder.dataStream([originOf(node)], source.type)
@@ -71,7 +72,10 @@ export class StreamEnvironment {
   #addNode<O>(kind: StreamNode['kind'], operator: NewOperator<O>): StreamNode {
     const { operation, inputs, options, outputType, isSingle } = operator
     if (isSingle === true && (options.parallelism ?? 1) !== 1) {
-      throw new SluiceError('GRAPH_INVALID', `${operation} sees the whole stream and so needs parallelism 1, found ${options.parallelism}`)
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `${operation} sees the whole stream and so needs parallelism 1, found ${options.parallelism}`,
+      )
     }
     return this.graph.addNode({
       kind,
@@ -109,7 +113,8 @@ export class StreamEnvironment {
   #newBuilder(): StreamBuilder {
     const builder: StreamBuilder = {
       add: (operator) => this.#add(operator),
-      dataStream: (origins, type) => new GraphDataStream(builder, { origins, type: type as Type<unknown>, keyOf: null }),
+      dataStream: (origins, type) =>
+        new GraphDataStream(builder, { origins, type: type as Type<unknown>, keyOf: null }),
       broadcast: (input) => new GraphBroadcastStream(builder, input),
       keyed: (input) => new GraphKeyedStream(builder, input),
       windowed: (input: StreamInput, assigner) =>
@@ -123,16 +128,28 @@ export class StreamEnvironment {
       connected: (first, second) => new GraphConnectedStreams(builder, first, second),
       keyedConnected: (first, second) => new GraphKeyedConnectedStreams(builder, first, second),
       broadcastConnected: (first, second) => new GraphBroadcastConnectedStreams(builder, first, second),
-      keyedBroadcastConnected: (first, second) => new GraphKeyedBroadcastConnectedStreams(builder, first, second),
-      trySetSourceStrategy: (origin, strategy) => this.#trySetSourceStrategy(origin, strategy as WatermarkStrategy<unknown>),
+      keyedBroadcastConnected: (first, second) =>
+        new GraphKeyedBroadcastConnectedStreams(builder, first, second),
+      trySetSourceStrategy: (origin, strategy) =>
+        this.#trySetSourceStrategy(origin, strategy as WatermarkStrategy<unknown>),
     }
     return builder
   }
 
-  #trySetSourceStrategy({ node, sideTag, partitioner }: StreamOrigin, strategy: WatermarkStrategy<unknown>): boolean {
+  #trySetSourceStrategy(
+    { node, sideTag, partitioner }: StreamOrigin,
+    strategy: WatermarkStrategy<unknown>,
+  ): boolean {
     const chosen = this.#strategies.get(node)
     const isUsed = this.graph.edges.some(({ from }) => from === node)
-    if (chosen === undefined || chosen.strategy !== null || isUsed || sideTag !== null || partitioner !== null) return false
+    if (
+      chosen === undefined ||
+      chosen.strategy !== null ||
+      isUsed ||
+      sideTag !== null ||
+      partitioner !== null
+    )
+      return false
     chosen.strategy = strategy
     return true
   }

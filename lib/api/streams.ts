@@ -34,9 +34,7 @@ import type { OperatorOptions } from './operator-options.ts'
 
 /** The options of an operation whose function must not return a promise. */
 export type SynchronousOptions<O> =
-  O extends PromiseLike<unknown>
-    ? [theFunctionMustNotBeAsynchronous: never]
-    : [options?: OperatorOptions<O>]
+  O extends PromiseLike<unknown> ? [theFunctionMustNotBeAsynchronous: never] : [options?: OperatorOptions<O>]
 
 export interface DataStream<T> {
   readonly type: Type<T>

@@ -11,7 +11,7 @@ import { latin1Write, TEXT_LENGTH_MAX, utf8Write, utf16Write, WIDE_CHARACTER } f
 import { SluiceError } from './errors.ts'
 
 /** Where a writer stops growing unless told otherwise: 1 GiB, well inside what one Buffer may hold. */
-export const WRITER_BYTES_MAX = 2 ** 30
+const WRITER_BYTES_MAX = 2 ** 30
 
 /** `reset` gives a buffer larger than this back, so that one giant record is not paid for ever. */
 const KEEP_BYTES_MAX = 4 * 2 ** 20

@@ -86,7 +86,11 @@ export class SluiceError extends Error {
   readonly code: ErrorCode
   readonly details: Record<string, unknown>
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown> } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details ?? {}
@@ -110,9 +114,14 @@ export function toErrorRecord(thrown: unknown, depth = 0): ErrorRecord {
   const cause = error.cause
   return {
     code: error instanceof SluiceError ? error.code : 'INTERNAL',
-    message: error instanceof SluiceError || error.name === 'Error' ? error.message : `${error.name}: ${error.message}`,
+    message:
+      error instanceof SluiceError || error.name === 'Error'
+        ? error.message
+        : `${error.name}: ${error.message}`,
     ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error instanceof SluiceError && Object.keys(error.details).length > 0 ? { details: error.details } : {}),
+    ...(error instanceof SluiceError && Object.keys(error.details).length > 0
+      ? { details: error.details }
+      : {}),
     ...(cause === undefined || depth >= CAUSE_DEPTH_MAX ? {} : { cause: toErrorRecord(cause, depth + 1) }),
   }
 }

@@ -55,8 +55,15 @@ export const silentLogger: Logger = {
 
 /** One entry as a JSON line. */
 export function formatJson(entry: LogEntry): string {
-  const fields = Object.fromEntries(Object.entries(entry.fields).map(([name, value]) => [name, printable(name, value)]))
-  return JSON.stringify({ time: new Date(entry.timeMs).toISOString(), level: entry.level, event: entry.event, ...fields })
+  const fields = Object.fromEntries(
+    Object.entries(entry.fields).map(([name, value]) => [name, printable(name, value)]),
+  )
+  return JSON.stringify({
+    time: new Date(entry.timeMs).toISOString(),
+    level: entry.level,
+    event: entry.event,
+    ...fields,
+  })
 }
 
 /** One entry as a line for people: `12:00:01.250 WARN  node lost  node=n1`. */

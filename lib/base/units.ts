@@ -11,7 +11,12 @@ const SIZE_UNITS_BYTES: Record<string, number> = { b: 1, kb: 1024, mb: 1024 ** 2
 
 /** Integer milliseconds. Throws CONFIG_INVALID naming the accepted forms. */
 export function parseDuration(value: Duration): number {
-  return parseQuantity(value, DURATION_UNITS_MS, 'ms', "a duration such as '500ms', '5s', '1.5m', '2h', '1d' or milliseconds")
+  return parseQuantity(
+    value,
+    DURATION_UNITS_MS,
+    'ms',
+    "a duration such as '500ms', '5s', '1.5m', '2h', '1d' or milliseconds",
+  )
 }
 
 /** Integer bytes. Throws CONFIG_INVALID naming the accepted forms. */
@@ -19,7 +24,12 @@ export function parseByteSize(value: ByteSize): number {
   return parseQuantity(value, SIZE_UNITS_BYTES, 'b', "a size such as '512kb', '64mb', '2gb' or bytes")
 }
 
-function parseQuantity(value: number | string, units: Record<string, number>, unitless: string, expected: string): number {
+function parseQuantity(
+  value: number | string,
+  units: Record<string, number>,
+  unitless: string,
+  expected: string,
+): number {
   const match = /^\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value))
   const factor = match === null ? undefined : units[(match[2] || unitless).toLowerCase()]
   if (match === null || factor === undefined) {
@@ -32,7 +42,8 @@ function parseQuantity(value: number | string, units: Record<string, number>, un
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)}ms`
   if (ms < 60_000) return `${Math.round(ms / 100) / 10}s`
-  const [large, small, largeMs, smallMs] = ms < 3_600_000 ? ['m', 's', 60_000, 1000] : ['h', 'm', 3_600_000, 60_000]
+  const [large, small, largeMs, smallMs] =
+    ms < 3_600_000 ? ['m', 's', 60_000, 1000] : ['h', 'm', 3_600_000, 60_000]
   const rest = Math.floor((ms % (largeMs as number)) / (smallMs as number))
   return `${Math.floor(ms / (largeMs as number))}${large}${rest === 0 ? '' : ` ${rest}${small}`}`
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { build, type BuildFailure, type Plugin } from 'esbuild'
+import { type BuildFailure, build, type Plugin } from 'esbuild'
 import { SluiceError } from '../base/errors.ts'
 import { RUNTIME_SPECIFIER } from '../protocol/job-submission.ts'
 
@@ -35,9 +35,13 @@ export async function bundleJob(path: string): Promise<JobBundle> {
     const problems = failure.errors.map(({ text, location }) =>
       location === null ? text : `${location.file}:${location.line}:${location.column}: ${text}`,
     )
-    throw new SluiceError('JOB_MODULE_FAILED', `${basename(path)} cannot be bundled: ${problems.join('; ')}`, {
-      cause: failure,
-    })
+    throw new SluiceError(
+      'JOB_MODULE_FAILED',
+      `${basename(path)} cannot be bundled: ${problems.join('; ')}`,
+      {
+        cause: failure,
+      },
+    )
   })
   const code = result.outputFiles[0]!.contents
   return { code, sha256: createHash('sha256').update(code).digest('hex') }
@@ -64,7 +68,10 @@ const ownUrlPlugin: Plugin = {
       const source = await readFile(path, 'utf8')
       if (!source.includes('import.meta.url')) return undefined
       const loader = path.endsWith('ts') ? 'ts' : 'js'
-      return { contents: source.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)), loader }
+      return {
+        contents: source.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+        loader,
+      }
     })
   },
 }

@@ -1,6 +1,7 @@
 /** What programs use to run jobs on a cluster: the verbs of the dispatcher and the resource manager as methods. */
-import type { ActorSystem } from '../actor/actor-system.ts'
+
 import type { ActorRef } from '../actor/actor-ref.ts'
+import type { ActorSystem } from '../actor/actor-system.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { fromErrorRecord, SluiceError } from '../base/errors.ts'
 import type { Subjects } from '../bus/subjects.ts'
@@ -53,7 +54,8 @@ export class ClusterClient {
 
   /** Begins the cancellation; returns the job's id. */
   async cancel(job: string): Promise<string> {
-    return (await this.#ask(this.#system.ask(this.#dispatcher, { kind: 'cancel', job }, this.#timeoutMs))).jobId
+    return (await this.#ask(this.#system.ask(this.#dispatcher, { kind: 'cancel', job }, this.#timeoutMs)))
+      .jobId
   }
 
   async nodes(): Promise<readonly (NodeView & { readonly silentMs: number })[]> {
@@ -62,7 +64,10 @@ export class ClusterClient {
   }
 
   /** Resolves with the last description when the job has ended, however it did. Survives a silent coordinator. */
-  async waitForEnd(job: string, onProgress: (description: JobDescription) => void = () => {}): Promise<JobDescription> {
+  async waitForEnd(
+    job: string,
+    onProgress: (description: JobDescription) => void = () => {},
+  ): Promise<JobDescription> {
     for (;;) {
       const description = await this.describe(job).catch((error: unknown) => {
         if (error instanceof SluiceError && error.retryable) return null

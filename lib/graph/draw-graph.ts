@@ -19,10 +19,13 @@ export function drawText(graph: JobGraph): string {
 export function drawMermaid(graph: JobGraph): string {
   const ids = new Map(graph.vertices.map((vertex, index) => [vertex.id, `v${index}`]))
   const box = (vertex: JobVertex): string => {
-    const label = [...vertex.operators.map(({ name }) => name), `x${vertex.parallelism}`].map(escape).join('<br/>')
+    const label = [...vertex.operators.map(({ name }) => name), `x${vertex.parallelism}`]
+      .map(escaped)
+      .join('<br/>')
     return `  ${ids.get(vertex.id)}["${label}"]`
   }
-  const arrow = (edge: JobEdge): string => `  ${ids.get(edge.from)} -- "${escape(labelOf(edge))}" --> ${ids.get(edge.to)}`
+  const arrow = (edge: JobEdge): string =>
+    `  ${ids.get(edge.from)} -- "${escaped(labelOf(edge))}" --> ${ids.get(edge.to)}`
   return ['flowchart LR', ...graph.vertices.map(box), ...graph.edges.map(arrow)].join('\n')
 }
 
@@ -37,6 +40,10 @@ function nameOf(graph: JobGraph, vertexId: string): string {
 }
 
 /** Mermaid reads quotes and angle brackets in labels as markup; names come from users. */
-function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+function escaped(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('"', '&quot;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
 }

@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '../base/errors.ts'
+import type { PartitionerKind } from '../network/partitioner.ts'
 import { defaultMaxParallelism } from '../state/key-group.ts'
 import { chainsOf, isChainable } from './chaining.ts'
 import { operatorIds } from './operator-id.ts'
-import type { PartitionerKind } from '../network/partitioner.ts'
 import type { NodeKind, StreamEdge, StreamGraph, StreamNode } from './stream-graph.ts'
 
 export interface JobOperator {
@@ -64,7 +64,10 @@ export interface JobGraphOrigin {
 
 export function buildJobGraph(stream: StreamGraph): { graph: JobGraph; origin: JobGraphOrigin } {
   if (!stream.nodes.some(({ kind }) => kind === 'source')) {
-    throw new SluiceError('GRAPH_INVALID', `job "${stream.jobName}" has no source: begin with env.source(...)`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `job "${stream.jobName}" has no source: begin with env.source(...)`,
+    )
   }
   const ids = operatorIds(stream)
   const idOf = (node: StreamNode): string => ids.get(node)!
@@ -74,13 +77,21 @@ export function buildJobGraph(stream: StreamGraph): { graph: JobGraph; origin: J
     chained.map(({ from, to }) => ({ from: idOf(from), to: idOf(to) })),
   )
   const nodes = new Map(stream.nodes.map((node) => [idOf(node), node]))
-  const vertices = chains.map((chain) => buildVertex(chain.map((id) => nodes.get(id)!), idOf))
+  const vertices = chains.map((chain) =>
+    buildVertex(
+      chain.map((id) => nodes.get(id)!),
+      idOf,
+    ),
+  )
   const vertexOf = new Map(vertices.flatMap((vertex) => vertex.operators.map(({ id }) => [id, vertex.id])))
   const crossing = stream.edges.filter((edge) => !chained.includes(edge))
   const edges = crossing.map((edge, index) => buildEdge(edge, index, idOf, vertexOf))
   const types = crossing.map(({ type }) => type.schema)
   const content = { jobName: stream.jobName, vertices, edges }
-  const fingerprint = createHash('sha256').update(JSON.stringify([content, types])).digest('hex').slice(0, 16)
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([content, types]))
+    .digest('hex')
+    .slice(0, 16)
   return {
     graph: { ...content, fingerprint },
     origin: {

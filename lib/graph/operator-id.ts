@@ -17,7 +17,10 @@ export function operatorIds(graph: StreamGraph): Map<StreamNode, string> {
     const signature = JSON.stringify([node.kind, node.operation, inputs])
     const twins = seen.get(signature) ?? 0
     seen.set(signature, twins + 1)
-    ids.set(node, node.uid ?? `op-${createHash('sha256').update(`${signature}#${twins}`).digest('hex').slice(0, 12)}`)
+    ids.set(
+      node,
+      node.uid ?? `op-${createHash('sha256').update(`${signature}#${twins}`).digest('hex').slice(0, 12)}`,
+    )
   }
   return ids
 }

@@ -7,10 +7,10 @@ import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import { TOKEN_PATTERN } from '../base/ids.ts'
 import type { Source } from '../function/source.ts'
+import type { Partitioner } from '../network/partitioner.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
 import { MAX_PARALLELISM_LIMIT } from '../state/key-group.ts'
 import type { Type } from '../types/type.ts'
-import type { Partitioner } from '../network/partitioner.ts'
 
 export type NodeKind = 'source' | 'one-input' | 'two-input'
 
@@ -95,9 +95,12 @@ export class StreamGraph {
       refuse(`uid ${JSON.stringify(uid)} must be 1 to 64 characters out of letters, digits, '_', '-'`)
     }
     const twin = uid === null ? undefined : this.nodes.find((other) => other.uid === uid)
-    if (twin !== undefined) refuse(`uid "${uid}" is taken by operator "${twin.name}"; uids must be unique in a job`)
-    if (!TOKEN_PATTERN.test(slotSharingGroup)) refuse(`slot sharing group ${JSON.stringify(slotSharingGroup)} is not a name`)
-    if (!Number.isInteger(parallelism) || parallelism < 1) refuse(`parallelism must be a positive integer, found ${parallelism}`)
+    if (twin !== undefined)
+      refuse(`uid "${uid}" is taken by operator "${twin.name}"; uids must be unique in a job`)
+    if (!TOKEN_PATTERN.test(slotSharingGroup))
+      refuse(`slot sharing group ${JSON.stringify(slotSharingGroup)} is not a name`)
+    if (!Number.isInteger(parallelism) || parallelism < 1)
+      refuse(`parallelism must be a positive integer, found ${parallelism}`)
     const limit = maxParallelism ?? MAX_PARALLELISM_LIMIT
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PARALLELISM_LIMIT) {
       refuse(`max parallelism must be an integer between 1 and ${MAX_PARALLELISM_LIMIT}, found ${limit}`)

@@ -46,6 +46,9 @@ export class MetricGroup {
   }
 
   #checkRoom(name: string): void {
-    assert(this.#counters.size + this.#gauges.size < METRICS_MAX, `room for one more metric than ${METRICS_MAX}: ${name}`)
+    assert(
+      this.#counters.size + this.#gauges.size < METRICS_MAX,
+      `room for one more metric than ${METRICS_MAX}: ${name}`,
+    )
   }
 }

@@ -27,8 +27,14 @@ export class BusFramePort implements FramePort {
     this.#bus.publish(this.#subjectOf(address, direction), frame)
   }
 
-  receive(address: ChannelAddress, direction: FrameDirection, onFrame: (frame: Uint8Array) => void): () => void {
-    const subscription = this.#bus.subscribe(this.#subjectOf(address, direction), ({ payload }) => onFrame(payload))
+  receive(
+    address: ChannelAddress,
+    direction: FrameDirection,
+    onFrame: (frame: Uint8Array) => void,
+  ): () => void {
+    const subscription = this.#bus.subscribe(this.#subjectOf(address, direction), ({ payload }) =>
+      onFrame(payload),
+    )
     return () => subscription.unsubscribe()
   }
 

@@ -23,5 +23,9 @@ export interface FramePort {
   /** Takes over the frame's buffer: the caller must not touch it again, unless `isReliable` is false. */
   send(address: ChannelAddress, direction: FrameDirection, frame: Uint8Array): void
   /** Calls back for each frame of the channel; returns what ends that. The frame belongs to the callback. */
-  receive(address: ChannelAddress, direction: FrameDirection, onFrame: (frame: Uint8Array) => void): () => void
+  receive(
+    address: ChannelAddress,
+    direction: FrameDirection,
+    onFrame: (frame: Uint8Array) => void,
+  ): () => void
 }

@@ -13,7 +13,7 @@ import { ByteReader } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { BatchDecoder, BatchEncoder } from '../types/type.ts'
-import { BATCH_RECORDS_MAX, RecordBatch } from './record-batch.ts'
+import { BATCH_RECORDS_MAX, type RecordBatch } from './record-batch.ts'
 import type { StreamEvent } from './stream-event.ts'
 
 export const FRAME_DATA = 1
@@ -49,7 +49,8 @@ export function writePrelude(bytes: Uint8Array, kind: number, sequence: number):
 }
 
 export function readPrelude(bytes: Uint8Array): { kind: number; sequence: number } {
-  if (bytes.length < FRAME_PRELUDE_BYTES) throw malformed(`${bytes.length} bytes, expected at least ${FRAME_PRELUDE_BYTES}`)
+  if (bytes.length < FRAME_PRELUDE_BYTES)
+    throw malformed(`${bytes.length} bytes, expected at least ${FRAME_PRELUDE_BYTES}`)
   const sequence = (bytes[1]! | (bytes[2]! << 8) | (bytes[3]! << 16) | (bytes[4]! << 24)) >>> 0
   return { kind: bytes[0]!, sequence }
 }
@@ -69,7 +70,11 @@ export function writeFrameBody(out: ByteWriter, columns: FrameColumns, encoder: 
   const range = timestampRange(timestamps, count)
   const hasKeyGroups = count > 0 && keyGroups[0]! >= 0
   const isSmall = range !== null && range.max - range.min < 2 ** 32
-  out.u8((range !== null ? HAS_TIMESTAMPS : 0) | (isSmall ? HAS_SMALL_TIMESTAMPS : 0) | (hasKeyGroups ? HAS_KEY_GROUPS : 0))
+  out.u8(
+    (range !== null ? HAS_TIMESTAMPS : 0) |
+      (isSmall ? HAS_SMALL_TIMESTAMPS : 0) |
+      (hasKeyGroups ? HAS_KEY_GROUPS : 0),
+  )
   out.varint(count)
   out.varint(events.length)
   for (let i = 0; i < events.length; i++) {
@@ -106,10 +111,12 @@ export function readFrameBody(bytes: Uint8Array, decoder: BatchDecoder<unknown>,
   const count = input.varint()
   const eventCount = input.varint()
   if (count > BATCH_RECORDS_MAX) throw malformed(`${count} records, at most ${BATCH_RECORDS_MAX} are allowed`)
-  if (eventCount > FRAME_EVENTS_MAX) throw malformed(`${eventCount} events, at most ${FRAME_EVENTS_MAX} are allowed`)
+  if (eventCount > FRAME_EVENTS_MAX)
+    throw malformed(`${eventCount} events, at most ${FRAME_EVENTS_MAX} are allowed`)
   for (let i = 0; i < eventCount; i++) {
     const position = input.varint()
-    if (position > count || position < (batch.eventPositions.at(-1) ?? 0)) throw malformed('an event out of place')
+    if (position > count || position < (batch.eventPositions.at(-1) ?? 0))
+      throw malformed('an event out of place')
     batch.eventPositions.push(position)
     batch.events.push(readEvent(input))
   }
@@ -166,7 +173,14 @@ function readEvent(input: ByteReader): StreamEvent {
       const flags = input.u8()
       const alignmentTimeoutMs = input.f64()
       const isSavepoint = (flags & 1) !== 0
-      return { kind: 'barrier', checkpointId, timestamp, isSavepoint, isUnaligned: (flags & 2) !== 0, alignmentTimeoutMs }
+      return {
+        kind: 'barrier',
+        checkpointId,
+        timestamp,
+        isSavepoint,
+        isUnaligned: (flags & 2) !== 0,
+        alignmentTimeoutMs,
+      }
     }
     default:
       throw malformed(`event tag ${tag}`)
@@ -197,11 +211,16 @@ export function encodeReport(report: ReceiverReport): Uint8Array {
 /** Throws DECODE_FAILED. */
 export function decodeReport(bytes: Uint8Array): ReceiverReport {
   const { kind, sequence } = readPrelude(bytes)
-  if (kind !== FRAME_REPORT || bytes.length !== REPORT_BYTES) throw malformed(`not a report: kind ${kind}, ${bytes.length} bytes`)
+  if (kind !== FRAME_REPORT || bytes.length !== REPORT_BYTES)
+    throw malformed(`not a report: kind ${kind}, ${bytes.length} bytes`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const grantedBytes = view.getFloat64(FRAME_PRELUDE_BYTES, true)
   if (!(grantedBytes >= 0 && Number.isFinite(grantedBytes))) throw malformed(`credit ${grantedBytes}`)
-  return { nextSequence: sequence, grantedBytes, isResendRequest: view.getUint8(FRAME_PRELUDE_BYTES + 8) !== 0 }
+  return {
+    nextSequence: sequence,
+    grantedBytes,
+    isResendRequest: view.getUint8(FRAME_PRELUDE_BYTES + 8) !== 0,
+  }
 }
 
 export function malformed(found: string): SluiceError {

@@ -25,7 +25,12 @@ export function isPointwise(kind: PartitionerKind): boolean {
 }
 
 /** The subtasks downstream that upstream subtask `from` is connected to, in order. */
-export function targetsOf(kind: PartitionerKind, from: number, upstream: number, downstream: number): number[] {
+export function targetsOf(
+  kind: PartitionerKind,
+  from: number,
+  upstream: number,
+  downstream: number,
+): number[] {
   if (!isPointwise(kind)) return range(0, downstream)
   if (kind === 'forward') assert(upstream === downstream, 'a forward edge keeps the parallelism')
   if (upstream >= downstream) return [Math.floor((from * downstream) / upstream)]

@@ -1,6 +1,6 @@
 /**
- * Records on their way through a channel, with the events between them. Columns instead of record objects, reused for
- * ever: nothing is allocated per record.
+ * Records on their way through a channel, with the events between them. Columns instead of record objects, and reused:
+ * nothing is allocated per record.
  */
 import type { StreamEvent } from './stream-event.ts'
 
@@ -9,7 +9,11 @@ export const BATCH_RECORDS_MAX = 512
 
 export class RecordBatch {
   count = 0
-  readonly values: unknown[] = []
+  /**
+   * Only the first `count` are part of the batch. A new array for each batch, since storing young objects into an array
+   * that has grown old takes the slow path of the garbage collector's write barrier, record by record.
+   */
+  values: unknown[] = new Array(BATCH_RECORDS_MAX)
   /** NaN where a record has none. */
   readonly timestamps = new Float64Array(BATCH_RECORDS_MAX)
   /** -1 where nobody had a reason to compute it. */
@@ -29,10 +33,10 @@ export class RecordBatch {
     this.eventPositions.push(this.count)
   }
 
-  /** Makes the batch ready for reuse and lets go of its records. */
+  /** Makes the batch ready for reuse. */
   clear(): void {
     this.count = 0
-    this.values.length = 0
+    this.values = new Array(BATCH_RECORDS_MAX)
     this.events.length = 0
     this.eventPositions.length = 0
     this.byteLength = 0

@@ -6,9 +6,9 @@ import { unreachable } from '../base/assert.ts'
 import { SluiceError } from '../base/errors.ts'
 import { type Key, keyHash, murmurHash } from '../base/hash.ts'
 import type { Random } from '../base/prng.ts'
-import type { Partitioner } from './partitioner.ts'
 import { subtaskOfKeyGroup } from '../state/key-group.ts'
 import type { OutputChannel } from './channel.ts'
+import type { Partitioner } from './partitioner.ts'
 import type { StreamEvent } from './stream-event.ts'
 
 export abstract class RecordWriter {
@@ -50,7 +50,9 @@ export function newRecordWriter(options: RecordWriterOptions): RecordWriter {
       return new SingleWriter(channels)
     case 'rebalance':
     case 'rescale':
-      return channels.length === 1 ? new SingleWriter(channels) : new RoundRobinWriter(channels, options.subtaskIndex)
+      return channels.length === 1
+        ? new SingleWriter(channels)
+        : new RoundRobinWriter(channels, options.subtaskIndex)
     case 'shuffle':
       return new ShuffleWriter(channels, options.random)
     case 'broadcast':

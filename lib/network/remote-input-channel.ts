@@ -163,7 +163,12 @@ export class RemoteInputChannel implements InputChannel {
     this.#consume(frameBytes)
     if (this.#partBytes <= this.#options.recordBytesMax) return
     this.#parts = []
-    this.#fail(new SluiceError('RECORD_TOO_LARGE', `a record exceeds the limit of ${this.#options.recordBytesMax} bytes`))
+    this.#fail(
+      new SluiceError(
+        'RECORD_TOO_LARGE',
+        `a record exceeds the limit of ${this.#options.recordBytesMax} bytes`,
+      ),
+    )
   }
 
   #enqueue(frame: ReceivedFrame): void {

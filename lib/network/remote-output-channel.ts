@@ -138,7 +138,8 @@ export class RemoteOutputChannel implements OutputChannel {
       this.#heardMs = nowMs
       return
     }
-    if (nowMs - this.#heardMs > this.#options.timeoutMs) this.#break(`no sign of the receiver for ${this.#options.timeoutMs} ms`)
+    if (nowMs - this.#heardMs > this.#options.timeoutMs)
+      this.#break(`no sign of the receiver for ${this.#options.timeoutMs} ms`)
     else if (nowMs - Math.max(this.#heardMs, this.#retriedMs) > RETRY_MS) {
       this.#retriedMs = nowMs
       this.#retry()

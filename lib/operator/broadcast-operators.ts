@@ -117,7 +117,8 @@ export class KeyedBroadcastProcessOperator<K extends Key, A, B, O> extends TwoIn
     this.#timers = new KeyedTimers<K>(
       context,
       output,
-      (timestamp, timerContext) => this.#fn.onTimer?.(timestamp, timerContext as KeyedBroadcastContext<K>, output),
+      (timestamp, timerContext) =>
+        this.#fn.onTimer?.(timestamp, timerContext as KeyedBroadcastContext<K>, output),
       newContext,
     )
     this.#readContext = this.#timers.recordContext as KeyedBroadcastContext<K>

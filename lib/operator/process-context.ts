@@ -5,8 +5,8 @@
 import type { Key } from '../base/hash.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { ProcessContext, TimerContext } from '../function/process-functions.ts'
-import { timestampOrUndefined } from '../time/timestamp.ts'
 import { type TimerCallbacks, TimerService } from '../time/timer-service.ts'
+import { timestampOrUndefined } from '../time/timestamp.ts'
 import { keyedBackend, type OperatorContext, type Output } from './stream-operator.ts'
 
 export class RecordContext implements ProcessContext {

@@ -3,7 +3,13 @@ import type { ReduceFunction, RichFunction } from '../function/functions.ts'
 import type { FlatTable } from '../state/flat-table.ts'
 import type { Type } from '../types/type.ts'
 import { FunctionLifecycle } from './function-lifecycle.ts'
-import { type InlineCode, keyedBackend, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
+import {
+  type InlineCode,
+  keyedBackend,
+  OneInputOperator,
+  type OperatorContext,
+  type Output,
+} from './stream-operator.ts'
 
 export class ReduceOperator<T> extends OneInputOperator<T, T> {
   readonly #reduce: (a: T, b: T) => T

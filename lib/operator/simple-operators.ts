@@ -6,6 +6,7 @@ import type {
   FlatMapFunction,
   MapFunction,
   RichFunction,
+  Synchronous,
 } from '../function/functions.ts'
 import { FunctionLifecycle } from './function-lifecycle.ts'
 import { type InlineCode, OneInputOperator } from './stream-operator.ts'
@@ -62,7 +63,7 @@ export class FilterOperator<I> extends FunctionOperator<I, I> {
 }
 
 export class FlatMapOperator<I, O> extends FunctionOperator<I, O> {
-  readonly #flatMap: (value: I, out: Collector<O>) => Iterable<O> | void
+  readonly #flatMap: (value: I, out: Collector<O>) => Iterable<O> | Synchronous
 
   constructor(fn: FlatMapFunction<I, O>) {
     super(fn)

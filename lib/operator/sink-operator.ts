@@ -46,14 +46,22 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
       this.#writerState = context.operatorState.listState('sink/writer', writerStateType, 'split')
     }
     if (this.#sink.createCommitter !== undefined) {
-      const type = t.object({ checkpointId: t.int64, committable: (committableType ?? t.any) as Type<unknown> })
-      this.#pendingState = context.operatorState.listState('sink/committables', type as Type<Pending>, 'split')
+      const type = t.object({
+        checkpointId: t.int64,
+        committable: (committableType ?? t.any) as Type<unknown>,
+      })
+      this.#pendingState = context.operatorState.listState(
+        'sink/committables',
+        type as Type<Pending>,
+        'split',
+      )
     }
     this.#sinkContext = { ...context, fail: (error) => context.fail(error) }
   }
 
   override async open(): Promise<void> {
-    if (this.#sink.createCommitter !== undefined) this.#committer = this.#sink.createCommitter(this.#sinkContext)
+    if (this.#sink.createCommitter !== undefined)
+      this.#committer = this.#sink.createCommitter(this.#sinkContext)
     const restored = this.#pendingState?.get() ?? []
     if (restored.length > 0) await this.#committer!.commit(restored.map(({ committable }) => committable))
     this.#writer = this.#sink.createWriter(this.#sinkContext, this.#writerState?.get() ?? [])
@@ -105,6 +113,7 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
 
   async #preCommit(checkpointId: number): Promise<void> {
     if (this.#writer.prepareCommit === undefined) return
-    for (const committable of await this.#writer.prepareCommit()) this.#pending.push({ checkpointId, committable })
+    for (const committable of await this.#writer.prepareCommit())
+      this.#pending.push({ checkpointId, committable })
   }
 }

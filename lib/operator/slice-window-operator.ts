@@ -39,7 +39,10 @@ export interface SliceWindowOptions<I, A, O> {
 const PAUSE_CHECK_INTERVAL = 64
 
 /** Whether these windows can be sliced at all. */
-export function isSliceable(assigner: AlignedWindows<never>, folding: Folding<never, never, unknown>): boolean {
+export function isSliceable(
+  assigner: AlignedWindows<never>,
+  folding: Folding<never, never, unknown>,
+): boolean {
   const { timeDomain, sizeMs, slideMs } = assigner
   return timeDomain === 'event' && slideMs <= sizeMs && (slideMs === sizeMs || folding.merge !== null)
 }
@@ -95,7 +98,8 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   override open(): void {
     if (this.#firedTable !== null && this.#firedTable.size > 0) {
       this.#restoredFired = new Map()
-      for (const { key, value } of this.#firedTable.entries()) this.#restoredFired.set(key as number, value as number)
+      for (const { key, value } of this.#firedTable.entries())
+        this.#restoredFired.set(key as number, value as number)
     }
     const fired = this.#restoredFired === null ? MIN_TIMESTAMP : Math.min(...this.#restoredFired.values())
     for (const slice of this.#slices.slices()) this.#addPendingEnds(slice, fired)
@@ -162,7 +166,10 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #firstEndOver(slice: number): number {
-    return windowStart(slice + this.#sliceMs - this.#sizeMs + this.#slideMs - 1, this.#offsetMs, this.#slideMs) + this.#sizeMs
+    return (
+      windowStart(slice + this.#sliceMs - this.#sizeMs + this.#slideMs - 1, this.#offsetMs, this.#slideMs) +
+      this.#sizeMs
+    )
   }
 
   #lastEndOver(slice: number): number {
@@ -177,7 +184,8 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
       yield* this.#fire(end)
       yield
     }
-    if (this.#restoredFired !== null && Math.max(...this.#restoredFired.values()) <= watermark) this.#restoredFired = null
+    if (this.#restoredFired !== null && Math.max(...this.#restoredFired.values()) <= watermark)
+      this.#restoredFired = null
     this.#dropSlices()
   }
 
@@ -230,7 +238,12 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
         const entry: Entry<A> | undefined = this.#slices.find(each)
         if (entry === undefined) continue
         const value = entry.value as A
-        accumulator = this.#sliceMs === this.#sizeMs ? value : accumulator === undefined ? copy(value) : merge!(accumulator, value)
+        accumulator =
+          this.#sliceMs === this.#sizeMs
+            ? value
+            : accumulator === undefined
+              ? copy(value)
+              : merge!(accumulator, value)
       }
       if (accumulator !== undefined) this.#emit(key, end - this.#sizeMs, end, accumulator)
     }
@@ -257,7 +270,9 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
       if (watermark > 0) this.#firstLive = this.#firstUnfired = Number.POSITIVE_INFINITY
       return
     }
-    this.#firstLive = this.#firstSliceWith((slice) => this.#lastEndOver(slice) - 1 + this.#latenessMs > watermark)
+    this.#firstLive = this.#firstSliceWith(
+      (slice) => this.#lastEndOver(slice) - 1 + this.#latenessMs > watermark,
+    )
     this.#firstUnfired =
       this.#latenessMs === 0
         ? Number.NEGATIVE_INFINITY

@@ -15,8 +15,8 @@ import { Counter } from '../metrics/metric-group.ts'
 import type { OperatorListState } from '../state/operator-state.ts'
 import { MAX_TIMESTAMP, NO_TIMESTAMP } from '../time/timestamp.ts'
 import { WatermarkMultiplexer } from '../time/watermark-multiplexer.ts'
-import type { Type } from '../types/type.ts'
 import type { WatermarkGenerator, WatermarkOutput, WatermarkStrategy } from '../time/watermark-strategy.ts'
+import type { Type } from '../types/type.ts'
 import { type OperatorContext, type Output, StreamOperator } from './stream-operator.ts'
 import { assignTimestamp } from './timestamps-operator.ts'
 import { WatermarkEmitter } from './watermark-emitter.ts'
@@ -29,7 +29,10 @@ export interface SourceLink {
 export class SourceOperator<T, S extends Split> extends StreamOperator<T> implements ReaderOutput<T> {
   readonly #source: Source<T, S>
   readonly #strategy: WatermarkStrategy<T> | null
-  readonly #splitOutputs = new Map<string, SplitOutput<T> & { readonly generator: WatermarkGenerator<T> | null }>()
+  readonly #splitOutputs = new Map<
+    string,
+    SplitOutput<T> & { readonly generator: WatermarkGenerator<T> | null }
+  >()
   #link!: SourceLink
   #reader!: SourceReader<T, S>
   #splits!: OperatorListState<S>
@@ -141,7 +144,14 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   #generatingOutput(splitId: string, strategy: WatermarkStrategy<T>): GeneratingSplitOutput<T> {
     const generator = strategy.newGenerator(this.context.clock)
     const watermarks = this.#multiplexer.immediate(splitId)
-    return new GeneratingSplitOutput(this.context, this.output, strategy, generator, watermarks, this.#records)
+    return new GeneratingSplitOutput(
+      this.context,
+      this.output,
+      strategy,
+      generator,
+      watermarks,
+      this.#records,
+    )
   }
 
   #schedule(): void {
@@ -234,7 +244,8 @@ class GeneratingSplitOutput<T> implements SplitOutput<T> {
   collect(value: T, timestamp: number = NO_TIMESTAMP): void {
     this.#records.value++
     const assigner = this.#timestampOf
-    const assigned = assigner === null ? timestamp : assignTimestamp(assigner, value, timestamp, this.#operatorName)
+    const assigned =
+      assigner === null ? timestamp : assignTimestamp(assigner, value, timestamp, this.#operatorName)
     this.#time[0] = assigned
     this.#output.collect(value)
     this.generator.onEvent(value, assigned, this.#watermarks)

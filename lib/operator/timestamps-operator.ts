@@ -29,7 +29,8 @@ export class TimestampsOperator<T> extends OneInputOperator<T, T> {
     const time = this.context.time
     const before = time[0]!
     const assigner = this.#strategy.timestampOf
-    const timestamp = assigner === null ? before : assignTimestamp(assigner, value, before, this.context.operatorName)
+    const timestamp =
+      assigner === null ? before : assignTimestamp(assigner, value, before, this.context.operatorName)
     time[0] = timestamp
     this.output.collect(value)
     this.#generator.onEvent(value, timestamp, this.#emitter)

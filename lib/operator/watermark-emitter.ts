@@ -1,6 +1,7 @@
 /** Puts a generator's watermarks on an operator's output: never back, and activity before each. */
-import type { WatermarkOutput } from '../time/watermark-strategy.ts'
+
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
+import type { WatermarkOutput } from '../time/watermark-strategy.ts'
 import type { Output } from './stream-operator.ts'
 
 export class WatermarkEmitter implements WatermarkOutput {

@@ -46,7 +46,10 @@ export function reduceFolding<T>(reduce: (a: T, b: T) => T, type: Type<T>): Fold
   }
 }
 
-export function aggregateFolding<I, A, R>(aggregate: AggregateFunction<I, A, R, never>, type: Type<A>): Folding<I, A, R> {
+export function aggregateFolding<I, A, R>(
+  aggregate: AggregateFunction<I, A, R, never>,
+  type: Type<A>,
+): Folding<I, A, R> {
   return {
     type,
     add: (value, accumulator) => aggregate.add(value, accumulator ?? aggregate.createAccumulator()),
@@ -92,7 +95,11 @@ export function bufferedContents<I, O>(type: Type<I>, process: Process<I, O>): W
 /** What the elements of an evicting window are turned into: handed to `process` as they are, or folded first. */
 export type EvictedElements<I, O> =
   | { readonly kind: 'process'; readonly process: Process<I, O> }
-  | { readonly kind: 'fold'; readonly folding: Folding<I, unknown, unknown>; readonly process: Process<unknown, O> | null }
+  | {
+      readonly kind: 'fold'
+      readonly folding: Folding<I, unknown, unknown>
+      readonly process: Process<unknown, O> | null
+    }
 
 /** All records with their timestamps; the evictor decides which the function sees and which stay. */
 export function evictingContents<I, O>(

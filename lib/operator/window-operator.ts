@@ -65,7 +65,8 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     this.#latenessMs = options.allowedLatenessMs
     this.#lateTag = options.lateTag
     this.#isEventTime = options.assigner.timeDomain === 'event'
-    this.#lifecycle = options.contents.process === null ? null : new FunctionLifecycle(options.contents.process)
+    this.#lifecycle =
+      options.contents.process === null ? null : new FunctionLifecycle(options.contents.process)
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
@@ -92,11 +93,16 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     const windows = this.#assigner.assign(value, timestamp)
     let isTaken = false
     for (const window of windows) {
-      if (this.#windowSets === null ? this.#addTo(window, value, timestamp) : this.#merge(window, value, timestamp)) {
+      if (
+        this.#windowSets === null
+          ? this.#addTo(window, value, timestamp)
+          : this.#merge(window, value, timestamp)
+      ) {
         isTaken = true
       }
     }
-    if (!isTaken && this.#isEventTime && timestamp + this.#latenessMs <= this.#timers.watermark) this.#onLate(value)
+    if (!isTaken && this.#isEventTime && timestamp + this.#latenessMs <= this.#timers.watermark)
+      this.#onLate(value)
   }
 
   override processWatermark(timestamp: number): boolean {
@@ -260,7 +266,9 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #writeWindowSet(windows: MergingWindows): void {
-    const set = windows.mapping.map(([inUse, state]) => [inUse.start, inUse.end, state.start, state.end] as const)
+    const set = windows.mapping.map(
+      ([inUse, state]) => [inUse.start, inUse.end, state.start, state.end] as const,
+    )
     if (set.length === 0) this.#windowSets!.remove()
     else this.#windowSets!.put(set as unknown as WindowSet)
   }

@@ -1,9 +1,9 @@
 /** What a client hands in, and how what became of it is described. Plain data throughout. */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { SlotLocation, SubtaskState } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { JobState } from '../scheduler/job-scheduler.ts'
 import type { RestartSettings } from '../scheduler/restart-strategy.ts'
-import type { SlotLocation, SubtaskState } from '../graph/execution-graph.ts'
 import type { SubtaskMetrics } from '../task/subtask-report.ts'
 import type { TaskSettings } from '../task/task-settings.ts'
 

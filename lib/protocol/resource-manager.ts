@@ -1,6 +1,7 @@
 /** What nodes, job masters and clients say to the resource manager. */
-import type { NodeReport, NodeView } from '../scheduler/slot-ledger.ts'
+
 import type { SlotLocation } from '../graph/execution-graph.ts'
+import type { NodeReport, NodeView } from '../scheduler/slot-ledger.ts'
 
 export interface NodeHeartbeatReply {
   /** Without a heartbeat for this long the node is given up. */
@@ -15,7 +16,10 @@ export type ResourceManagerProtocol = {
   /** The node is going, in good order. */
   leave: { request: { readonly nodeId: string }; reply: object }
   /** Slots come by `slotsGranted` to the job master, once there are enough. */
-  requestSlots: { request: { readonly jobId: string; readonly count: number }; reply: { readonly free: number } }
+  requestSlots: {
+    request: { readonly jobId: string; readonly count: number }
+    reply: { readonly free: number }
+  }
   /** Without `slots`: all of the job's, and its request too. */
   releaseSlots: { request: { readonly jobId: string; readonly slots?: readonly SlotLocation[] } }
   nodes: { request: object; reply: { readonly nodes: readonly NodeView[]; readonly nowMs: number } }

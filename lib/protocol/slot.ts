@@ -1,6 +1,7 @@
 /** What a job master says to a slot, and subtasks and source coordinators to each other. */
-import type { JobGraph } from '../graph/job-graph.ts'
+
 import type { Placement } from '../graph/execution-graph.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
 import type { SubtaskMetrics } from '../task/subtask-report.ts'
 import type { JobModule, JobRunSettings } from './job-submission.ts'
 

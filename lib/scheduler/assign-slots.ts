@@ -1,7 +1,7 @@
 /** Which subtask runs in which of a job's slots. Slot i of a slot sharing group runs subtask i of each of its vertices. */
 import { assert } from '../base/assert.ts'
-import { type JobGraph, requiredSlots } from '../graph/job-graph.ts'
 import type { Placement, SlotLocation } from '../graph/execution-graph.ts'
+import { type JobGraph, requiredSlots } from '../graph/job-graph.ts'
 
 export function assignSlots(graph: JobGraph, slots: readonly SlotLocation[]): Placement {
   const byGroup = new Map<string, readonly SlotLocation[]>()

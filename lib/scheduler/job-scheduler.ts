@@ -14,8 +14,14 @@
  */
 import { present } from '../base/assert.ts'
 import type { ErrorRecord } from '../base/errors.ts'
+import {
+  isFinal,
+  isSameSlot,
+  type Placement,
+  type SlotLocation,
+  type SubtaskState,
+} from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import { isFinal, isSameSlot, type Placement, type SlotLocation, type SubtaskState } from '../graph/execution-graph.ts'
 import { assignSlots, slotCountOf } from './assign-slots.ts'
 import type { RestartStrategy } from './restart-strategy.ts'
 
@@ -54,7 +60,12 @@ export type JobEvent =
       readonly attempt: number
       readonly subtasks: readonly SubtaskStatus[]
     }
-  | { readonly kind: 'deployFailed'; readonly slot: SlotLocation; readonly attempt: number; readonly error: ErrorRecord }
+  | {
+      readonly kind: 'deployFailed'
+      readonly slot: SlotLocation
+      readonly attempt: number
+      readonly error: ErrorRecord
+    }
   | { readonly kind: 'cancelRequested' }
   | { readonly kind: 'tick' }
 
@@ -195,7 +206,12 @@ export class JobScheduler {
       slots: new Map(this.#slots.map((location) => [keyOf(location), { location, heardMs: nowMs }])),
       isStarted: false,
     }
-    const deploy: JobOrder = { kind: 'deploy', attempt: this.#attemptNumber, slots: [...this.#slots], placement }
+    const deploy: JobOrder = {
+      kind: 'deploy',
+      attempt: this.#attemptNumber,
+      slots: [...this.#slots],
+      placement,
+    }
     return [...this.#enter('deploying', nowMs), deploy]
   }
 
@@ -209,7 +225,8 @@ export class JobScheduler {
       const subtask = attempt.subtasks.find((each) => each.vertexId === vertexId && each.index === index)
       if (subtask === undefined || isFinal(subtask.state)) continue
       subtask.state = state
-      if (state === 'failed') orders.push(...this.#fail(present(error, 'the error of a failed subtask'), nowMs))
+      if (state === 'failed')
+        orders.push(...this.#fail(present(error, 'the error of a failed subtask'), nowMs))
     }
     return [...orders, ...this.#advance(attempt, nowMs), ...this.#repeatOrder(attempt, event)]
   }
@@ -218,7 +235,8 @@ export class JobScheduler {
   #repeatOrder(attempt: Attempt, { slot, subtasks }: Extract<JobEvent, { kind: 'reported' }>): JobOrder[] {
     const isWaiting = subtasks.some(({ state }) => state === 'ready')
     const isAlive = subtasks.some(({ state }) => !isFinal(state))
-    if (this.#state === 'running' && isWaiting) return [{ kind: 'start', attempt: attempt.number, slots: [slot] }]
+    if (this.#state === 'running' && isWaiting)
+      return [{ kind: 'start', attempt: attempt.number, slots: [slot] }]
     const mustEnd = this.#state === 'failing' || this.#state === 'cancelling'
     return mustEnd && isAlive ? [{ kind: 'cancel', attempt: attempt.number, slots: [slot] }] : []
   }
@@ -336,7 +354,8 @@ export class JobScheduler {
   #enter(state: JobState, nowMs: number): JobOrder[] {
     this.#state = state
     this.#sinceMs = nowMs
-    const error = state === 'failed' || state === 'failing' || state === 'backing-off' ? this.#error : undefined
+    const error =
+      state === 'failed' || state === 'failing' || state === 'backing-off' ? this.#error : undefined
     return [{ kind: 'stateChanged', state, ...(error === undefined ? {} : { error }) }]
   }
 }

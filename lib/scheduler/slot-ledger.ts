@@ -39,7 +39,12 @@ export interface NodeView {
 
 export type LedgerOrder =
   | { readonly kind: 'grant'; readonly jobId: string; readonly slots: readonly SlotLocation[] }
-  | { readonly kind: 'lost'; readonly jobId: string; readonly slots: readonly SlotLocation[]; readonly reason: string }
+  | {
+      readonly kind: 'lost'
+      readonly jobId: string
+      readonly slots: readonly SlotLocation[]
+      readonly reason: string
+    }
   | { readonly kind: 'nodeJoined'; readonly nodeId: string }
   | { readonly kind: 'nodeLost'; readonly nodeId: string; readonly reason: string }
 
@@ -132,7 +137,8 @@ export class SlotLedger {
     if (locations === undefined) this.#requests = this.#requests.filter((request) => request.jobId !== jobId)
     for (const [nodeId, { slots }] of this.#nodes) {
       slots.forEach((slot, index) => {
-        const isNamed = locations?.some((location) => isSameSlot(location, { node: nodeId, slot: index })) ?? true
+        const isNamed =
+          locations?.some((location) => isSameSlot(location, { node: nodeId, slot: index })) ?? true
         if (slot.jobId === jobId && isNamed) slot.jobId = null
       })
     }

@@ -9,7 +9,7 @@
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import { Entry } from './entry.ts'
-import { keyGroupOf, type KeyGroupRange } from './key-group.ts'
+import { type KeyGroupRange, keyGroupOf } from './key-group.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
 import { fromMapKey, type MapKey, readMapKey, writeMapKey } from './map-key.ts'
 import { rowReader } from './row-reader.ts'
@@ -132,7 +132,8 @@ function* applyChunk(
   for (let i = 0; i < chunk.rowCount; i++) {
     const keyGroup = input.u16()
     const key = readMapKey(input)
-    const entry = layout === 'timers' ? readTimer(input, key, keyGroup) : readEntry(input, layout, key, keyGroup)
+    const entry =
+      layout === 'timers' ? readTimer(input, key, keyGroup) : readEntry(input, layout, key, keyGroup)
     entry.value = readValue(input)
     if (keyGroup >= keyGroups.first && keyGroup <= keyGroups.last) {
       if (chunk.isDeletion) table.restoreDeleted(entry)

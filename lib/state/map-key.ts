@@ -2,9 +2,10 @@
  * Keys as JavaScript Maps can hold them. Primitives stand for themselves; a tuple, which a Map would compare
  * by identity, becomes a string that no well-formed text starts like: a marker and the tuple's key codec bytes.
  */
-import type { Key } from '../base/hash.ts'
+
 import { ByteReader } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
+import type { Key } from '../base/hash.ts'
 import { encodeKey, readKey, writeKey } from '../types/key-codec.ts'
 
 export type MapKey = string | number | bigint | boolean

@@ -2,10 +2,11 @@
  * State of an operator rather than of a key: lists whose elements are dealt out anew when the parallelism changes, and
  * broadcast maps that are the same in every subtask. Flink's OperatorStateBackend.
  */
-import { SluiceError } from '../base/errors.ts'
-import type { Key } from '../base/hash.ts'
+
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
+import { SluiceError } from '../base/errors.ts'
+import type { Key } from '../base/hash.ts'
 import { readKey, writeKey } from '../types/key-codec.ts'
 import type { Schema } from '../types/schema.ts'
 import type { Type } from '../types/type.ts'
@@ -92,7 +93,12 @@ export class OperatorStateBackend {
   readonly #restored = new Map<string, OperatorStateSnapshot>()
 
   listState<T>(name: string, type: Type<T>, mode: 'split' | 'union'): OperatorListState<T> {
-    return this.#declare(name, mode, type as Type<unknown>, () => new OperatorListState()) as OperatorListState<T>
+    return this.#declare(
+      name,
+      mode,
+      type as Type<unknown>,
+      () => new OperatorListState(),
+    ) as OperatorListState<T>
   }
 
   broadcastState<K extends Key, V>(descriptor: StateDescriptor<MapState<K, V>>): MapState<K, V> {
@@ -113,7 +119,10 @@ export class OperatorStateBackend {
     const known = this.#states.get(name)
     if (known !== undefined) {
       if (known.mode === mode) return known.state
-      throw new SluiceError('GRAPH_INVALID', `operator state "${name}" is declared as ${known.mode} and as ${mode}`)
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `operator state "${name}" is declared as ${known.mode} and as ${mode}`,
+      )
     }
     const registered: Registered = { mode, type, state: create() }
     this.#states.set(name, registered)

@@ -4,9 +4,9 @@
  * per residue of their key group. Small tables stay a single Map, whose lookup needs no key group at all.
  */
 import type { KeyContext } from './key-context.ts'
+import { keyGroupOf } from './key-group.ts'
 import type { MapKey } from './map-key.ts'
 import { fromMapKey } from './map-key.ts'
-import { keyGroupOf } from './key-group.ts'
 
 /** Dealing out this many entries takes one to two milliseconds. */
 const SPLIT_SIZE = 16_384

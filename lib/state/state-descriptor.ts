@@ -32,7 +32,12 @@ export interface StateDescriptor<S> {
 /** Engine-owned tables have a slash in their names; so users' names may not. */
 const NAME_PATTERN = /^[A-Za-z0-9_.-]{1,100}$/
 
-function describe<S>(kind: StateKind, name: string, type: Type<never>, more: object = {}): StateDescriptor<S> {
+function describe<S>(
+  kind: StateKind,
+  name: string,
+  type: Type<never>,
+  more: object = {},
+): StateDescriptor<S> {
   if (!NAME_PATTERN.test(name)) {
     throw new SluiceError(
       'GRAPH_INVALID',

@@ -6,10 +6,11 @@
  *
  * Within one timestamp timers fire in the order of registration, grouped by namespace (a window's id).
  */
+
+import { MinHeap } from '../base/min-heap.ts'
 import { Entry, type SubKey } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
 import type { MapKey } from './map-key.ts'
-import { MinHeap } from '../base/min-heap.ts'
 import { StateTable } from './state-table.ts'
 
 export class Timer extends Entry<null> {

@@ -11,6 +11,7 @@ export class AdaptiveChunk {
 
   measured(recordCount: number, elapsedMs: number): void {
     if (elapsedMs > 2 * TARGET_MS) this.size = Math.max(1, Math.floor((recordCount * TARGET_MS) / elapsedMs))
-    else if (elapsedMs < TARGET_MS / 2 && recordCount >= this.size) this.size = Math.min(this.size * 2, BATCH_RECORDS_MAX)
+    else if (elapsedMs < TARGET_MS / 2 && recordCount >= this.size)
+      this.size = Math.min(this.size * 2, BATCH_RECORDS_MAX)
   }
 }

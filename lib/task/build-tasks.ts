@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import type { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Random } from '../base/prng.ts'
+import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
 import type { JobEdge, JobGraph, JobGraphOrigin } from '../graph/job-graph.ts'
 import type { StreamNode } from '../graph/stream-graph.ts'
 import { MetricGroup } from '../metrics/metric-group.ts'
@@ -22,7 +23,6 @@ import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../state/operator-state.ts'
 import type { ChainInput, ChainTargets } from './chain-code.ts'
-import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
 import { type ChainedOperator, OperatorChain } from './operator-chain.ts'
 import { StreamTask, type TaskListener } from './stream-task.ts'
 import type { TaskSettings } from './task-settings.ts'
@@ -134,7 +134,9 @@ function targetsOf(
   origin: JobGraphOrigin,
   writers: ReadonlyMap<string, RecordWriter>,
 ): { main: ChainTargets; sides: Map<string, ChainTargets> } {
-  const byTag = new Map<string | null, { operators: number[]; writers: RecordWriter[] }>([[null, { operators: [], writers: [] }]])
+  const byTag = new Map<string | null, { operators: number[]; writers: RecordWriter[] }>([
+    [null, { operators: [], writers: [] }],
+  ])
   const of = (tag: string | null) => {
     const known = byTag.get(tag) ?? { operators: [], writers: [] }
     byTag.set(tag, known)
@@ -145,7 +147,8 @@ function targetsOf(
   }
   for (const [edgeId, edge] of origin.edges) {
     const writer = writers.get(edgeId)
-    if (edge.from === node && writer !== undefined && plan.vertex.operators.length > 0) of(edge.sideTag).writers.push(writer)
+    if (edge.from === node && writer !== undefined && plan.vertex.operators.length > 0)
+      of(edge.sideTag).writers.push(writer)
   }
   const main = byTag.get(null)!
   byTag.delete(null)
@@ -218,7 +221,8 @@ class ChannelFactory {
   constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[]) {
     this.#environment = environment
     this.#plans = plans
-    for (const { vertex, index } of plans) this.#times.set(`${vertex.id}/${index}`, new Float64Array(2).fill(Number.NaN))
+    for (const { vertex, index } of plans)
+      this.#times.set(`${vertex.id}/${index}`, new Float64Array(2).fill(Number.NaN))
   }
 
   timeOf({ vertex, index }: SubtaskPlan): Float64Array {
@@ -267,7 +271,9 @@ class ChannelFactory {
     const key = `${edge.id}/${from}/${to}`
     const known = this.#local.get(key)
     if (known !== undefined) return known
-    const channel = new LocalChannel(from, this.#timeOf(edge.from, from), () => this.#environment.clock.monotonic())
+    const channel = new LocalChannel(from, this.#timeOf(edge.from, from), () =>
+      this.#environment.clock.monotonic(),
+    )
     this.#local.set(key, channel)
     return channel
   }

@@ -137,7 +137,8 @@ function deliveries(
   if (operator instanceof TwoInputOperator) {
     return [1, 2].map((n) => `function d_${k}_${n}(value) { operator_${k}.processElement${n}(value); }`)
   }
-  if (operator instanceof OneInputOperator) return [`function d_${k}(value) { ${inlined(scope, operator.inline(), k, emit)} }`]
+  if (operator instanceof OneInputOperator)
+    return [`function d_${k}(value) { ${inlined(scope, operator.inline(), k, emit)} }`]
   return []
 }
 
@@ -149,7 +150,12 @@ function inlined(scope: Scope, code: InlineCode, k: number, emit: (expression: s
   return constants + code.body(emit)
 }
 
-function batchFunction(scope: Scope, input: ChainInput, index: number, head: StreamOperator<unknown>): string {
+function batchFunction(
+  scope: Scope,
+  input: ChainInput,
+  index: number,
+  head: StreamOperator<unknown>,
+): string {
   const deliver = head instanceof TwoInputOperator ? `d_0_${index + 1}` : 'd_0'
   const setKey =
     input.keyOf === null || input.keyContext === null

@@ -37,7 +37,8 @@ export class EnumeratorHost<S extends Split, E> {
   constructor(options: EnumeratorHostOptions<S, E>) {
     this.#options = options
     const { source, restored } = options
-    const state = restored === undefined ? undefined : source.enumeratorStateType.row.read(new ByteReader(restored))
+    const state =
+      restored === undefined ? undefined : source.enumeratorStateType.row.read(new ByteReader(restored))
     this.#enumerator = source.createEnumerator(
       {
         parallelism: options.parallelism,

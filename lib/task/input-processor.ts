@@ -7,8 +7,8 @@ import type { InputChannel } from '../network/channel.ts'
 import type { RecordBatch } from '../network/record-batch.ts'
 import type { CheckpointBarrier, StreamEvent } from '../network/stream-event.ts'
 import { type ValveOutput, WatermarkValve } from '../time/watermark-valve.ts'
-import type { BatchFunction } from './chain-code.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
+import type { BatchFunction } from './chain-code.ts'
 
 export interface InputChannelOf {
   readonly channel: InputChannel

@@ -8,7 +8,7 @@
  */
 import { asError, SluiceError } from '../base/errors.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
-import { type OperatorContext, type Output, StreamOperator } from '../operator/stream-operator.ts'
+import type { OperatorContext, Output, StreamOperator } from '../operator/stream-operator.ts'
 import {
   type BatchFunction,
   type ChainInput,
@@ -35,11 +35,15 @@ export class OperatorChain {
     this.operators = operators
     this.#openFrom = operators.length
     const outputs = operators.map(() => new ChainOutput())
-    operators.forEach(({ operator, context }, k) => operator.setup(context, outputs[k] as Output<unknown>))
+    for (const [k, { operator, context }] of operators.entries()) {
+      operator.setup(context, outputs[k] as Output<unknown>)
+    }
     const compiled = compileChain(operators, inputs, time)
     this.inputs = compiled.inputs
     this.#watermark = compiled.watermark
-    outputs.forEach((output, k) => this.#wire(output, k, compiled.collect[k]!, compiled.collectSide[k]!))
+    for (const [k, output] of outputs.entries()) {
+      this.#wire(output, k, compiled.collect[k]!, compiled.collectSide[k]!)
+    }
   }
 
   get head(): StreamOperator<unknown> {

@@ -3,8 +3,8 @@
  * tells it what the job master wants and passes on what it reports.
  */
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
-import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
 import { isFinal, type SubtaskPlan } from '../graph/execution-graph.ts'
+import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
 import { SlotLoop } from './slot-loop.ts'
 import type { TaskListener } from './stream-task.ts'
 import type { SubtaskMetrics, SubtaskReport } from './subtask-report.ts'
@@ -23,7 +23,10 @@ export class SlotAttempt {
   constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[], onChange: () => void) {
     this.#loop = new SlotLoop(environment.clock)
     this.#onChange = onChange
-    this.#members = buildTasks(environment, plans, (plan) => this.#listener(plan)).map((built) => ({ ...built, error: null }))
+    this.#members = buildTasks(environment, plans, (plan) => this.#listener(plan)).map((built) => ({
+      ...built,
+      error: null,
+    }))
     this.tasks = this.#members
   }
 
@@ -63,8 +66,10 @@ export class SlotAttempt {
   metricsOf({ task, operators }: BuiltTask): SubtaskMetrics {
     const { busyMs, backPressuredMs, idleMs } = this.#loop.timesOf(task)
     const totalMs = Math.max(1, busyMs + backPressuredMs + idleMs)
-    const sum = (of: readonly { readonly records: number; readonly bytes: number }[], field: 'records' | 'bytes') =>
-      of.reduce((total, stats) => total + stats[field], 0)
+    const sum = (
+      of: readonly { readonly records: number; readonly bytes: number }[],
+      field: 'records' | 'bytes',
+    ) => of.reduce((total, stats) => total + stats[field], 0)
     const inputs = task.inputs.map(({ channel }) => channel.stats)
     const outputs = task.outputs.map(({ stats }) => stats)
     const watermark = task.watermark

@@ -72,7 +72,8 @@ export class StreamTask {
     this.#nowMs = () => this.#clock.monotonic()
     this.processingTime = {
       now: () => this.#clock.now(),
-      callAt: (timestamp, callback) => this.#clock.schedule(timestamp - this.#clock.now(), () => this.#post(callback)),
+      callAt: (timestamp, callback) =>
+        this.#clock.schedule(timestamp - this.#clock.now(), () => this.#post(callback)),
     }
     for (const output of this.#outputs) output.onAvailable = () => this.wake()
   }

@@ -13,14 +13,19 @@ import { KeyedSnapshot, loadRestored } from '../state/keyed-snapshot.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend, type OperatorStateSnapshot } from '../state/operator-state.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
-import { ChainOutput, compileChain, type CompiledChain } from '../task/chain-code.ts'
+import { ChainOutput, type CompiledChain, compileChain } from '../task/chain-code.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
 import { WatermarkValve } from '../time/watermark-valve.ts'
 
 export type HarnessOutput<O> =
   | { readonly kind: 'record'; readonly value: O; readonly timestamp: number | undefined }
-  | { readonly kind: 'side'; readonly tag: string; readonly value: unknown; readonly timestamp: number | undefined }
+  | {
+      readonly kind: 'side'
+      readonly tag: string
+      readonly value: unknown
+      readonly timestamp: number | undefined
+    }
   | { readonly kind: 'watermark'; readonly timestamp: number }
   | { readonly kind: 'status'; readonly isIdle: boolean }
 
@@ -81,7 +86,9 @@ class HarnessTime implements ProcessingTime, Clock {
   set(nowMs: number): void {
     this.nowMs = nowMs
     for (;;) {
-      const due = this.#calls.filter(({ timestamp }) => timestamp <= nowMs).sort((a, b) => a.timestamp - b.timestamp)
+      const due = this.#calls
+        .filter(({ timestamp }) => timestamp <= nowMs)
+        .sort((a, b) => a.timestamp - b.timestamp)
       if (due[0] === undefined) return
       this.#remove(due[0])
       due[0].callback()
@@ -123,17 +130,22 @@ export class OperatorHarness<O> {
     const maxParallelism = options.maxParallelism ?? MAX_PARALLELISM
     const keySelectors = options.keySelectors ?? [null]
     const isKeyed = keySelectors.some((keyOf) => keyOf !== null)
-    this.keyed = isKeyed ? new KeyedStateBackend(maxParallelism, { first: 0, last: maxParallelism - 1 }) : null
+    this.keyed = isKeyed
+      ? new KeyedStateBackend(maxParallelism, { first: 0, last: maxParallelism - 1 })
+      : null
     this.#clock = new HarnessTime(options.processingTimeMs ?? 0)
     this.operator = options.operator()
     const output = new ChainOutput()
     this.operator.setup(this.#context(maxParallelism, options), output as never)
-    const writer = new CapturingWriter((value) => this.#emit({ kind: 'record', value: value as O, timestamp: this.#timestamp() }))
+    const writer = new CapturingWriter((value) =>
+      this.#emit({ kind: 'record', value: value as O, timestamp: this.#timestamp() }),
+    )
     const link = { operator: this.operator, main: { operators: [], writers: [writer] }, sides: new Map() }
     const inputs = keySelectors.map((keyOf) => ({ keyOf, keyContext: this.keyed?.context ?? null }))
     this.#chain = compileChain([link], inputs, this.#time)
     output.collect = this.#chain.collect[0]!
-    output.collectSide = (tag, value) => this.#emit({ kind: 'side', tag, value, timestamp: this.#timestamp() })
+    output.collectSide = (tag, value) =>
+      this.#emit({ kind: 'side', tag, value, timestamp: this.#timestamp() })
     output.emitWatermark = (timestamp) => this.#emit({ kind: 'watermark', timestamp })
     output.emitStatus = (isIdle) => this.#emit({ kind: 'status', isIdle })
     this.#valve = new WatermarkValve(keySelectors.length, {
@@ -206,7 +218,7 @@ export class OperatorHarness<O> {
   }
 
   #load(): void {
-    if (this.keyed !== null) for (const _step of loadRestored(this.keyed, ROWS_PER_STEP)) continue
+    if (this.keyed !== null) for (const _step of loadRestored(this.keyed, ROWS_PER_STEP));
   }
 
   #emit(output: HarnessOutput<O>): void {

@@ -83,13 +83,21 @@ export class TimerService {
   /** Moves event time and fires what is due. False: paused; call again with the same watermark to go on. */
   advanceWatermark(timestamp: number): boolean {
     if (timestamp > this.#watermark) this.#watermark = timestamp
-    return this.#eventTimers.fire(timestamp, (timer) => this.#callbacks.onEventTimer(timer), this.#shouldPause)
+    return this.#eventTimers.fire(
+      timestamp,
+      (timer) => this.#callbacks.onEventTimer(timer),
+      this.#shouldPause,
+    )
   }
 
   /** Asks to be called when the earliest processing-time timer is due; also to be called once after a restore. */
   schedule(): void {
     const timestamp = this.#processingTimers.nextTimestamp()
-    if (timestamp === Number.POSITIVE_INFINITY || (this.#wakeUp !== null && this.#wakeUp.timestamp <= timestamp)) return
+    if (
+      timestamp === Number.POSITIVE_INFINITY ||
+      (this.#wakeUp !== null && this.#wakeUp.timestamp <= timestamp)
+    )
+      return
     this.#wakeUp?.cancel()
     const call = this.#processingTime.callAt(timestamp, () => this.#onWakeUp())
     this.#wakeUp = { timestamp, cancel: () => call.cancel() }

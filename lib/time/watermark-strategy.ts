@@ -72,7 +72,9 @@ export class WatermarkStrategy<T> {
   /** A new generator, wrapped so that it notices idleness if the strategy asks for it. */
   newGenerator(clock: Clock): WatermarkGenerator<T> {
     const generator = this.createGenerator()
-    return this.idleTimeoutMs === null ? generator : new IdlenessWatermarks(generator, this.idleTimeoutMs, clock)
+    return this.idleTimeoutMs === null
+      ? generator
+      : new IdlenessWatermarks(generator, this.idleTimeoutMs, clock)
   }
 }
 
@@ -82,7 +84,8 @@ export function boundedOutOfOrderness<T>(
   timestampOf?: TimestampAssigner<T>,
 ): WatermarkStrategy<T> {
   const delayMs = parseDuration(delay)
-  if (delayMs < 0) throw new SluiceError('GRAPH_INVALID', `out-of-orderness must not be negative, found ${delay}`)
+  if (delayMs < 0)
+    throw new SluiceError('GRAPH_INVALID', `out-of-orderness must not be negative, found ${delay}`)
   return new WatermarkStrategy(() => new BoundedOutOfOrdernessWatermarks<T>(delayMs), timestampOf)
 }
 

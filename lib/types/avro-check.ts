@@ -8,9 +8,9 @@ import type { ByteReader } from '../base/byte-reader.ts'
 import { latin1Slice } from '../base/byte-text.ts'
 
 /** Recursive Avro types may nest values this deep. */
-export const AVRO_DEPTH_MAX = 128
+const AVRO_DEPTH_MAX = 128
 /** Items that take no bytes (nulls, empty records) in one value, at most, beyond one per byte of it. */
-export const AVRO_EMPTY_ITEMS_MAX = 65_536
+const AVRO_EMPTY_ITEMS_MAX = 65_536
 
 const LONG_BYTES_MAX = 10
 

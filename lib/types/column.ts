@@ -24,7 +24,7 @@ export interface ColumnReader {
   release(): void
 }
 
-/** Values a column has room for at first. */
+/** Values a column has room for at first; doubled as needed, so always whole blocks of an int column. */
 export const COLUMN_CAPACITY = 64
 /** A column with room for more than this many values gives it back when it is done with a batch. */
 export const COLUMN_CAPACITY_KEPT_MAX = 65_536

@@ -29,7 +29,7 @@ function joinPaths(outer: string, inner: string): string {
 const TEXT_SHOWN_MAX = 40
 
 /** A value as an error message names it: its type, and what it is if that is short. */
-export function describeValue(value: unknown): string {
+function describeValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return `string '${value.length > TEXT_SHOWN_MAX ? `${value.slice(0, TEXT_SHOWN_MAX)}...` : value}'`

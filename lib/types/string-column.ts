@@ -27,6 +27,8 @@ import { UintColumnReader, UintColumnWriter } from './uint-column.ts'
 /** Characters gathered before they are moved to the heap; most batches end before that. */
 const ROPE_LENGTH_MAX = 65_536
 const HEAP_BYTES_KEPT_MAX = 2 ** 20
+/** So that even with a full rope after it the text is one that {@link StringColumnReader} accepts. */
+const HEAP_BYTES_MAX = TEXT_LENGTH_MAX - ROPE_LENGTH_MAX
 const NO_HEAP = new Uint8Array(0)
 
 export class StringColumnWriter implements ColumnWriter {
@@ -101,10 +103,10 @@ export class StringColumnWriter implements ColumnWriter {
   }
 
   #growHeap(needed: number): void {
-    if (needed > TEXT_LENGTH_MAX) {
+    if (needed > HEAP_BYTES_MAX) {
       throw new SluiceError(
         'RECORD_TOO_LARGE',
-        `expected at most ${TEXT_LENGTH_MAX} bytes of text per field of a batch: write smaller batches`,
+        `expected at most ${HEAP_BYTES_MAX} bytes of text per field of a batch: write smaller batches`,
       )
     }
     const grown = new Uint8Array(Math.max(needed, this.#heap.length * 2))

@@ -37,7 +37,11 @@ export function countEvictor<T>(count: number, options?: EvictorOptions): Evicto
   if (!Number.isInteger(count) || count < 0) {
     throw new SluiceError('GRAPH_INVALID', `a count evictor needs an integer >= 0, found ${count}`)
   }
-  return evictor(`count ${count}`, (all) => (all.length <= count ? all : all.slice(all.length - count)), options)
+  return evictor(
+    `count ${count}`,
+    (all) => (all.length <= count ? all : all.slice(all.length - count)),
+    options,
+  )
 }
 
 /** Keeps what is younger than the youngest record minus `size`; does nothing if the first has no timestamp. */

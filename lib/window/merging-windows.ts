@@ -3,21 +3,19 @@
  * contents are stored, which stays the same while the window grows, so that merging into an existing window moves no
  * state. Flink's MergingWindowSet.
  */
-import { mergeWindows, Window } from './window.ts'
+import { mergeWindows, type Window } from './window.ts'
 
 /** Called when windows have become one. */
-export interface MergeListener {
-  (merge: {
-    /** The window they became. */
-    readonly result: Window
-    /** The windows that are no more; never includes the one that was just added. */
-    readonly sources: readonly Window[]
-    /** Where the contents of the result are. */
-    readonly stateWindow: Window
-    /** Where the contents to be added to them are. */
-    readonly mergedStateWindows: readonly Window[]
-  }): void
-}
+export type MergeListener = (merge: {
+  /** The window they became. */
+  readonly result: Window
+  /** The windows that are no more; never includes the one that was just added. */
+  readonly sources: readonly Window[]
+  /** Where the contents of the result are. */
+  readonly stateWindow: Window
+  /** Where the contents to be added to them are. */
+  readonly mergedStateWindows: readonly Window[]
+}) => void
 
 export class MergingWindows {
   /** Pairs of window in use and state window. */

@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import { type Duration, parseDuration } from '../base/units.ts'
-import { type ReducingState, type ValueState } from '../state/state.ts'
+import type { ReducingState, ValueState } from '../state/state.ts'
 import { reducingState, type StateDescriptor, valueState } from '../state/state-descriptor.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
@@ -110,7 +110,8 @@ export function purging<T>(inner: Trigger<T>): Trigger<T> {
   const onMerge = inner.onMerge?.bind(inner)
   return {
     name: `purging ${inner.name}`,
-    onElement: (value, timestamp, window, context) => purge(inner.onElement(value, timestamp, window, context)),
+    onElement: (value, timestamp, window, context) =>
+      purge(inner.onElement(value, timestamp, window, context)),
     onEventTime: (time, window, context) => purge(inner.onEventTime(time, window, context)),
     onProcessingTime: (time, window, context) => purge(inner.onProcessingTime(time, window, context)),
     ...(onMerge === undefined ? {} : { onMerge }),
@@ -132,7 +133,8 @@ function scheduleFire(
   register(timestamp)
 }
 
-const floorTo = (timestamp: number, intervalMs: number): number => Math.floor(timestamp / intervalMs) * intervalMs
+const floorTo = (timestamp: number, intervalMs: number): number =>
+  Math.floor(timestamp / intervalMs) * intervalMs
 
 /** Early results: fires at every multiple of `interval` in event time while the window is open, and at its end. */
 export function continuousEventTimeTrigger<T>(interval: Duration): Trigger<T> {
@@ -144,7 +146,8 @@ export function continuousEventTimeTrigger<T>(interval: Duration): Trigger<T> {
     onElement(_value, timestamp, window, context) {
       if (window.maxTimestamp <= context.currentWatermark()) return FIRE
       context.registerEventTimer(window.maxTimestamp)
-      if (context.state(NEXT_FIRE).get() === undefined) schedule(floorTo(timestamp, intervalMs), window, context)
+      if (context.state(NEXT_FIRE).get() === undefined)
+        schedule(floorTo(timestamp, intervalMs), window, context)
       return CONTINUE
     },
     onEventTime(time, window, context) {
@@ -175,7 +178,9 @@ export function continuousEventTimeTrigger<T>(interval: Duration): Trigger<T> {
 export function continuousProcessingTimeTrigger<T>(interval: Duration): Trigger<T> {
   const intervalMs = positive('trigger interval', interval)
   const schedule = (after: number, window: Window, context: TriggerContext) =>
-    scheduleFire(after, intervalMs, window, context.state(NEXT_FIRE), (at) => context.registerProcessingTimer(at))
+    scheduleFire(after, intervalMs, window, context.state(NEXT_FIRE), (at) =>
+      context.registerProcessingTimer(at),
+    )
   return {
     name: `continuous processing time ${intervalMs}ms`,
     onElement(_value, _timestamp, window, context) {

@@ -6,7 +6,13 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import { type Duration, parseDuration } from '../base/units.ts'
-import { continueForever, endOfStreamTrigger, eventTimeTrigger, processingTimeTrigger, type Trigger } from './trigger.ts'
+import {
+  continueForever,
+  endOfStreamTrigger,
+  eventTimeTrigger,
+  processingTimeTrigger,
+  type Trigger,
+} from './trigger.ts'
 import { GLOBAL_WINDOW, Window, windowStart } from './window.ts'
 
 export type TimeDomain = 'event' | 'processing'
@@ -91,12 +97,20 @@ export function slidingProcessingTime<T>(
   return grid('processing', size, slide, options)
 }
 
-function grid<T>(domain: TimeDomain, size: Duration, slide: Duration, options: WindowOptions = {}): AlignedWindows<T> {
+function grid<T>(
+  domain: TimeDomain,
+  size: Duration,
+  slide: Duration,
+  options: WindowOptions = {},
+): AlignedWindows<T> {
   const offsetMs = options.offset === undefined ? 0 : parseDuration(options.offset)
   const sizeMs = positive('window size', size)
   const slideMs = positive('window slide', slide)
   if (Math.abs(offsetMs) >= slideMs) {
-    throw new SluiceError('GRAPH_INVALID', `window offset ${offsetMs}ms must be smaller than the slide ${slideMs}ms`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `window offset ${offsetMs}ms must be smaller than the slide ${slideMs}ms`,
+    )
   }
   return new GridWindows(domain, sizeMs, slideMs, offsetMs)
 }
@@ -131,7 +145,10 @@ class SessionWindows<T> implements WindowAssigner<T> {
   #readGap(value: T): number {
     const gapMs = this.#gapOf!(value)
     if (Number.isInteger(gapMs) && gapMs > 0) return gapMs
-    throw new SluiceError('GRAPH_INVALID', `a session gap must be a positive number of milliseconds, found ${gapMs}`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `a session gap must be a positive number of milliseconds, found ${gapMs}`,
+    )
   }
 }
 

@@ -1,10 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import fc from 'fast-check'
 import t from 'tap'
 import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
 import { t as types } from '../../../lib/types/t.ts'
-import { anyValue, runs } from './schema-arbitrary.ts'
 
 function throughRow(value: unknown): unknown {
   const out = new ByteWriter()
@@ -21,15 +19,6 @@ function throughBatch(values: readonly unknown[]): unknown[] {
   types.any.newBatchDecoder().decode(new ByteReader(out.view()), values.length, into)
   return into
 }
-
-t.test('any - whatever JavaScript values are made of comes back', async (t) => {
-  const property = fc.property(
-    fc.array(anyValue, { maxLength: 5 }),
-    (values) =>
-      isDeepStrictEqual(throughBatch(values), values) && isDeepStrictEqual(throughRow(values), values),
-  )
-  t.doesNotThrow(() => fc.assert(property, runs(1000)))
-})
 
 t.test('any - values that other formats lose', async (t) => {
   const values = [

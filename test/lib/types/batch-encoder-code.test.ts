@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
@@ -167,7 +168,7 @@ t.test('encoder - integers lose the sign of zero, floats keep it', async (t) => 
 t.test('encoder - large batches and long strings', async (t) => {
   const type = types.object({ id: types.int64, text: types.string })
   const many = Array.from({ length: 20_000 }, (_, id) => ({ id: id * 3, text: `text ${id}` }))
-  t.strictSame(roundTrip(type, many), many)
+  t.ok(isDeepStrictEqual(roundTrip(type, many), many))
   const long = [
     { id: 1, text: 'x'.repeat(200_000) },
     { id: 2, text: '€'.repeat(100_000) },

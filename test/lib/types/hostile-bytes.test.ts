@@ -68,7 +68,7 @@ t.test('hostile bytes - a damaged batch is decoded or refused', async (t) => {
       })
     },
   )
-  t.doesNotThrow(() => fc.assert(property, runs(300)))
+  t.doesNotThrow(() => fc.assert(property, runs(150)))
 })
 
 t.test('hostile bytes - a damaged row is read or refused', async (t) => {
@@ -82,7 +82,7 @@ t.test('hostile bytes - a damaged row is read or refused', async (t) => {
       return all.every((each) => isHandled(() => row.read(new ByteReader(damaged(out.view(), each)))))
     },
   )
-  t.doesNotThrow(() => fc.assert(property, runs(300)))
+  t.doesNotThrow(() => fc.assert(property, runs(150)))
 })
 
 t.test(
@@ -121,11 +121,11 @@ t.test(
     const damagedValue = fc.property(damage, (each) =>
       isHandled(() => row.read(new ByteReader(damaged(out.view(), each)))),
     )
-    t.doesNotThrow(() => fc.assert(damagedValue, runs(2000)))
+    t.doesNotThrow(() => fc.assert(damagedValue, runs(1000)))
     const randomBytes = fc.property(fc.uint8Array({ maxLength: 100, max: 20 }), (bytes) =>
       isHandled(() => row.read(new ByteReader(bytes))),
     )
-    t.doesNotThrow(() => fc.assert(randomBytes, runs(2000)))
+    t.doesNotThrow(() => fc.assert(randomBytes, runs(1000)))
   },
 )
 

@@ -7,9 +7,9 @@ import { resolveRows } from '../../../lib/types/compatibility.ts'
 import { parseSchema } from '../../../lib/types/schema.ts'
 import { schemaToType } from '../../../lib/types/schema-type.ts'
 import type { BatchDecoder, BatchEncoder } from '../../../lib/types/type.ts'
-import { decodedForm, recordsArbitrary, runs, schemaArbitrary } from './schema-arbitrary.ts'
+import { anyValue, decodedForm, recordsArbitrary, runs, schemaArbitrary } from './schema-arbitrary.ts'
 
-const RUNS = runs(300)
+const RUNS = runs(150)
 
 function encodeBatch(encoder: BatchEncoder<unknown>, values: readonly unknown[]): Uint8Array {
   const out = new ByteWriter()
@@ -86,6 +86,29 @@ t.test('type - a schema survives JSON and is its own compatible successor', asyn
     return isDeepStrictEqual(type.schema, schema) && resolveRows(schema, type).kind === 'same'
   })
   t.doesNotThrow(() => fc.assert(property, RUNS))
+})
+
+t.test('type - any two types are the same, migrate or say why not', async (t) => {
+  const property = fc.property(schemaArbitrary(), schemaArbitrary(), (written, current) => {
+    const resolution = resolveRows(written, schemaToType(current))
+    return resolution.kind !== 'incompatible' || resolution.mismatches.length > 0
+  })
+  t.doesNotThrow(() => fc.assert(property, runs(200)))
+})
+
+t.test('type - whatever JavaScript values are made of passes through one without a type', async (t) => {
+  const type = schemaToType({ kind: 'any' })
+  const encoder = type.newBatchEncoder()
+  const decoder = type.newBatchDecoder()
+  const property = fc.property(fc.array(anyValue, { maxLength: 5 }), (values) => {
+    const rows = new ByteWriter()
+    for (const value of values) type.row.write(rows, value)
+    const input = new ByteReader(rows.view())
+    const read = values.map(() => type.row.read(input))
+    const decoded = decodeBatch(decoder, encodeBatch(encoder, values), values.length)
+    return isDeepStrictEqual(read, values) && isDeepStrictEqual(decoded, values)
+  })
+  t.doesNotThrow(() => fc.assert(property, runs(200)))
 })
 
 t.test('type - byteLength foretells the size of a batch within a tenth and a constant', async (t) => {

@@ -1,0 +1,104 @@
+/**
+ * What all Nexmark queries share: the arguments, the stream of events with its event time, the way out of results.
+ *
+ *     --events N   how many, default 100000; a multiple of --ooo
+ *     --seed S     default 1
+ *     --rate R     events per second of event time, default 10000
+ *     --ooo G      events change places within groups of G, default 1
+ *     --sink K     print (default), blackhole, or files: JSON lines into the directory --path
+ */
+import { parseArgs } from 'node:util'
+import {
+  blackholeSink,
+  boundedOutOfOrderness,
+  type DataStream,
+  generator,
+  type Sink,
+  type StreamEnvironment,
+} from 'sluice'
+import { NexmarkGenerator } from './generator.ts'
+import { jsonLinesSink } from './json-lines-sink.ts'
+import { type Bid, bid, type Event, event } from './model.ts'
+
+/** What a thousand cents are in euro cents; or, what one is in thousandths of them. */
+export const EUROS_PER_1000_DOLLARS = 908
+
+const SINKS = ['print', 'blackhole', 'files'] as const
+
+export interface NexmarkArguments {
+  readonly events: number
+  readonly seed: number
+  readonly rate: number
+  readonly outOfOrderGroupSize: number
+  readonly sink: (typeof SINKS)[number]
+  /** Where files go; empty unless `sink` is files. */
+  readonly path: string
+}
+
+/** Throws an Error that names the argument. */
+export function readArguments(args: readonly string[]): NexmarkArguments {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      events: { type: 'string', default: '100000' },
+      seed: { type: 'string', default: '1' },
+      rate: { type: 'string', default: '10000' },
+      ooo: { type: 'string', default: '1' },
+      sink: { type: 'string', default: 'print' },
+      path: { type: 'string', default: '' },
+    },
+  })
+  const events = integer('--events', values.events, 0)
+  const outOfOrderGroupSize = integer('--ooo', values.ooo, 1)
+  if (events % outOfOrderGroupSize !== 0) {
+    throw new RangeError(
+      `--events ${events}: expected a multiple of --ooo ${outOfOrderGroupSize}, so that groups are whole`,
+    )
+  }
+  const sink = SINKS.find((name) => name === values.sink)
+  if (sink === undefined) throw new RangeError(`--sink: expected ${SINKS.join(', ')}, found "${values.sink}"`)
+  if (sink === 'files' && values.path === '') throw new RangeError('--sink files: --path is missing')
+  const seed = integer('--seed', values.seed, 0)
+  return {
+    events,
+    seed,
+    rate: integer('--rate', values.rate, 1),
+    outOfOrderGroupSize,
+    sink,
+    path: values.path,
+  }
+}
+
+/** People, auctions and bids in one stream; event time trails the newest by 4 s. */
+export function events(env: StreamEnvironment): DataStream<Event> {
+  const { events: count, ...options } = readArguments(env.args)
+  const nexmark = new NexmarkGenerator(options)
+  const source = generator({
+    name: 'nexmark',
+    type: event,
+    count,
+    generate: (position) => nexmark.event(nexmark.numberAt(position)),
+    timestamp: ({ dateTime }) => dateTime,
+  })
+  return env.source(source, { uid: 'events', watermarks: boundedOutOfOrderness('4s') })
+}
+
+export function bids(env: StreamEnvironment): DataStream<Bid> {
+  return events(env)
+    .filter(({ kind }) => kind === 'bid', { name: 'is bid' })
+    .map((event) => event as Bid, { name: 'bid', type: bid })
+}
+
+/** Sends results where the arguments say. */
+export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void {
+  const { sink, path } = readArguments(env.args)
+  if (sink === 'print') results.print({ uid: 'results' })
+  else
+    results.sinkTo((sink === 'files' ? jsonLinesSink(path) : blackholeSink()) as Sink<T>, { uid: 'results' })
+}
+
+function integer(name: string, text: string, min: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value
+  throw new RangeError(`${name}: expected an integer >= ${min}, found "${text}"`)
+}
