@@ -27,6 +27,7 @@ export interface JobMasterOptions {
 
 type Protocol = JobMasterProtocol & {
   tick: { request: object }
+  slotsScarce: { request: { free: number } }
   deployFailed: { request: { slot: SlotLocation; attempt: number; error: SluiceError } }
   ignore: { request: object }
 }
@@ -67,6 +68,7 @@ export class JobMaster {
           sender.reply({})
         },
         tick: () => this.#decide({ kind: 'tick' }),
+        slotsScarce: ({ free }) => this.#decide({ kind: 'slotsScarce', free }),
         deployFailed: ({ slot, attempt, error }) =>
           this.#decide({ kind: 'deployFailed', slot, attempt, error: toErrorRecord(error) }),
         ignore: () => {},
@@ -127,8 +129,9 @@ export class JobMaster {
     this.#context.pipeToSelf(
       asked,
       ({ free }) => {
-        if (free < count) this.#context.log.info('waiting for slots', { needed: count, free })
-        return { kind: 'ignore' }
+        if (free >= count) return { kind: 'ignore' }
+        this.#context.log.info('waiting for slots', { needed: count, free })
+        return { kind: 'slotsScarce', free }
       },
       () => ({ kind: 'ignore' }),
     )

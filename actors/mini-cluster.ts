@@ -70,6 +70,7 @@ export class MiniCluster {
         version: '',
         slots,
         heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+        refusalPatienceMs: 0,
         onRefused: reject,
         onRegistered: resolve,
       })
@@ -116,6 +117,7 @@ function threads(options: MiniClusterOptions, hub: ThreadBusHub): Promise<SlotHo
     logLevel,
     logFormat,
     cacheDir: '',
+    storageUri: null,
     bus: { kind: 'hub', hub },
   })
 }

@@ -69,8 +69,9 @@ export function resourceManager(options: ResourceManagerOptions): Behavior<Proto
         sender.reply({})
       },
       requestSlots: ({ jobId, count }, sender, context) => {
+        const free = ledger.freeSlotCount
         carryOut(ledger.onRequest(jobId, count), context)
-        sender.reply({ free: ledger.freeSlotCount })
+        sender.reply({ free })
       },
       releaseSlots: ({ jobId, slots }, _sender, context) => carryOut(ledger.onRelease(jobId, slots), context),
       nodes: (_message, sender, context) =>

@@ -22,8 +22,11 @@ export interface RunLocalOptions {
   readonly maxParallelism?: number
   /** What the job sees as `env.args`. */
   readonly args?: readonly string[]
-  /** `auto`: slots are threads if there is more than one and the job is given by URL. `never`: all in this thread. */
-  readonly threads?: 'auto' | 'never'
+  /**
+   * `auto`: slots are threads if there is more than one and the job is given by URL. `always`: even a single one, so that
+   * this thread stays responsive whatever the job does. `never`: all in this thread.
+   */
+  readonly threads?: 'auto' | 'always' | 'never'
   readonly task?: Partial<TaskSettings>
   readonly restart?: RestartSettings
   readonly log?: Logger
@@ -60,7 +63,8 @@ export async function runLocal(
   const { graph } = buildJob(definition, settings.graph)
   const key = registerJob(definition)
   const slotCount = slotCountOf(graph)
-  const hasThreads = job instanceof URL && slotCount > 1 && options.threads !== 'never'
+  const { threads = 'auto' } = options
+  const hasThreads = job instanceof URL && threads !== 'never' && (slotCount > 1 || threads === 'always')
   const cluster = await MiniCluster.start({
     ...options,
     clock,

@@ -6,10 +6,10 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { ActorSystem } from '../lib/actor/actor-system.ts'
 import { present } from '../lib/base/assert.ts'
 import { systemClock } from '../lib/base/clock.ts'
-import { createLogger, type LogLevel, stderrSink } from '../lib/base/logger.ts'
+import { createLogger, type Logger, type LogLevel, stderrSink } from '../lib/base/logger.ts'
 import { systemRandom } from '../lib/base/prng.ts'
 import type { Bus } from '../lib/bus/bus.ts'
-import { connectNatsBus } from '../lib/bus/nats-bus.ts'
+import { connectNatsBus, NatsBus } from '../lib/bus/nats-bus.ts'
 import type { NatsOptions } from '../lib/bus/nats-options.ts'
 import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { connectThreadBus } from '../lib/bus/thread-bus.ts'
@@ -17,6 +17,7 @@ import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import { ThreadMesh } from '../lib/network/thread-mesh.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
+import { openBlobStore } from '../lib/storage/open-blob-store.ts'
 import { loadJob } from './load-job-module.ts'
 import { Slot } from './slot.ts'
 
@@ -35,6 +36,8 @@ export interface SlotThreadData {
   readonly logFormat: 'json' | 'text'
   /** Where job bundles are kept on this host. */
   readonly cacheDir: string
+  /** Where job bundles come from; null: local mode, which has none. */
+  readonly storageUri: string | null
 }
 
 export type ToSlotThread =
@@ -75,7 +78,7 @@ async function run(): Promise<void> {
     log,
     busPort: new BusFramePort(frames, subjects),
     threadPort: (peer) => mesh.portTo(peer),
-    loadJob: (module) => loadJob(module, { cacheDir: data.cacheDir, blobs: null }),
+    loadJob: (module) => loadJob(module, { cacheDir: data.cacheDir, blobs: blobsOf(control, log) }),
     heartbeatIntervalMs: data.heartbeatIntervalMs,
     onOccupied: (jobId) => post({ kind: 'occupied', jobId }),
   })
@@ -98,10 +101,21 @@ async function run(): Promise<void> {
   post({ kind: 'started' })
 }
 
+/** The store is opened for each bundle, which is rare: a node can start while storage is away, and outlive it. */
+function blobsOf(bus: Bus, logger: Logger): { get(path: string): Promise<Uint8Array> } | null {
+  const { storageUri } = data
+  if (storageUri === null) return null
+  const options = { clock: systemClock, logger, ...(bus instanceof NatsBus ? { bus } : {}) }
+  return {
+    async get(path) {
+      const store = await openBlobStore(storageUri, options)
+      return store.get(path).finally(() => store.close())
+    },
+  }
+}
+
 /** Two connections over NATS, or bulk data would delay heartbeats and barriers; one line to the hub otherwise. */
-async function openBuses(
-  log: ReturnType<typeof createLogger>,
-): Promise<{ control: Bus; frames: Bus; close: () => Promise<void> }> {
+async function openBuses(log: Logger): Promise<{ control: Bus; frames: Bus; close: () => Promise<void> }> {
   const { bus } = data
   if (bus.kind === 'thread') {
     const control = await connectThreadBus(bus.port, { clock: systemClock, logger: log })

@@ -7,6 +7,7 @@ import type { Random } from '../lib/base/prng.ts'
 import type { Bus } from '../lib/bus/bus.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import { DISPATCHER, type DispatcherProtocol, RESOURCE_MANAGER } from '../lib/protocol/dispatcher.ts'
+import { connectedClock } from './connected-clock.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { resourceManager } from './resource-manager.ts'
 
@@ -30,7 +31,8 @@ const PROBE_TIMEOUT_MS = 1000
 
 /** Throws ID_TAKEN if another coordinator serves this cluster. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<RunningCoordinator> {
-  const { bus, subjects, clock, random, log, heartbeatTimeoutMs } = options
+  const { bus, subjects, random, log, heartbeatTimeoutMs } = options
+  const clock = connectedClock(options.clock, bus, heartbeatTimeoutMs)
   const system = new ActorSystem({ bus, clock, random, logger: log })
   await refuseSecond(system, subjects)
   const dispatcher = new Dispatcher({ subjects, slotTimeoutMs: heartbeatTimeoutMs })

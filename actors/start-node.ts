@@ -21,6 +21,8 @@ export interface NodeOptions extends ThreadSlotHostOptions {
   readonly host: string
   readonly pid: number
   readonly version: string
+  /** How long to wait for an id that another process has, or had. */
+  readonly refusalPatienceMs: number
   onRegistered(): void
 }
 
@@ -51,6 +53,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     version: options.version,
     slots,
     heartbeatIntervalMs: options.heartbeatIntervalMs,
+    refusalPatienceMs: options.refusalPatienceMs,
     onRefused: (error) => refuse(error),
     onRegistered: () => options.onRegistered(),
   })

@@ -29,6 +29,8 @@ export interface TaskManagerOptions {
   readonly version: string
   readonly slots: SlotHost
   readonly heartbeatIntervalMs: number
+  /** Refusals for this long: who had the id before us, and died without a word, is forgotten by then. */
+  readonly refusalPatienceMs: number
   /** The node cannot go on: its id is taken. */
   onRefused(error: SluiceError): void
   /** Registered for the first time. */
@@ -48,24 +50,24 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
   const resourceManager: ActorRef<ResourceManagerProtocol> = { subject: subjects.control(RESOURCE_MANAGER) }
   let isRegistered = false
   let isWaiting = false
-
-  const report = (): NodeReport => ({
-    nodeId,
-    incarnation: options.incarnation,
-    host: options.host,
-    pid: options.pid,
-    version: options.version,
-    slots: options.slots.slots.map(({ incarnation, jobId }) => ({ incarnation, jobId })),
-  })
+  let refusedSinceMs: number | null = null
 
   function beat(context: ActorContext<Protocol>): void {
     if (isWaiting) return
     isWaiting = true
     context.pipeToSelf(
-      context.ask(resourceManager, { kind: 'report', report: report() }, HEARTBEAT_TIMEOUT_MS),
+      context.ask(resourceManager, { kind: 'report', report: reportOf(options) }, HEARTBEAT_TIMEOUT_MS),
       (reply) => ({ kind: 'answered', reply }),
       (error) => ({ kind: 'unanswered', error }),
     )
+  }
+
+  function refused(error: SluiceError, context: ActorContext<Protocol>): void {
+    const nowMs = context.clock.monotonic()
+    if (refusedSinceMs === null)
+      context.log.warn('the id is taken, waiting for its owner to be given up', { node: nodeId })
+    refusedSinceMs ??= nowMs
+    if (nowMs - refusedSinceMs > options.refusalPatienceMs) options.onRefused(error)
   }
 
   function abandon(jobIds: readonly string[], context: ActorContext<Protocol>): void {
@@ -84,6 +86,7 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
       heartbeat: (_message, _sender, context) => beat(context),
       answered: ({ reply }, _sender, context) => {
         isWaiting = false
+        refusedSinceMs = null
         if (!isRegistered) {
           isRegistered = true
           context.log.info('registered', { node: nodeId, slots: options.slots.slots.length })
@@ -93,7 +96,7 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
       },
       unanswered: ({ error }, _sender, context) => {
         isWaiting = false
-        if (error.code === 'ID_TAKEN') options.onRefused(error)
+        if (error.code === 'ID_TAKEN') refused(error, context)
         else context.log.debug('the coordinator does not answer', { reason: error.message })
       },
     },
@@ -104,4 +107,18 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
       },
     },
   )
+}
+
+function reportOf({ nodeId, incarnation, host, pid, version, slots }: TaskManagerOptions): NodeReport {
+  return {
+    nodeId,
+    incarnation,
+    host,
+    pid,
+    version,
+    slots: slots.slots.map(({ incarnation: slotIncarnation, jobId }) => ({
+      incarnation: slotIncarnation,
+      jobId,
+    })),
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Clock } from '../lib/base/clock.ts'
+import { fromErrorRecord, type SluiceError } from '../lib/base/errors.ts'
 import { newId } from '../lib/base/ids.ts'
 import type { Logger } from '../lib/base/logger.ts'
 import type { Random } from '../lib/base/prng.ts'
@@ -13,7 +14,10 @@ import type { FromSlotThread, SlotBus, SlotThreadData, ToSlotThread } from './sl
 import type { SlotHost } from './task-manager.ts'
 
 export interface ThreadSlotHostOptions
-  extends Pick<SlotThreadData, 'cluster' | 'heartbeatIntervalMs' | 'logLevel' | 'logFormat' | 'cacheDir'> {
+  extends Pick<
+    SlotThreadData,
+    'cluster' | 'heartbeatIntervalMs' | 'logLevel' | 'logFormat' | 'cacheDir' | 'storageUri'
+  > {
   readonly nodeId: string
   readonly slotCount: number
   /** Threads speak through the hub of this process, or connect to NATS themselves. */
@@ -81,7 +85,8 @@ export class ThreadSlotHost implements SlotHost {
   }
 
   #startThread(index: number): Promise<void> {
-    const { nodeId, cluster, heartbeatIntervalMs, logLevel, logFormat, cacheDir, clock } = this.#options
+    const { nodeId, cluster, heartbeatIntervalMs, logLevel, logFormat, cacheDir, storageUri, clock } =
+      this.#options
     const slot = this.slots[index]!
     const bus = this.#busFor()
     const data: SlotThreadData = {
@@ -96,6 +101,7 @@ export class ThreadSlotHost implements SlotHost {
       logLevel,
       logFormat,
       cacheDir,
+      storageUri,
     }
     const worker = new Worker(new URL('./thread-boot.mjs', import.meta.url), {
       workerData: data,
@@ -113,7 +119,7 @@ export class ThreadSlotHost implements SlotHost {
         if (message.kind === 'started') resolve()
       })
       worker.on('error', (error: Error) => {
-        lastError = error
+        lastError = fromThread(error)
       })
       worker.on('exit', (code) => {
         reject(lastError ?? new Error(`slot thread ${index} ended with code ${code} before it had started`))
@@ -202,4 +208,12 @@ export class ThreadSlotHost implements SlotHost {
     await exited
     timer.cancel()
   }
+}
+
+/** An error comes out of a thread as a plain one with all its fields. */
+function fromThread(error: Error): Error {
+  if (error.name !== 'SluiceError') return error
+  const { code, details } = error as SluiceError
+  const { message, stack } = error
+  return fromErrorRecord({ code, message, details, ...(stack === undefined ? {} : { stack }) })
 }

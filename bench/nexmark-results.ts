@@ -22,7 +22,7 @@ const UPSERT_KEYS: Readonly<Record<string, readonly string[]>> = {
   q19: ['auction', 'rank_number'],
 }
 
-/** Rows as the subtasks of a job wrote them. Rows of one key come from one subtask, so the order of files is no matter. */
+/** Rows as the subtasks wrote them. Those of one key come from one subtask: the order of files does not matter. */
 export function readRows(directory: string): string[] {
   return readdirSync(directory).flatMap((file) => {
     const lines = readFileSync(join(directory, file), 'utf8').split('\n')

@@ -56,7 +56,7 @@ export class Draws {
     return Math.floor(((u >>> 16) * k + Math.floor(((u & 0xffff) * k) / 65536)) / 65536)
   }
 
-  /** Log-uniform over 100..10^8: a decade and 24 bits inside it, by table, since `Math.pow` differs between machines. */
+  /** Log-uniform over 100..10^8: a decade and 24 bits inside it, by table: `Math.pow` differs between machines. */
   nextPrice(): number {
     const scaled = this.next() * 6
     const fraction = (scaled >>> 0) >>> 8

@@ -54,11 +54,6 @@ export class NexmarkGenerator {
   readonly #draws = new Draws()
 
   constructor({ seed = 1, rate = 10_000, outOfOrderGroupSize = 1 }: NexmarkOptions = {}) {
-    if (!(Number.isInteger(rate) && rate >= 1))
-      throw new RangeError(`rate: expected an integer >= 1, found ${rate}`)
-    if (!(Number.isInteger(outOfOrderGroupSize) && outOfOrderGroupSize >= 1)) {
-      throw new RangeError(`out-of-order group size: expected an integer >= 1, found ${outOfOrderGroupSize}`)
-    }
     if (outOfOrderGroupSize % SHUFFLE_STEP === 0) {
       throw new RangeError(
         `out-of-order group size: expected no multiple of ${SHUFFLE_STEP}, found ${outOfOrderGroupSize}`,

@@ -27,9 +27,7 @@ const SINKS = ['print', 'blackhole', 'files'] as const
 
 export interface NexmarkArguments {
   readonly events: number
-  readonly seed: number
-  readonly rate: number
-  readonly outOfOrderGroupSize: number
+  readonly generator: NexmarkGenerator
   readonly sink: (typeof SINKS)[number]
   /** Where files go; empty unless `sink` is files. */
   readonly path: string
@@ -59,20 +57,14 @@ export function readArguments(args: readonly string[]): NexmarkArguments {
   if (sink === undefined) throw new RangeError(`--sink: expected ${SINKS.join(', ')}, found "${values.sink}"`)
   if (sink === 'files' && values.path === '') throw new RangeError('--sink files: --path is missing')
   const seed = integer('--seed', values.seed, 0)
-  return {
-    events,
-    seed,
-    rate: integer('--rate', values.rate, 1),
-    outOfOrderGroupSize,
-    sink,
-    path: values.path,
-  }
+  const rate = integer('--rate', values.rate, 1)
+  const nexmark = new NexmarkGenerator({ seed, rate, outOfOrderGroupSize })
+  return { events, generator: nexmark, sink, path: values.path }
 }
 
 /** People, auctions and bids in one stream; event time trails the newest by 4 s. */
 export function events(env: StreamEnvironment): DataStream<Event> {
-  const { events: count, ...options } = readArguments(env.args)
-  const nexmark = new NexmarkGenerator(options)
+  const { events: count, generator: nexmark } = readArguments(env.args)
   const source = generator({
     name: 'nexmark',
     type: event,

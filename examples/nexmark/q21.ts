@@ -1,4 +1,4 @@
-/** Q21, channel id: bids with the number of their channel, known by its name or found in the url; others are dropped. */
+/** Q21, channel id: bids with the number of their channel, known by its name or found in the url; no others. */
 import { job, t } from 'sluice'
 import { bids, deliver } from './nexmark.ts'
 

@@ -40,17 +40,17 @@ export class GraphDataStream<T> implements DataStream<T> {
   }
 
   map<O>(fn: MapFunction<T, O>, ...[options = {}]: SynchronousOptions<O>): DataStream<O> {
-    refuseAsync('map', fn, methodOf(fn, 'map'))
+    refuseAsync('map', fn)
     return this.transform('map', options as OperatorOptions<O>, () => new MapOperator(fn))
   }
 
   filter(fn: FilterFunction<T>, options: OperatorOptions<T> = {}): DataStream<T> {
-    refuseAsync('filter', fn, methodOf(fn, 'filter'))
+    refuseAsync('filter', fn)
     return this.transform('filter', { type: this.type, ...options }, () => new FilterOperator(fn))
   }
 
   flatMap<O>(fn: FlatMapFunction<T, O>, options: OperatorOptions<O> = {}): DataStream<O> {
-    refuseAsync('flatMap', fn, methodOf(fn, 'flatMap'))
+    refuseAsync('flatMap', fn)
     return this.transform('flatMap', options, () => new FlatMapOperator(fn))
   }
 
@@ -166,8 +166,4 @@ export class GraphDataStream<T> implements DataStream<T> {
 
 export class GraphBroadcastStream<T> extends GraphDataStream<T> implements BroadcastStream<T> {
   readonly isBroadcast = true
-}
-
-function methodOf(fn: unknown, name: string): unknown {
-  return (fn as Record<string, unknown>)[name]
 }

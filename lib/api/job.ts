@@ -3,7 +3,7 @@
  *
  *     export default job('word-count', (env) => { env.source(...).flatMap(...)... })
  */
-import { SluiceError } from '../base/errors.ts'
+import { asError, SluiceError } from '../base/errors.ts'
 import { buildJobGraph, type JobGraph, type JobGraphOrigin } from '../graph/job-graph.ts'
 import { type GraphSettings, StreamEnvironment } from './stream-environment.ts'
 
@@ -49,14 +49,30 @@ export interface BuiltJob {
 /** Runs the job function and turns what it described into a job graph. */
 export function buildJob(definition: JobDefinition, settings: GraphSettings): BuiltJob {
   const env = new StreamEnvironment(definition.name, settings)
-  const result: unknown = definition.build(env)
+  const result = callBuild(definition, env)
   if (result instanceof Promise) {
+    // What it may reject with is of no interest any more, and must not end the process.
+    result.catch(() => {})
     throw new SluiceError(
       'GRAPH_INVALID',
       `the function of job "${definition.name}" must be synchronous, it returned a promise`,
     )
   }
   return buildJobGraph(env.graph)
+}
+
+/** What the user's code throws is the user's; what the API throws says already what is wrong with the graph. */
+function callBuild(definition: JobDefinition, env: StreamEnvironment): unknown {
+  try {
+    return definition.build(env)
+  } catch (thrown) {
+    if (thrown instanceof SluiceError) throw thrown
+    const error = asError(thrown)
+    const what = error.name === 'Error' ? error.message : `${error.name}: ${error.message}`
+    throw new SluiceError('JOB_MODULE_FAILED', `the function of job "${definition.name}" threw: ${what}`, {
+      cause: error,
+    })
+  }
 }
 
 /** The settings a graph is built with, from what the job says and what overrides it. */

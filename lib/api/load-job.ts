@@ -1,5 +1,5 @@
 /** Gets at a job definition: by importing the user's module, or from this process's own register. */
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { asError, SluiceError } from '../base/errors.ts'
 import { didYouMean } from '../base/nearest-name.ts'
 import { isJobDefinition, type JobDefinition } from './job.ts'
@@ -25,20 +25,13 @@ export function registeredJob(key: string): JobDefinition {
 }
 
 /** Imports a job module; `path` is for people. Throws JOB_MODULE_FAILED (it threw) or JOB_MODULE_INVALID. */
-export async function importJob(url: string, path: string = url): Promise<JobDefinition> {
+export async function importJob(url: string, path: string = pathOf(url)): Promise<JobDefinition> {
   let module: Record<string, unknown>
   try {
     module = (await import(url)) as Record<string, unknown>
   } catch (thrown) {
     const error = asError(thrown)
-    const place = placeOf(error, url)
-    throw new SluiceError(
-      'JOB_MODULE_FAILED',
-      `${path}${place === null ? '' : `:${place}`}: ${error.message}`,
-      {
-        cause: error,
-      },
-    )
+    throw new SluiceError('JOB_MODULE_FAILED', describeFailure(error, url, path), { cause: error })
   }
   if (isJobDefinition(module.default)) return module.default
   throw new SluiceError('JOB_MODULE_INVALID', `${path}: ${whatIsExported(module)}`)
@@ -46,6 +39,18 @@ export async function importJob(url: string, path: string = url): Promise<JobDef
 
 export function jobUrl(path: string): string {
   return pathToFileURL(path).href
+}
+
+/** The compiler names the place itself, everything else is found in the stack. */
+function describeFailure(error: Error, url: string, path: string): string {
+  const compiler = /^Transform failed with \d+ errors?:\n(.*)$/s.exec(error.message)?.[1]
+  if (compiler !== undefined) return compiler
+  const place = placeOf(error, url)
+  return `${path}${place === null ? '' : `:${place}`}: ${error.message}`
+}
+
+function pathOf(url: string): string {
+  return url.startsWith('file:') ? fileURLToPath(url) : url
 }
 
 /** `line:column` of the innermost frame that lies in the module. */

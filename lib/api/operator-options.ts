@@ -11,7 +11,7 @@ export interface OperatorOptions<O = unknown> {
    * to 64 characters out of letters, digits, `_`, `-`. Default: a hash of the operator's place in the graph.
    */
   readonly uid?: string
-  /** Type of the results; default: msgpackr's any, which carries most things, slower. */
+  /** Type of the results; default: `t.any`, which carries most things, slower. */
   readonly type?: Type<O>
   /** Number of subtasks; default: that of the job. */
   readonly parallelism?: number
@@ -32,10 +32,14 @@ export function chainingOf(options: OperatorOptions<never>): ChainingStrategy {
 
 const AsyncFunction = (async () => {}).constructor
 
-/** Refuses `async` functions where records must not overtake each other; TypeScript has refused them before. */
+/**
+ * Refuses `async` functions where records must not overtake each other; TypeScript has refused them before. A function
+ * object is looked at for its method of the operation's name.
+ */
 export function refuseAsync(operation: string, ...fns: unknown[]): void {
   for (const fn of fns) {
-    if (!(fn instanceof AsyncFunction)) continue
+    const called = typeof fn === 'object' && fn !== null ? (fn as Record<string, unknown>)[operation] : fn
+    if (!(called instanceof AsyncFunction)) continue
     throw new SluiceError(
       'GRAPH_INVALID',
       `the function of ${operation} is asynchronous; it must return its result, not a promise (asynchronous calls belong into an async I/O operator)`,

@@ -1,4 +1,8 @@
-/** A module resolution hook: the names of Sluice's front doors lead to the installation that runs. */
+/**
+ * A module resolution hook: the names of Sluice's front doors lead to the installation that runs, and TypeScript is
+ * always an ES module. Without the latter a job in a directory without a package.json would be taken for CommonJS,
+ * which cannot load Sluice.
+ */
 
 let doors = {}
 
@@ -6,7 +10,12 @@ export function initialize(data) {
   doors = data
 }
 
-export function resolve(specifier, context, next) {
-  const url = Object.hasOwn(doors, specifier) ? doors[specifier] : null
-  return url === null ? next(specifier, context) : { url, shortCircuit: true }
+export async function resolve(specifier, context, next) {
+  const resolved = await next(Object.hasOwn(doors, specifier) ? doors[specifier] : specifier, context)
+  return isTypeScript(resolved.url) ? { ...resolved, format: 'module' } : resolved
+}
+
+/** `.cts` says that it is CommonJS; what others have installed is theirs to say. */
+function isTypeScript(url) {
+  return /\.tsx?(\?.*)?$/.test(url) && !url.includes('/node_modules/')
 }

@@ -125,7 +125,7 @@ export class StreamEnvironment {
           allowedLatenessMs: 0,
           lateTag: null,
         }),
-      connected: (first, second) => new GraphConnectedStreams(builder, first, second),
+      connected: (first, second) => new GraphConnectedStreams(builder, unkeyed(first), unkeyed(second)),
       keyedConnected: (first, second) => new GraphKeyedConnectedStreams(builder, first, second),
       broadcastConnected: (first, second) => new GraphBroadcastConnectedStreams(builder, first, second),
       keyedBroadcastConnected: (first, second) =>
@@ -157,6 +157,11 @@ export class StreamEnvironment {
 
 function originOf(node: StreamNode): StreamOrigin {
   return { node, sideTag: null, partitioner: null }
+}
+
+/** Keyed state needs the key of every record, of both inputs. */
+function unkeyed(input: StreamInput): StreamInput {
+  return { ...input, keyOf: null }
 }
 
 function naturalPartitioner(from: StreamNode, to: StreamNode): Partitioner {

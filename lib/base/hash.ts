@@ -29,7 +29,8 @@ export function keyHash(key: Key): number {
   }
 }
 
-function notAKey(found: unknown): SluiceError {
+/** The error of a key selector that returned something else. */
+export function notAKey(found: unknown): SluiceError {
   return new SluiceError(
     'USER_FUNCTION_FAILED',
     `a key must be a string, number, bigint, boolean or an array of these, found ${found === null ? 'null' : typeof found}`,

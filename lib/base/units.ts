@@ -31,7 +31,8 @@ function parseQuantity(
   expected: string,
 ): number {
   const match = /^\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value))
-  const factor = match === null ? undefined : units[(match[2] || unitless).toLowerCase()]
+  const unit = (match?.[2] || unitless).toLowerCase()
+  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined
   if (match === null || factor === undefined) {
     throw new SluiceError('CONFIG_INVALID', `expected ${expected}, found ${JSON.stringify(value)}`)
   }

@@ -3,7 +3,7 @@
  * addons, which nobody can ship. Named by the hash of its content, so that equal jobs are stored and loaded once.
  */
 import { createHash } from 'node:crypto'
-import { basename } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type BuildFailure, build, type Plugin } from 'esbuild'
 import { SluiceError } from '../base/errors.ts'
@@ -16,14 +16,18 @@ export interface JobBundle {
 
 /** Throws JOB_MODULE_FAILED with every problem and its place. */
 export async function bundleJob(path: string): Promise<JobBundle> {
+  const directory = dirname(resolve(path))
   const result = await build({
-    entryPoints: [path],
+    entryPoints: [resolve(path)],
     bundle: true,
     write: false,
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    // Stacks name the user's files, wherever the bundle is run from and by whom.
     sourcemap: 'inline',
+    absWorkingDir: directory,
+    sourceRoot: `${pathToFileURL(directory).href}/`,
     sourcesContent: false,
     logLevel: 'silent',
     plugins: [runtimePlugin, ownUrlPlugin],

@@ -16,7 +16,7 @@ export interface ClusterClientOptions {
   readonly subjects: Subjects
   readonly clock: Clock
   /** Of one request; default 5 s. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
 }
 
 /** How often a job is asked how it is doing while somebody waits for it. */

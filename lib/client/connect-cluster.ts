@@ -14,6 +14,8 @@ export interface ConnectClusterOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Of one request; default: the client's. */
+  readonly timeoutMs?: number | undefined
 }
 
 export interface ClusterConnection {
@@ -24,11 +26,11 @@ export interface ClusterConnection {
 
 /** Throws CANNOT_CONNECT within the connection timeout. Whether a coordinator is there shows with the first request. */
 export async function connectCluster(options: ConnectClusterOptions): Promise<ClusterConnection> {
-  const { nats, cluster, clock, random, log } = options
+  const { nats, cluster, clock, random, log, timeoutMs } = options
   const bus = await connectNatsBus(nats, { clock, logger: log })
   const system = new ActorSystem({ bus, clock, random, logger: log })
   return {
-    client: new ClusterClient({ system, subjects: subjectsOf(cluster), clock }),
+    client: new ClusterClient({ system, subjects: subjectsOf(cluster), clock, timeoutMs }),
     bus,
     close: async () => {
       await system.close()

@@ -2,7 +2,14 @@
  * One configuration option: its key, what it accepts, what it is when nobody says anything, and one line about it.
  * Values come as text (flags, environment) or as they are (configuration files); `parse` takes both.
  */
-import { type ByteSize, type Duration, formatBytes, formatDuration, parseByteSize, parseDuration } from '../base/units.ts'
+import {
+  type ByteSize,
+  type Duration,
+  formatBytes,
+  formatDuration,
+  parseByteSize,
+  parseDuration,
+} from '../base/units.ts'
 
 export type OptionKind = 'string' | 'number' | 'boolean' | 'duration' | 'bytes' | 'enum'
 
@@ -60,9 +67,20 @@ export function text<F extends string | undefined>(
     show?(value: string): string
   },
 ): Option<string | F, 'string'> {
-  const { pattern = /./, expected = 'text that is not empty', isSecret = false, show = (value) => value } = spec
+  const {
+    pattern = /./,
+    expected = 'text that is not empty',
+    isSecret = false,
+    show = (value) => value,
+  } = spec
   const parse = (value: unknown) => (typeof value === 'string' && pattern.test(value) ? value : undefined)
-  return option('string', { ...spec, isSecret }, expected, parse, isSecret ? () => '[hidden]' : show)
+  return option<string | F, 'string'>(
+    'string',
+    { ...spec, isSecret },
+    expected,
+    parse,
+    isSecret ? () => '[hidden]' : show,
+  )
 }
 
 /** `isInteger: false` admits fractions and, if there is no `max`, `Infinity`. */
@@ -75,7 +93,8 @@ export function number<F extends number | undefined>(
     if (typeof parsed !== 'number' || !(parsed >= min && parsed <= max)) return undefined
     return isInteger && !Number.isSafeInteger(parsed) ? undefined : parsed
   }
-  return option('number', spec, `${isInteger ? 'an integer' : 'a number'}${range(spec, String)}`, parse, String)
+  const expected = `${isInteger ? 'an integer' : 'a number'}${range(spec, String)}`
+  return option<number | F, 'number'>('number', spec, expected, parse, String)
 }
 
 const WORDS = new Map<unknown, boolean>([
@@ -100,7 +119,13 @@ export function duration(
   const min = parseDuration(spec.min ?? 0)
   const expected = `a duration such as '500ms', '5s' or '1.5m', or milliseconds${range({ min }, formatDuration)}`
   const parse = (value: unknown) => quantity(value, parseDuration, min)
-  return option('duration', { ...spec, fallback: parseDuration(spec.fallback) }, expected, parse, formatDuration)
+  return option(
+    'duration',
+    { ...spec, fallback: parseDuration(spec.fallback) },
+    expected,
+    parse,
+    formatDuration,
+  )
 }
 
 /** Bytes. */
@@ -113,7 +138,10 @@ export function bytes(
   return option('bytes', { ...spec, fallback: parseByteSize(spec.fallback) }, expected, parse, formatBytes)
 }
 
-export function oneOf<const V extends string>(choices: readonly V[], spec: Spec<NoInfer<V>>): Option<V, 'enum'> {
+export function oneOf<const V extends string>(
+  choices: readonly V[],
+  spec: Spec<NoInfer<V>>,
+): Option<V, 'enum'> {
   const parse = (value: unknown) => choices.find((choice) => choice === value)
   return option<V, 'enum'>('enum', spec, `one of ${choices.join(', ')}`, parse, String)
 }
@@ -138,7 +166,11 @@ function option<V, K extends OptionKind>(
   }
 }
 
-function quantity(value: unknown, parse: (value: string | number) => number, min: number): number | undefined {
+function quantity(
+  value: unknown,
+  parse: (value: string | number) => number,
+  min: number,
+): number | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
   try {
     const parsed = parse(value)

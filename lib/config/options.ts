@@ -7,7 +7,11 @@ import { bytes, type DefaultPlace, duration, flag, number, type Option, oneOf, t
 const name = { pattern: TOKEN_PATTERN, expected: "1 to 64 letters, digits, '_' or '-'" }
 
 export const OPTIONS = {
-  cluster: text({ ...name, fallback: 'default', doc: 'name of the cluster; several can share a NATS server' }),
+  cluster: text({
+    ...name,
+    fallback: 'default',
+    doc: 'name of the cluster; several can share a NATS server',
+  }),
 
   'nats.url': text({
     fallback: 'nats://127.0.0.1:4222',
@@ -20,32 +24,74 @@ export const OPTIONS = {
   'nats.token': text({ fallback: undefined, isSecret: true, doc: 'token for NATS' }),
   'nats.nkeySeedFile': text({ fallback: undefined, doc: 'file with the seed of a user nkey' }),
   'nats.nkeySeed': text({ fallback: undefined, isSecret: true, doc: 'seed of a user nkey (SU...)' }),
-  'nats.creds': text({ fallback: undefined, environment: ['NATS_CREDS'], doc: 'creds file: a JWT and its seed' }),
-  'nats.tls.ca': text({ fallback: undefined, doc: 'PEM file of the authority that signed the server certificate' }),
+  'nats.creds': text({
+    fallback: undefined,
+    environment: ['NATS_CREDS'],
+    doc: 'creds file: a JWT and its seed',
+  }),
+  'nats.tls.ca': text({
+    fallback: undefined,
+    doc: 'PEM file of the authority that signed the server certificate',
+  }),
   'nats.tls.cert': text({ fallback: undefined, doc: 'PEM file of the client certificate' }),
   'nats.tls.key': text({ fallback: undefined, doc: 'PEM file of the key of the client certificate' }),
-  'nats.tls.insecure': flag({ fallback: false, doc: 'accept any server certificate; for tests on one host only' }),
+  'nats.tls.insecure': flag({
+    fallback: false,
+    doc: 'accept any server certificate; for tests on one host only',
+  }),
   'nats.connectTimeout': duration({ fallback: '5s', min: '1ms', doc: 'time for the first connection' }),
-  'nats.inboxPrefix': text({ fallback: undefined, doc: 'first token of reply subjects, where permissions need it' }),
+  'nats.inboxPrefix': text({
+    fallback: undefined,
+    doc: 'first token of reply subjects, where permissions need it',
+  }),
 
   'node.id': text({ ...name, fallback: defaultNodeId, doc: 'name of a node; unique in the cluster' }),
   'node.slots': number({ fallback: 1, min: 1, max: 1024, doc: 'slots of a node, each a thread' }),
 
   'heartbeat.interval': duration({ fallback: '1s', min: '10ms', doc: 'how often nodes and slots report' }),
-  'heartbeat.timeout': duration({ fallback: '10s', min: '100ms', doc: 'silence after which a node or slot is lost' }),
+  'heartbeat.timeout': duration({
+    fallback: '10s',
+    min: '100ms',
+    doc: 'silence after which a node or slot is lost',
+  }),
   'slot.requestTimeout': duration({ fallback: '30s', min: '1ms', doc: 'how long a job waits for slots' }),
-  'slot.hangTimeout': duration({ fallback: '60s', min: '1s', doc: 'a slot thread stuck for this long is replaced' }),
+  'slot.hangTimeout': duration({
+    fallback: '60s',
+    min: '1s',
+    doc: 'a slot thread stuck for this long is replaced',
+  }),
 
-  'job.parallelism': number({ fallback: undefined, min: 1, max: 32_768, doc: 'subtasks per operator, over the job\u2019s own' }),
-  'job.maxParallelism': number({ fallback: undefined, min: 1, max: 32_768, doc: 'upper bound of the parallelism for ever' }),
+  'job.parallelism': number({
+    fallback: undefined,
+    min: 1,
+    max: 32_768,
+    doc: 'subtasks per operator, over the job\u2019s own',
+  }),
+  'job.maxParallelism': number({
+    fallback: undefined,
+    min: 1,
+    max: 32_768,
+    doc: 'upper bound of the parallelism for ever',
+  }),
 
   'network.linger': duration({ fallback: '5ms', doc: 'how long output may wait for company' }),
   'network.frameSize': bytes({ fallback: '32kb', min: '256b', doc: 'about how much output makes a frame' }),
   'network.recordSizeMax': bytes({ fallback: '64mb', min: '1kb', doc: 'a larger record fails the job' }),
-  'network.channelTimeout': duration({ fallback: '60s', min: '1s', doc: 'silence after which a channel is broken' }),
-  'network.exchange': oneOf(['auto', 'nats'], { fallback: 'auto', doc: 'nats: every channel over NATS, however near' }),
+  'network.channelTimeout': duration({
+    fallback: '60s',
+    min: '1s',
+    doc: 'silence after which a channel is broken',
+  }),
+  'network.exchange': oneOf(['auto', 'nats'], {
+    fallback: 'auto',
+    doc: 'nats: every channel over NATS, however near',
+  }),
 
-  'watermarks.interval': duration({ fallback: '200ms', min: '1ms', doc: 'how often periodic watermarks are made' }),
+  'watermarks.interval': duration({
+    fallback: '200ms',
+    min: '1ms',
+    doc: 'how often periodic watermarks are made',
+  }),
 
   'restart.strategy': oneOf(['none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
     fallback: 'none',
@@ -59,9 +105,23 @@ export const OPTIONS = {
   }),
   'restart.delay': duration({ fallback: '1s', doc: 'before a restart; exponential-delay: before the first' }),
   'restart.maxDelay': duration({ fallback: '1m', doc: 'exponential-delay: the longest' }),
-  'restart.multiplier': number({ fallback: 1.5, min: 1, isInteger: false, doc: 'exponential-delay: growth of the delay' }),
-  'restart.resetAfter': duration({ fallback: '1h', doc: 'exponential-delay: time without failure to begin anew' }),
-  'restart.jitter': number({ fallback: 0.1, min: 0, max: 1, isInteger: false, doc: 'exponential-delay: share of the delay that varies' }),
+  'restart.multiplier': number({
+    fallback: 1.5,
+    min: 1,
+    isInteger: false,
+    doc: 'exponential-delay: growth of the delay',
+  }),
+  'restart.resetAfter': duration({
+    fallback: '1h',
+    doc: 'exponential-delay: time without failure to begin anew',
+  }),
+  'restart.jitter': number({
+    fallback: 0.1,
+    min: 0,
+    max: 1,
+    isInteger: false,
+    doc: 'exponential-delay: share of the delay that varies',
+  }),
   'restart.failures': number({ fallback: 3, min: 1, doc: 'failure-rate: failures allowed per interval' }),
   'restart.interval': duration({ fallback: '5m', min: '1ms', doc: 'failure-rate: the interval' }),
 
@@ -71,15 +131,21 @@ export const OPTIONS = {
   }),
   'cache.dir': text({ fallback: defaultCacheDir, doc: 'directory for what can be fetched or made again' }),
 
-  'log.level': oneOf(LOG_LEVELS, { fallback: 'info', doc: 'commands that end by themselves: warn, unless given' }),
-  'log.format': oneOf(['auto', 'json', 'text'], { fallback: 'auto', doc: 'auto: text on a terminal, else JSON lines' }),
+  'log.level': oneOf(LOG_LEVELS, {
+    fallback: 'info',
+    doc: 'commands that end by themselves: warn, unless given',
+  }),
+  'log.format': oneOf(['auto', 'json', 'text'], {
+    fallback: 'auto',
+    doc: 'auto: text on a terminal, else JSON lines',
+  }),
 } as const satisfies Record<string, Option<string | number | boolean | undefined>>
 
 export type OptionKey = keyof typeof OPTIONS
 
 /** Every option with its value, in base units: milliseconds, bytes. */
 export type Config = {
-  readonly [K in OptionKey]: (typeof OPTIONS)[K] extends Option<infer V, never> | Option<infer V> ? V : never
+  readonly [K in OptionKey]: (typeof OPTIONS)[K] extends Option<infer V> ? V : never
 }
 
 export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[]

@@ -60,7 +60,7 @@ export interface WindowOf<K> {
  * `merge` is needed for session windows and lets sliding windows share work.
  */
 export interface AggregateFunction<I, A, O, K = unknown> {
-  /** How accumulators are stored; msgpackr's any if it is not said. */
+  /** How accumulators are stored; default: `t.any`. */
   readonly accumulatorType?: Type<A>
   createAccumulator(): A
   add(value: I, accumulator: A): A

@@ -13,7 +13,7 @@ export function drawText(graph: JobGraph): string {
       lines.push(`    ${labelOf(edge)} -> ${nameOf(graph, edge.to)}`)
     }
   }
-  return lines.join('\n')
+  return lines.map(printable).join('\n')
 }
 
 export function drawMermaid(graph: JobGraph): string {
@@ -39,9 +39,14 @@ function nameOf(graph: JobGraph, vertexId: string): string {
   return graph.vertices.find(({ id }) => id === vertexId)?.name ?? vertexId
 }
 
-/** Mermaid reads quotes and angle brackets in labels as markup; names come from users. */
+/** Names come from users: one with line breaks or terminal codes in it must not pass for more than a name. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, ' ')
+}
+
+/** Mermaid reads quotes and angle brackets in labels as markup. */
 function escaped(text: string): string {
-  return text
+  return printable(text)
     .replaceAll('&', '&amp;')
     .replaceAll('"', '&quot;')
     .replaceAll('<', '&lt;')

@@ -1,7 +1,8 @@
 /**
  * The identity of operators across versions of a job: the uid the user gave, or a hash of where the operator stands
- * in the graph. The hash covers the operation and everything upstream, not names or parallelism; it changes when an
- * operator is put in before, which is why state that must survive changes wants a uid.
+ * in the graph. The hash covers the operation and everything upstream, not names, parallelism or how records are
+ * distributed (which follows from the parallelism where the user does not say); it changes when an operator is put in
+ * before, which is why state that must survive changes wants a uid.
  */
 import { createHash } from 'node:crypto'
 import type { StreamGraph, StreamNode } from './stream-graph.ts'
@@ -11,9 +12,7 @@ export function operatorIds(graph: StreamGraph): Map<StreamNode, string> {
   const ids = new Map<StreamNode, string>()
   const seen = new Map<string, number>()
   for (const node of graph.nodes) {
-    const inputs = graph
-      .inEdges(node)
-      .map((edge) => [ids.get(edge.from), edge.input, edge.sideTag, edge.partitioner.kind])
+    const inputs = graph.inEdges(node).map((edge) => [ids.get(edge.from), edge.input, edge.sideTag])
     const signature = JSON.stringify([node.kind, node.operation, inputs])
     const twins = seen.get(signature) ?? 0
     seen.set(signature, twins + 1)

@@ -37,10 +37,10 @@ export class LocalChannel implements OutputChannel, InputChannel {
   write(value: unknown, keyGroup: number): void {
     const batch = this.#current
     const index = batch.count
-    if (index === 0) this.oldestUnsentMs = this.#nowMs()
+    if (index === 0 && batch.events.length === 0) this.oldestUnsentMs = this.#nowMs()
     batch.values[index] = value
     batch.timestamps[index] = this.#time[0]!
-    batch.keyGroups[index] = keyGroup
+    if (keyGroup >= 0) batch.keyGroups[index] = keyGroup
     batch.count = index + 1
     if (index + 1 === BATCH_RECORDS_MAX) this.flush()
   }

@@ -16,8 +16,8 @@ export class RecordBatch {
   values: unknown[] = new Array(BATCH_RECORDS_MAX)
   /** NaN where a record has none. */
   readonly timestamps = new Float64Array(BATCH_RECORDS_MAX)
-  /** -1 where nobody had a reason to compute it. */
-  readonly keyGroups = new Int32Array(BATCH_RECORDS_MAX)
+  /** -1 where nobody had a reason to compute it; all or none of a channel's records have one. */
+  readonly keyGroups = new Int32Array(BATCH_RECORDS_MAX).fill(-1)
   readonly events: StreamEvent[] = []
   /** events[i] comes after eventPositions[i] records. */
   readonly eventPositions: number[] = []

@@ -39,7 +39,7 @@ export interface RemoteInputOptions {
 
 interface ReceivedFrame {
   readonly body: Uint8Array
-  /** Credit to return when it is consumed; 0 if that was done for its parts already. */
+  /** Credit to return when it is consumed. */
   readonly byteLength: number
 }
 
@@ -54,6 +54,8 @@ export class RemoteInputChannel implements InputChannel {
   #queue: ReceivedFrame[] = []
   #parts: Uint8Array[] = []
   #partBytes = 0
+  /** Credit granted for #parts before they are consumed. */
+  #advancedBytes = 0
   #nextSequence = 0
   #consumedBytes = 0
   #windowBytes = INITIAL_CREDIT_BYTES
@@ -63,6 +65,8 @@ export class RemoteInputChannel implements InputChannel {
   #measuredMs: number
   #measuredBytes = 0
   #hadBacklog = false
+  /** What had been consumed when the window was last looked at for widening. */
+  #widenedBytes = 0
 
   constructor(options: RemoteInputOptions) {
     this.#options = options
@@ -104,22 +108,33 @@ export class RemoteInputChannel implements InputChannel {
     this.#measure(nowMs)
   }
 
-  /** Measures the rate of consumption; only while there is a backlog, or the sender's rate would be measured. */
+  /** Narrows the window to the rate of consumption, while a backlog shows that this and not the sender is slow. */
   #measure(nowMs: number): void {
-    const elapsedMs = nowMs - this.#measuredMs
-    if (elapsedMs <= 0) return
-    const rate = (this.#consumedBytes - this.#measuredBytes) / elapsedMs
+    const target = this.#targetBytes(nowMs)
+    const hasBacklog = this.#queue.length > 0
+    if (hasBacklog && this.#hadBacklog) this.#windowBytes = (this.#windowBytes + target) / 2
+    this.#hadBacklog = hasBacklog
     this.#measuredMs = nowMs
     this.#measuredBytes = this.#consumedBytes
-    const hasBacklog = this.#queue.length > 0
-    if (hasBacklog && this.#hadBacklog) {
-      const target = Math.min(Math.max(rate * TARGET_MS, INITIAL_CREDIT_BYTES), CREDIT_BYTES_MAX)
-      this.#windowBytes = (this.#windowBytes + target) / 2
-    } else if (!hasBacklog) this.#windowBytes = Math.min(this.#windowBytes * 2, CREDIT_BYTES_MAX)
-    this.#hadBacklog = hasBacklog
   }
 
+  /** Widens the window when the task has run out of frames after consuming a whole window: credit may be why. */
+  #widen(): void {
+    if (this.#queue.length > 0 || this.#consumedBytes - this.#widenedBytes < this.#windowBytes) return
+    this.#widenedBytes = this.#consumedBytes
+    const target = this.#targetBytes(this.#options.nowMs())
+    if (this.#windowBytes < target) this.#windowBytes = Math.min(this.#windowBytes * 2, target)
+  }
+
+  /** What is consumed in TARGET_MS, going by the time since the last tick. */
+  #targetBytes(nowMs: number): number {
+    const rate = (this.#consumedBytes - this.#measuredBytes) / Math.max(1, nowMs - this.#measuredMs)
+    return Math.min(Math.max(rate * TARGET_MS, INITIAL_CREDIT_BYTES), CREDIT_BYTES_MAX)
+  }
+
+  /** Says a last time what has arrived: a sender over a bus is not done before it knows. */
   close(): void {
+    if (this.#nextSequence !== this.#reportedSequence) this.#report(false)
     this.#stopReceiving()
     this.#queue = []
     this.#parts = []
@@ -150,17 +165,22 @@ export class RemoteInputChannel implements InputChannel {
     else if (kind === FRAME_PART) this.#addPart(frame.length, body)
     else if (kind === FRAME_LAST_PART) {
       this.#addPart(frame.length, body)
-      this.#enqueue({ body: concat(this.#parts), byteLength: 0 })
+      this.#enqueue({ body: concat(this.#parts), byteLength: this.#advancedBytes })
       this.#parts = []
       this.#partBytes = 0
+      this.#advancedBytes = 0
     }
   }
 
-  /** Parts of a large record count as consumed when they arrive, or the rest of it might never get credit. */
+  /**
+   * Credit for the parts of a large record is advanced when they arrive, or the rest of it might never get any. So what
+   * waits here is at most the window, a record and the parts of another.
+   */
   #addPart(frameBytes: number, body: Uint8Array): void {
     this.#parts.push(body)
     this.#partBytes += body.length
-    this.#consume(frameBytes)
+    this.#advancedBytes += frameBytes
+    this.#grant()
     if (this.#partBytes <= this.#options.recordBytesMax) return
     this.#parts = []
     this.#fail(
@@ -178,7 +198,12 @@ export class RemoteInputChannel implements InputChannel {
 
   #consume(byteLength: number): void {
     this.#consumedBytes += byteLength
-    const granted = this.#consumedBytes + this.#windowBytes
+    this.#widen()
+    this.#grant()
+  }
+
+  #grant(): void {
+    const granted = this.#consumedBytes + this.#advancedBytes + this.#windowBytes
     if (granted - this.#grantedBytes >= this.#windowBytes / 4) this.#report(false)
   }
 
@@ -191,7 +216,10 @@ export class RemoteInputChannel implements InputChannel {
   }
 
   #report(isResendRequest: boolean): void {
-    this.#grantedBytes = Math.max(this.#grantedBytes, this.#consumedBytes + this.#windowBytes)
+    this.#grantedBytes = Math.max(
+      this.#grantedBytes,
+      this.#consumedBytes + this.#advancedBytes + this.#windowBytes,
+    )
     this.#reportedSequence = this.#nextSequence
     const report = { nextSequence: this.#nextSequence, grantedBytes: this.#grantedBytes, isResendRequest }
     this.#options.port.send(this.#options.address, 'credit', encodeReport(report))

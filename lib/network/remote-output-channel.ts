@@ -6,8 +6,8 @@
  * R2. Sent bytes exceed the granted bytes by less than one frame.
  * R3. What waits for credit is bounded by what one step of the task emits, since the task stops while
  *     `isAvailable` is false. What waits for acknowledgement is bounded by the credit.
- * R4. Only the sender recovers: if nothing has been heard for RETRY_MS while something is outstanding, it repeats its
- *     oldest unacknowledged frame or, if it lacks credit, probes. Either makes the receiver report.
+ * R4. Only the sender recovers: if nothing has been heard for RETRY_MS while something is outstanding, it probes, which
+ *     makes the receiver report, and ask for what it misses.
  *
  * Credits as in Flink 1.5, in bytes; cumulative acknowledgement and go-back-N as in any sliding window protocol.
  */
@@ -34,6 +34,8 @@ import type { StreamEvent } from './stream-event.ts'
 /** Credit every channel begins with; the receiver grants the same without asking. */
 export const INITIAL_CREDIT_BYTES = 64 * 1024
 const RETRY_MS = 500
+/** The size of a frame is looked at after its first record, and then after every so many at most. */
+const SIZE_CHECK_INTERVAL_MAX = 8
 
 export interface RemoteOutputOptions {
   readonly address: ChannelAddress
@@ -66,6 +68,8 @@ export class RemoteOutputChannel implements OutputChannel {
     events: [],
     eventPositions: [],
   }
+  /** Number of records after which the size of the frame is looked at. */
+  #sizeCheckAt = 1
   /** Frames without credit. */
   #waiting: Uint8Array[] = []
   /** Frames that were sent and not acknowledged; the first has sequence #acknowledged. */
@@ -90,12 +94,26 @@ export class RemoteOutputChannel implements OutputChannel {
   write(value: unknown, keyGroup: number): void {
     const columns = this.#columns
     const index = columns.count
-    if (index === 0) this.oldestUnsentMs = this.#options.nowMs()
+    if (index === 0 && columns.events.length === 0) this.oldestUnsentMs = this.#options.nowMs()
     this.#encoder.write(value)
     columns.timestamps[index] = this.#time[0]!
     columns.keyGroups[index] = keyGroup
     columns.count = index + 1
-    if (index + 1 === BATCH_RECORDS_MAX || this.#encoder.byteLength >= this.#options.frameBytes) this.flush()
+    if (index + 1 === this.#sizeCheckAt) this.#checkSize()
+  }
+
+  /** Large records are looked at one by one, or a few of them would make a frame beyond all limits. */
+  #checkSize(): void {
+    const { count } = this.#columns
+    const { frameBytes } = this.#options
+    const { byteLength } = this.#encoder
+    if (count === BATCH_RECORDS_MAX || byteLength >= frameBytes) {
+      this.flush()
+      return
+    }
+    const room = Math.floor(((frameBytes - byteLength) * count) / Math.max(1, byteLength))
+    const interval = Math.min(Math.max(1, room), SIZE_CHECK_INTERVAL_MAX)
+    this.#sizeCheckAt = Math.min(count + interval, BATCH_RECORDS_MAX)
   }
 
   event(event: StreamEvent): void {
@@ -118,6 +136,7 @@ export class RemoteOutputChannel implements OutputChannel {
     columns.count = 0
     columns.events.length = 0
     columns.eventPositions.length = 0
+    this.#sizeCheckAt = 1
     this.oldestUnsentMs = Number.POSITIVE_INFINITY
     for (const frame of this.#split(out)) this.#waiting.push(frame)
     this.#sendWaiting()
@@ -142,7 +161,7 @@ export class RemoteOutputChannel implements OutputChannel {
       this.#break(`no sign of the receiver for ${this.#options.timeoutMs} ms`)
     else if (nowMs - Math.max(this.#heardMs, this.#retriedMs) > RETRY_MS) {
       this.#retriedMs = nowMs
-      this.#retry()
+      this.#probe()
     }
   }
 
@@ -223,13 +242,9 @@ export class RemoteOutputChannel implements OutputChannel {
     for (const frame of this.#unacknowledged) this.#repeat(frame)
   }
 
-  #retry(): void {
+  /** Repeating what is lost frame by frame would take as many rounds: the receiver is asked for all that it misses. */
+  #probe(): void {
     const { port, address } = this.#options
-    const oldest = this.#unacknowledged[0]
-    if (oldest !== undefined) {
-      this.#repeat(oldest)
-      return
-    }
     const probe = new Uint8Array(FRAME_PRELUDE_BYTES)
     writePrelude(probe, FRAME_PROBE, this.#nextSequence)
     port.send(address, 'data', probe)

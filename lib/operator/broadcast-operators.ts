@@ -11,13 +11,9 @@ import type {
   KeyedBroadcastTimerContext,
   KeyedBroadcastWriteContext,
 } from '../function/process-functions.ts'
-import { fromMapKey } from '../state/map-key.ts'
 import type { MapState } from '../state/state.ts'
 import type { StateDescriptor } from '../state/state-descriptor.ts'
-import type { TimerService } from '../time/timer-service.ts'
-import { FunctionLifecycle } from './function-lifecycle.ts'
 import { KeyedRecordContext, RecordContext } from './process-context.ts'
-import { KeyedTimers } from './process-operators.ts'
 import { keyedBackend, type OperatorContext, type Output, TwoInputOperator } from './stream-operator.ts'
 
 class BroadcastContext extends RecordContext implements BroadcastWriteContext {
@@ -26,7 +22,7 @@ class BroadcastContext extends RecordContext implements BroadcastWriteContext {
   }
 }
 
-class KeyedBroadcastContext<K extends Key>
+class KeyedBroadcastReadContext<K extends Key>
   extends KeyedRecordContext<K>
   implements KeyedBroadcastTimerContext<K>
 {
@@ -39,45 +35,28 @@ class KeyedBroadcastChangeContext<K extends Key>
   extends BroadcastContext
   implements KeyedBroadcastWriteContext<K>
 {
-  readonly #timers: TimerService
-
-  constructor(context: OperatorContext, output: Output<unknown>, timers: TimerService) {
-    super(context, output)
-    this.#timers = timers
-  }
-
-  override currentWatermark(): number {
-    return this.#timers.watermark
-  }
-
   applyToKeyedState<S>(descriptor: StateDescriptor<S>, apply: (key: K, state: S) => void): void {
     const keyed = keyedBackend(this.operatorContext)
     const state = keyed.state(descriptor)
     for (const { key, keyGroup } of keyed.keysOf(descriptor.name)) {
       keyed.context.setMapKey(key, keyGroup)
-      apply(fromMapKey(key) as K, state)
+      apply(keyed.context.key as K, state)
     }
   }
 }
 
 export class BroadcastProcessOperator<A, B, O> extends TwoInputOperator<A, B, O> {
   readonly #fn: BroadcastProcessFunction<A, B, O>
-  readonly #lifecycle: FunctionLifecycle
   #recordContext!: BroadcastContext
 
   constructor(fn: BroadcastProcessFunction<A, B, O>) {
-    super()
+    super(fn)
     this.#fn = fn
-    this.#lifecycle = new FunctionLifecycle(fn)
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
     super.setup(context, output)
-    this.#recordContext = new BroadcastContext(context, output)
-  }
-
-  override open(): void | Promise<void> {
-    return this.#lifecycle.open(this.context)
+    this.#recordContext = new BroadcastContext(context, output, () => this.currentWatermark)
   }
 
   override processElement1(value: A): void {
@@ -87,47 +66,24 @@ export class BroadcastProcessOperator<A, B, O> extends TwoInputOperator<A, B, O>
   override processElement2(value: B): void {
     this.#fn.processBroadcastElement(value, this.#recordContext, this.output)
   }
-
-  override processWatermark(timestamp: number): boolean {
-    this.#recordContext.watermark = timestamp
-    return super.processWatermark(timestamp)
-  }
-
-  override close(): void | Promise<void> {
-    return this.#lifecycle.close()
-  }
 }
 
 export class KeyedBroadcastProcessOperator<K extends Key, A, B, O> extends TwoInputOperator<A, B, O> {
   readonly #fn: KeyedBroadcastProcessFunction<K, A, B, O>
-  readonly #lifecycle: FunctionLifecycle
-  #timers!: KeyedTimers<K>
-  #readContext!: KeyedBroadcastContext<K>
+  #readContext!: KeyedBroadcastReadContext<K>
   #changeContext!: KeyedBroadcastChangeContext<K>
 
   constructor(fn: KeyedBroadcastProcessFunction<K, A, B, O>) {
-    super()
+    super(fn)
     this.#fn = fn
-    this.#lifecycle = new FunctionLifecycle(fn)
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
     super.setup(context, output)
-    const newContext = (timers: TimerService) => new KeyedBroadcastContext<K>(context, output, timers)
-    this.#timers = new KeyedTimers<K>(
-      context,
-      output,
-      (timestamp, timerContext) =>
-        this.#fn.onTimer?.(timestamp, timerContext as KeyedBroadcastContext<K>, output),
-      newContext,
-    )
-    this.#readContext = this.#timers.recordContext as KeyedBroadcastContext<K>
-    this.#changeContext = new KeyedBroadcastChangeContext(context, output, this.#timers.service)
-  }
-
-  override async open(): Promise<void> {
-    await this.#lifecycle.open(this.context)
-    this.#timers.service.schedule()
+    const onTimer = (timestamp: number) => this.#fn.onTimer?.(timestamp, this.#readContext, output)
+    this.#readContext = new KeyedBroadcastReadContext(context, output, onTimer)
+    this.timers = this.#readContext.timers
+    this.#changeContext = new KeyedBroadcastChangeContext(context, output, () => this.currentWatermark)
   }
 
   override processElement1(value: A): void {
@@ -136,16 +92,5 @@ export class KeyedBroadcastProcessOperator<K extends Key, A, B, O> extends TwoIn
 
   override processElement2(value: B): void {
     this.#fn.processBroadcastElement(value, this.#changeContext, this.output)
-  }
-
-  override processWatermark(timestamp: number): boolean {
-    if (!this.#timers.service.advanceWatermark(timestamp)) return false
-    this.output.emitWatermark(timestamp)
-    return true
-  }
-
-  override close(): void | Promise<void> {
-    this.#timers.service.close()
-    return this.#lifecycle.close()
   }
 }

@@ -7,29 +7,21 @@ import type {
   CoProcessFunction,
   KeyedCoProcessFunction,
 } from '../function/process-functions.ts'
-import { FunctionLifecycle } from './function-lifecycle.ts'
-import { RecordContext } from './process-context.ts'
-import { KeyedTimers } from './process-operators.ts'
+import { KeyedRecordContext, RecordContext } from './process-context.ts'
 import { type OperatorContext, type Output, TwoInputOperator } from './stream-operator.ts'
 
 export class CoProcessOperator<A, B, O> extends TwoInputOperator<A, B, O> {
   readonly #fn: CoProcessFunction<A, B, O>
-  readonly #lifecycle: FunctionLifecycle
   #recordContext!: RecordContext
 
   constructor(fn: CoProcessFunction<A, B, O>) {
-    super()
+    super(fn)
     this.#fn = fn
-    this.#lifecycle = new FunctionLifecycle(fn)
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
     super.setup(context, output)
-    this.#recordContext = new RecordContext(context, output)
-  }
-
-  override open(): void | Promise<void> {
-    return this.#lifecycle.open(this.context)
+    this.#recordContext = new RecordContext(context, output, () => this.currentWatermark)
   }
 
   override processElement1(value: A): void {
@@ -39,57 +31,30 @@ export class CoProcessOperator<A, B, O> extends TwoInputOperator<A, B, O> {
   override processElement2(value: B): void {
     this.#fn.processElement2(value, this.#recordContext, this.output)
   }
-
-  override processWatermark(timestamp: number): boolean {
-    this.#recordContext.watermark = timestamp
-    return super.processWatermark(timestamp)
-  }
-
-  override close(): void | Promise<void> {
-    return this.#lifecycle.close()
-  }
 }
 
 export class KeyedCoProcessOperator<K extends Key, A, B, O> extends TwoInputOperator<A, B, O> {
   readonly #fn: KeyedCoProcessFunction<K, A, B, O>
-  readonly #lifecycle: FunctionLifecycle
-  #timers!: KeyedTimers<K>
+  #recordContext!: KeyedRecordContext<K>
 
   constructor(fn: KeyedCoProcessFunction<K, A, B, O>) {
-    super()
+    super(fn)
     this.#fn = fn
-    this.#lifecycle = new FunctionLifecycle(fn)
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
     super.setup(context, output)
-    this.#timers = new KeyedTimers(context, output, (timestamp, timerContext) =>
-      this.#fn.onTimer?.(timestamp, timerContext, output),
-    )
-  }
-
-  override async open(): Promise<void> {
-    await this.#lifecycle.open(this.context)
-    this.#timers.service.schedule()
+    const onTimer = (timestamp: number) => this.#fn.onTimer?.(timestamp, this.#recordContext, output)
+    this.#recordContext = new KeyedRecordContext(context, output, onTimer)
+    this.timers = this.#recordContext.timers
   }
 
   override processElement1(value: A): void {
-    this.#fn.processElement1(value, this.#timers.recordContext, this.output)
+    this.#fn.processElement1(value, this.#recordContext, this.output)
   }
 
   override processElement2(value: B): void {
-    this.#fn.processElement2(value, this.#timers.recordContext, this.output)
-  }
-
-  override processWatermark(timestamp: number): boolean {
-    if (!this.#timers.service.advanceWatermark(timestamp)) return false
-    this.output.emitWatermark(timestamp)
-    return true
-  }
-
-  override close(): void | Promise<void> {
-    this.#timers.service.close()
-    return this.#lifecycle.close()
+    this.#fn.processElement2(value, this.#recordContext, this.output)
   }
 }
 

@@ -5,19 +5,21 @@
 import type { Key } from '../base/hash.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { ProcessContext, TimerContext } from '../function/process-functions.ts'
+import type { Timer } from '../state/timer-table.ts'
 import { type TimerCallbacks, TimerService } from '../time/timer-service.ts'
-import { timestampOrUndefined } from '../time/timestamp.ts'
+import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
 import { keyedBackend, type OperatorContext, type Output } from './stream-operator.ts'
 
 export class RecordContext implements ProcessContext {
   protected readonly operatorContext: OperatorContext
   readonly #output: Output<unknown>
-  /** Set by the operator whenever event time moves. */
-  watermark = Number.NEGATIVE_INFINITY
+  readonly #watermark: () => number
 
-  constructor(context: OperatorContext, output: Output<unknown>) {
+  /** `watermark`: event time as far as it has come in the operator. */
+  constructor(context: OperatorContext, output: Output<unknown>, watermark: () => number) {
     this.operatorContext = context
     this.#output = output
+    this.#watermark = watermark
   }
 
   get timestamp(): number | undefined {
@@ -25,7 +27,7 @@ export class RecordContext implements ProcessContext {
   }
 
   currentWatermark(): number {
-    return this.watermark
+    return this.#watermark()
   }
 
   processingTime(): number {
@@ -37,18 +39,20 @@ export class RecordContext implements ProcessContext {
   }
 }
 
-/** The timers and the key of a keyed process function; none of its timers has a namespace. */
+/** With the key and the timers of a keyed process function; none of its timers has a namespace. */
 export class KeyedRecordContext<K extends Key> extends RecordContext implements TimerContext<K> {
-  readonly #timers: TimerService
+  /** For the operator, which drives them. */
+  readonly timers: TimerService
   timeDomain: 'event' | 'processing' = 'event'
+  readonly #onTimer: (timestamp: number) => void
 
-  constructor(context: OperatorContext, output: Output<unknown>, timers: TimerService) {
-    super(context, output)
-    this.#timers = timers
-  }
-
-  override currentWatermark(): number {
-    return this.#timers.watermark
+  constructor(context: OperatorContext, output: Output<unknown>, onTimer: (timestamp: number) => void) {
+    super(context, output, () => this.timers.watermark)
+    this.#onTimer = onTimer
+    this.timers = newTimerService(context, {
+      onEventTimer: (timer) => this.#fire(timer, 'event', timer.timestamp),
+      onProcessingTimer: (timer) => this.#fire(timer, 'processing', NO_TIMESTAMP),
+    })
   }
 
   get currentKey(): K {
@@ -56,19 +60,28 @@ export class KeyedRecordContext<K extends Key> extends RecordContext implements 
   }
 
   registerEventTimer(timestamp: number): void {
-    this.#timers.registerEventTimer(timestamp, undefined)
+    this.timers.registerEventTimer(timestamp, undefined)
   }
 
   deleteEventTimer(timestamp: number): void {
-    this.#timers.deleteEventTimer(timestamp, undefined)
+    this.timers.deleteEventTimer(timestamp, undefined)
   }
 
   registerProcessingTimer(timestamp: number): void {
-    this.#timers.registerProcessingTimer(timestamp, undefined)
+    this.timers.registerProcessingTimer(timestamp, undefined)
   }
 
   deleteProcessingTimer(timestamp: number): void {
-    this.#timers.deleteProcessingTimer(timestamp, undefined)
+    this.timers.deleteProcessingTimer(timestamp, undefined)
+  }
+
+  #fire({ timestamp }: Timer, timeDomain: 'event' | 'processing', recordTimestamp: number): void {
+    const { time } = this.operatorContext
+    const before = time[0]!
+    time[0] = recordTimestamp
+    this.timeDomain = timeDomain
+    this.#onTimer(timestamp)
+    time[0] = before
   }
 }
 

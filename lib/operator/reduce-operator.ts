@@ -2,7 +2,6 @@
 import type { ReduceFunction, RichFunction } from '../function/functions.ts'
 import type { FlatTable } from '../state/flat-table.ts'
 import type { Type } from '../types/type.ts'
-import { FunctionLifecycle } from './function-lifecycle.ts'
 import {
   type InlineCode,
   keyedBackend,
@@ -14,12 +13,10 @@ import {
 export class ReduceOperator<T> extends OneInputOperator<T, T> {
   readonly #reduce: (a: T, b: T) => T
   readonly #type: Type<T>
-  readonly #lifecycle: FunctionLifecycle
   #table!: FlatTable<T>
 
   constructor(fn: ReduceFunction<T>, type: Type<T>) {
-    super()
-    this.#lifecycle = new FunctionLifecycle(fn as RichFunction)
+    super(fn as RichFunction)
     this.#reduce = typeof fn === 'function' ? fn : (a, b) => fn.reduce(a, b)
     this.#type = type
   }
@@ -27,10 +24,6 @@ export class ReduceOperator<T> extends OneInputOperator<T, T> {
   override setup(context: OperatorContext, output: Output<T>): void {
     super.setup(context, output)
     this.#table = keyedBackend(context).flatTable('reduce/value', this.#type)
-  }
-
-  override open(): void | Promise<void> {
-    return this.#lifecycle.open(this.context)
   }
 
   override processElement(value: T): void {
@@ -48,9 +41,5 @@ export class ReduceOperator<T> extends OneInputOperator<T, T> {
         table.put(result)
         ${emit('result')}`,
     }
-  }
-
-  override close(): void | Promise<void> {
-    return this.#lifecycle.close()
   }
 }

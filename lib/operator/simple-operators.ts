@@ -8,31 +8,13 @@ import type {
   RichFunction,
   Synchronous,
 } from '../function/functions.ts'
-import { FunctionLifecycle } from './function-lifecycle.ts'
 import { type InlineCode, OneInputOperator } from './stream-operator.ts'
 
-abstract class FunctionOperator<I, O> extends OneInputOperator<I, O> {
-  readonly #lifecycle: FunctionLifecycle
-
-  constructor(fn: unknown) {
-    super()
-    this.#lifecycle = new FunctionLifecycle(fn as RichFunction)
-  }
-
-  override open(): void | Promise<void> {
-    return this.#lifecycle.open(this.context)
-  }
-
-  override close(): void | Promise<void> {
-    return this.#lifecycle.close()
-  }
-}
-
-export class MapOperator<I, O> extends FunctionOperator<I, O> {
+export class MapOperator<I, O> extends OneInputOperator<I, O> {
   readonly #map: (value: I) => O
 
   constructor(fn: MapFunction<I, O>) {
-    super(fn)
+    super(fn as RichFunction)
     this.#map = typeof fn === 'function' ? fn : (value) => fn.map(value)
   }
 
@@ -45,11 +27,11 @@ export class MapOperator<I, O> extends FunctionOperator<I, O> {
   }
 }
 
-export class FilterOperator<I> extends FunctionOperator<I, I> {
+export class FilterOperator<I> extends OneInputOperator<I, I> {
   readonly #filter: (value: I) => boolean
 
   constructor(fn: FilterFunction<I>) {
-    super(fn)
+    super(fn as RichFunction)
     this.#filter = typeof fn === 'function' ? fn : (value) => fn.filter(value)
   }
 
@@ -62,11 +44,11 @@ export class FilterOperator<I> extends FunctionOperator<I, I> {
   }
 }
 
-export class FlatMapOperator<I, O> extends FunctionOperator<I, O> {
+export class FlatMapOperator<I, O> extends OneInputOperator<I, O> {
   readonly #flatMap: (value: I, out: Collector<O>) => Iterable<O> | Synchronous
 
   constructor(fn: FlatMapFunction<I, O>) {
-    super(fn)
+    super(fn as RichFunction)
     this.#flatMap = typeof fn === 'function' ? fn : (value, out) => fn.flatMap(value, out)
   }
 

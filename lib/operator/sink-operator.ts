@@ -12,9 +12,12 @@ import type { Type } from '../types/type.ts'
 import { type InlineCode, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
 
 interface Pending {
-  checkpointId: number
-  committable: unknown
+  readonly checkpointId: number
+  readonly committable: unknown
 }
+
+/** Of what was pre-committed at the end of the input: it belongs to the next checkpoint, whichever that is. */
+const NEXT_CHECKPOINT = Number.MAX_SAFE_INTEGER
 
 export class SinkOperator<I> extends OneInputOperator<I, never> {
   readonly #sink: Sink<I>
@@ -88,6 +91,9 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
 
   override async prepareSnapshot(checkpointId: number): Promise<void> {
     await this.#writer.flush(false)
+    this.#pending = this.#pending.map((each) =>
+      each.checkpointId === NEXT_CHECKPOINT ? { ...each, checkpointId } : each,
+    )
     await this.#preCommit(checkpointId)
     this.#writerState?.update(this.#writer.snapshot?.(checkpointId) ?? [])
     this.#pendingState?.update(this.#pending)
@@ -102,17 +108,20 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
 
   override async finish(): Promise<void> {
     await this.#writer.flush(true)
-    await this.#preCommit(Number.MAX_SAFE_INTEGER)
-    if (!this.context.hasCheckpoints) await this.checkpointCompleted(Number.MAX_SAFE_INTEGER)
+    await this.#preCommit(NEXT_CHECKPOINT)
+    if (!this.context.hasCheckpoints) await this.checkpointCompleted(NEXT_CHECKPOINT)
   }
 
   override async close(): Promise<void> {
-    await this.#writer?.close()
-    await this.#committer?.close?.()
+    try {
+      await this.#writer?.close()
+    } finally {
+      await this.#committer?.close?.()
+    }
   }
 
   async #preCommit(checkpointId: number): Promise<void> {
-    if (this.#writer.prepareCommit === undefined) return
+    if (this.#committer === null || this.#writer.prepareCommit === undefined) return
     for (const committable of await this.#writer.prepareCommit())
       this.#pending.push({ checkpointId, committable })
   }

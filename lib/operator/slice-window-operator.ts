@@ -9,17 +9,17 @@
  * S3. A slice stays until the cleanup time of the last window over it.
  *
  * A snapshot needs to know which windows have fired already, since slices outlive the first of their windows. That is
- * one timestamp, kept per key group so that it survives rescaling.
+ * one timestamp, kept per key group so that it survives rescaling. Until the watermark has come that far again after a
+ * restore, it is what decides whether records are late and which windows have fired.
  */
 import { SluiceError } from '../base/errors.ts'
-import type { Key } from '../base/hash.ts'
 import { MinHeap } from '../base/min-heap.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { Counter } from '../metrics/metric-group.ts'
 import type { Entry } from '../state/entry.ts'
 import type { FlatTable } from '../state/flat-table.ts'
-import { keyGroupOf } from '../state/key-group.ts'
-import { fromMapKey, type MapKey } from '../state/map-key.ts'
+import type { KeyContext } from '../state/key-context.ts'
+import type { MapKey } from '../state/map-key.ts'
 import type { SliceTable } from '../state/slice-table.ts'
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
 import { t } from '../types/t.ts'
@@ -57,6 +57,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   readonly #lateTag: OutputTag<I> | null
   readonly #pendingEnds = new MinHeap()
   readonly #isPending = new Set<number>()
+  #keyContext!: KeyContext
   #slices!: SliceTable<A>
   /** Per key group, up to when windows had fired at the last snapshot; null where slices never outlive a firing. */
   #firedTable: FlatTable<number> | null = null
@@ -66,12 +67,11 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #watermark = MIN_TIMESTAMP
   /** The slice of the last record. */
   #slice = Number.NaN
-  /** Slices that begin before this are late. */
+  /** Slices that begin before this may be late. */
   #firstLive = Number.NEGATIVE_INFINITY
   /** Slices that begin before this lie in a window that has fired. */
   #firstUnfired = Number.NEGATIVE_INFINITY
   #firing: Generator<void, void, void> | null = null
-  readonly #window = { key: 0 as Key, start: 0, end: 0 }
 
   constructor(options: SliceWindowOptions<I, A, O>) {
     super()
@@ -88,6 +88,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   override setup(context: OperatorContext, output: Output<O>): void {
     super.setup(context, output)
     const keyed = keyedBackend(context)
+    this.#keyContext = keyed.context
     this.#slices = keyed.sliceTable('window/slices', this.#folding.type)
     if (this.#sliceMs < this.#sizeMs || this.#latenessMs > 0) {
       this.#firedTable = keyed.flatTable('window/fired', t.float64)
@@ -98,6 +99,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   override open(): void {
     if (this.#firedTable !== null && this.#firedTable.size > 0) {
       this.#restoredFired = new Map()
+      this.#firstLive = Number.POSITIVE_INFINITY
       for (const { key, value } of this.#firedTable.entries())
         this.#restoredFired.set(key as number, value as number)
     }
@@ -119,14 +121,11 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     let slice = this.#slice
     if (!(timestamp >= slice && timestamp < slice + this.#sliceMs)) slice = this.#enterSlice(timestamp)
     if (slice < this.#firstLive) {
-      this.#onLate(value)
+      this.#processOld(value, slice)
       return
     }
-    const slices = this.#slices
-    const entry = slices.find(slice)
-    if (entry === undefined) this.#insert(slice, this.#folding.add(value, undefined))
-    else slices.update(entry, this.#folding.add(value, slices.read(entry)))
-    if (slice < this.#firstUnfired) this.#refire(slice)
+    this.#add(value, slice)
+    if (slice < this.#firstUnfired) this.#refire(slice, this.#watermark)
   }
 
   override processWatermark(timestamp: number): boolean {
@@ -142,14 +141,31 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #enterSlice(timestamp: number): number {
-    if (Number.isNaN(timestamp)) {
-      throw new SluiceError(
-        'TIMESTAMP_MISSING',
-        `operator "${this.context.operatorName}" (uid ${this.context.uid}) uses event time, but a record has no timestamp: set a watermark strategy that assigns one, for example .watermarks(boundedOutOfOrderness('5s', (r) => r.time))`,
-      )
-    }
+    if (!Number.isSafeInteger(timestamp)) throw timestampUnusable(timestamp, this.context)
     this.#slice = windowStart(timestamp, this.#offsetMs, this.#sliceMs)
     return this.#slice
+  }
+
+  #add(value: I, slice: number): void {
+    const slices = this.#slices
+    const entry = slices.find(slice)
+    if (entry === undefined) this.#insert(slice, this.#folding.add(value, undefined))
+    else slices.update(entry, this.#folding.add(value, slices.read(entry)))
+  }
+
+  /** A record that is late or, while the watermark catches up after a restore, may be. */
+  #processOld(value: I, slice: number): void {
+    if (this.#restoredFired !== null) {
+      const fired = this.#restoredFired.get(this.#keyContext.keyGroup) ?? MIN_TIMESTAMP
+      const watermark = Math.max(fired, this.#watermark)
+      if (this.#lastEndOver(slice) - 1 + this.#latenessMs > watermark) {
+        this.#add(value, slice)
+        this.#refire(slice, watermark)
+        return
+      }
+    }
+    if (this.#lateTag === null) this.#lateDropped.increment()
+    else this.output.collectSide(this.#lateTag.id, value)
   }
 
   #insert(slice: number, accumulator: A): void {
@@ -181,117 +197,116 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     while (this.#pendingEnds.size > 0 && this.#pendingEnds.peek() - 1 <= watermark) {
       const end = this.#pendingEnds.pop()
       this.#isPending.delete(end)
-      yield* this.#fire(end)
+      yield* this.#sliceMs === this.#sizeMs ? this.#fireSlice(end) : this.#fireMerged(end)
       yield
     }
-    if (this.#restoredFired !== null && Math.max(...this.#restoredFired.values()) <= watermark)
+    if (this.#restoredFired !== null && Math.max(...this.#restoredFired.values()) <= watermark) {
       this.#restoredFired = null
+    }
     this.#dropSlices()
   }
 
-  *#fire(end: number): Generator<void, void, void> {
-    const start = end - this.#sizeMs
+  *#fireSlice(end: number): Generator<void, void, void> {
     let count = 0
-    if (this.#sliceMs === this.#sizeMs) {
-      for (const entry of this.#slices.ofSlice(start)) {
+    for (const entry of this.#slices.ofSlice(end - this.#sizeMs)) {
+      if (this.#restoredFired !== null && this.#hasFired(entry, end)) continue
+      this.#emit(entry.key, end, entry.value as A)
+      if (++count % PAUSE_CHECK_INTERVAL === 0) yield
+    }
+  }
+
+  *#fireMerged(end: number): Generator<void, void, void> {
+    const { merge, copy } = this.#folding
+    const merged = new Map<MapKey, A>()
+    let count = 0
+    for (let slice = end - this.#sizeMs; slice < end; slice += this.#sliceMs) {
+      for (const entry of this.#slices.ofSlice(slice)) {
         if (this.#restoredFired !== null && this.#hasFired(entry, end)) continue
-        this.#emit(entry.key, start, end, entry.value as A)
+        const before = merged.get(entry.key)
+        const value = entry.value as A
+        merged.set(entry.key, before === undefined ? copy(value) : merge!(before, value))
         if (++count % PAUSE_CHECK_INTERVAL === 0) yield
       }
-      return
     }
-    for (const [key, accumulator] of this.#merged(start, end)) {
-      this.#emit(key, start, end, accumulator)
+    for (const [key, accumulator] of merged) {
+      this.#emit(key, end, accumulator)
       if (++count % PAUSE_CHECK_INTERVAL === 0) yield
     }
   }
 
   /** Whether the window had fired for the entry's key before the snapshot we were restored from. */
   #hasFired(entry: Entry<A>, end: number): boolean {
-    const { maxParallelism } = keyedBackend(this.context).context
-    if (entry.keyGroup < 0) entry.keyGroup = keyGroupOf(fromMapKey(entry.key), maxParallelism)
+    if (entry.keyGroup < 0) entry.keyGroup = this.#keyContext.groupOf(entry.key)
     return end - 1 <= (this.#restoredFired!.get(entry.keyGroup) ?? MIN_TIMESTAMP)
   }
 
-  #merged(start: number, end: number): Map<MapKey, A> {
-    const { merge, copy } = this.#folding
-    const merged = new Map<MapKey, A>()
-    for (let slice = start; slice < end; slice += this.#sliceMs) {
-      for (const entry of this.#slices.ofSlice(slice)) {
-        if (this.#restoredFired !== null && this.#hasFired(entry, end)) continue
-        const before = merged.get(entry.key)
-        const value = entry.value as A
-        merged.set(entry.key, before === undefined ? copy(value) : merge!(before, value))
-      }
-    }
-    return merged
-  }
-
-  /** A late record that is still allowed: the windows over its slice that have fired fire again for its key. */
-  #refire(slice: number): void {
-    const { merge, copy } = this.#folding
-    const key = keyedBackend(this.context).context.mapKey
-    for (let end = this.#firstEndOver(slice); end <= this.#lastEndOver(slice); end += this.#slideMs) {
-      if (end - 1 > this.#watermark || end - 1 + this.#latenessMs <= this.#watermark) continue
-      let accumulator: A | undefined
-      for (let each = end - this.#sizeMs; each < end; each += this.#sliceMs) {
-        const entry: Entry<A> | undefined = this.#slices.find(each)
-        if (entry === undefined) continue
-        const value = entry.value as A
-        accumulator =
-          this.#sliceMs === this.#sizeMs
-            ? value
-            : accumulator === undefined
-              ? copy(value)
-              : merge!(accumulator, value)
-      }
-      if (accumulator !== undefined) this.#emit(key, end - this.#sizeMs, end, accumulator)
+  /**
+   * A late record that is still allowed: the windows over its slice that have fired fire again for its key, the latest
+   * first, as the window operator does it.
+   */
+  #refire(slice: number, watermark: number): void {
+    const first = this.#firstEndOver(slice)
+    for (let end = this.#lastEndOver(slice); end >= first; end -= this.#slideMs) {
+      if (end - 1 > watermark) continue
+      if (end - 1 + this.#latenessMs <= watermark) return
+      this.#emit(this.#keyContext.mapKey, end, this.#accumulatorOf(end))
     }
   }
 
-  #emit(key: MapKey, start: number, end: number, accumulator: A): void {
+  /** What the current key has in the window, which is not nothing. */
+  #accumulatorOf(end: number): A {
+    const { merge, copy } = this.#folding
+    if (this.#sliceMs === this.#sizeMs) return this.#slices.find(end - this.#sizeMs)!.value as A
+    let accumulator: A | undefined
+    for (let slice = end - this.#sizeMs; slice < end; slice += this.#sliceMs) {
+      const entry = this.#slices.find(slice)
+      if (entry === undefined) continue
+      const value = entry.value as A
+      accumulator = accumulator === undefined ? copy(value) : merge!(accumulator, value)
+    }
+    return accumulator!
+  }
+
+  #emit(key: MapKey, end: number, accumulator: A): void {
     const time = this.context.time
     const before = time[0]!
     time[0] = end - 1
-    const window = this.#window
-    window.key = fromMapKey(key)
-    window.start = start
-    window.end = end
+    // A new object each, since results may keep it.
+    const window = { key: this.#keyContext.keyOf(key), start: end - this.#sizeMs, end }
     this.output.collect(this.#folding.result(accumulator, window))
     time[0] = before
   }
 
   #dropSlices(): void {
-    const watermark = this.#watermark
-    for (const slice of this.#slices.slices()) {
-      if (this.#lastEndOver(slice) - 1 + this.#latenessMs <= watermark) this.#slices.removeSlice(slice)
-    }
-    if (!Number.isFinite(watermark)) {
-      if (watermark > 0) this.#firstLive = this.#firstUnfired = Number.POSITIVE_INFINITY
-      return
-    }
-    this.#firstLive = this.#firstSliceWith(
-      (slice) => this.#lastEndOver(slice) - 1 + this.#latenessMs > watermark,
+    const firstLive = this.#firstSliceAfter(this.#watermark + 1 - this.#latenessMs)
+    for (const slice of this.#slices.slices()) if (slice < firstLive) this.#slices.removeSlice(slice)
+    if (this.#restoredFired !== null) return
+    this.#firstLive = firstLive
+    if (this.#latenessMs > 0) this.#firstUnfired = this.#lastEndUntil(this.#watermark + 1)
+  }
+
+  /** The first slice over which there is a window that ends after `time`. */
+  #firstSliceAfter(time: number): number {
+    return this.#lastEndUntil(time) - this.#sizeMs + this.#slideMs
+  }
+
+  /** The last end of a window that is not after `time`. All slices from there on are in later windows only. */
+  #lastEndUntil(time: number): number {
+    return windowStart(time - this.#sizeMs, this.#offsetMs, this.#slideMs) + this.#sizeMs
+  }
+}
+
+function timestampUnusable(timestamp: number, { operatorName, uid }: OperatorContext): SluiceError {
+  if (!Number.isNaN(timestamp)) {
+    return new SluiceError(
+      'TIMESTAMP_INVALID',
+      `operator "${operatorName}" (uid ${uid}) needs integer timestamps in milliseconds, found ${timestamp}`,
     )
-    this.#firstUnfired =
-      this.#latenessMs === 0
-        ? Number.NEGATIVE_INFINITY
-        : this.#firstSliceWith((slice) => this.#firstEndOver(slice) - 1 > watermark)
   }
-
-  /** The earliest slice with a property that holds for all later ones too. */
-  #firstSliceWith(property: (slice: number) => boolean): number {
-    let slice = windowStart(this.#watermark, this.#offsetMs, this.#sliceMs) + this.#sliceMs
-    const earliest = slice - this.#sizeMs - this.#slideMs - this.#latenessMs - 2 * this.#sliceMs
-    while (slice > earliest && property(slice - this.#sliceMs)) slice -= this.#sliceMs
-    while (!property(slice)) slice += this.#sliceMs
-    return slice
-  }
-
-  #onLate(value: I): void {
-    if (this.#lateTag === null) this.#lateDropped.increment()
-    else this.output.collectSide(this.#lateTag.id, value)
-  }
+  return new SluiceError(
+    'TIMESTAMP_MISSING',
+    `operator "${operatorName}" (uid ${uid}) uses event time, but a record has no timestamp: set a watermark strategy that assigns one, for example .watermarks(boundedOutOfOrderness('5s', (r) => r.time))`,
+  )
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -15,10 +15,16 @@ import { Counter } from '../metrics/metric-group.ts'
 import type { OperatorListState } from '../state/operator-state.ts'
 import { MAX_TIMESTAMP, NO_TIMESTAMP } from '../time/timestamp.ts'
 import { WatermarkMultiplexer } from '../time/watermark-multiplexer.ts'
-import type { WatermarkGenerator, WatermarkOutput, WatermarkStrategy } from '../time/watermark-strategy.ts'
+import {
+  noWatermarks,
+  type WatermarkGenerator,
+  type WatermarkOutput,
+  type WatermarkStrategy,
+} from '../time/watermark-strategy.ts'
 import type { Type } from '../types/type.ts'
+import { PeriodicEmission } from './periodic-emission.ts'
 import { type OperatorContext, type Output, StreamOperator } from './stream-operator.ts'
-import { assignTimestamp } from './timestamps-operator.ts'
+import { assignTimestamp, checkTimestamp } from './timestamps-operator.ts'
 import { WatermarkEmitter } from './watermark-emitter.ts'
 
 /** The way to the enumerator, which runs elsewhere. */
@@ -38,7 +44,9 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   #splits!: OperatorListState<S>
   #emitter!: WatermarkEmitter
   #multiplexer!: WatermarkMultiplexer
-  #timer: { cancel(): void } | null = null
+  #periodic: PeriodicEmission | null = null
+  /** Notices that there have been no splits for the idleness timeout: nothing to hold others back for. */
+  #withoutSplits: WatermarkGenerator<unknown> | null = null
   readonly #records = new Counter()
 
   constructor(source: Source<T, S>, strategy: WatermarkStrategy<T> | null) {
@@ -80,14 +88,19 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   override async open(): Promise<void> {
     const reader = this.#source.createReader(this.#readerContext())
     this.#reader = reader
+    const idleTimeoutMs = this.#strategy?.idleTimeoutMs ?? null
+    if (idleTimeoutMs !== null) {
+      this.#withoutSplits = noWatermarks().withIdleness(idleTimeoutMs).newGenerator(this.context.clock)
+    }
     await reader.start?.()
-    if (this.#splits.get().length > 0) reader.addSplits(this.#splits.get(), this)
+    if (this.#splits.get().length > 0) this.#addSplits(this.#splits.get())
     this.#link.requestSplit()
-    this.#schedule()
+    this.#periodic = new PeriodicEmission(this.context, () => this.#emitPeriodically())
+    this.#periodic.start()
   }
 
   addSplits(splits: readonly S[]): void {
-    this.#reader.addSplits(splits, this)
+    this.#addSplits(splits)
     this.context.wake()
   }
 
@@ -118,7 +131,7 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   }
 
   override close(): void | Promise<void> {
-    this.#timer?.cancel()
+    this.#periodic?.close()
     return this.#reader?.close()
   }
 
@@ -126,19 +139,29 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
     const known = this.#splitOutputs.get(splitId)
     if (known !== undefined) return known
     this.#multiplexer.register(splitId)
-    const { time } = this.context
+    this.#withoutSplits?.onEvent(undefined, NO_TIMESTAMP, this.#emitter)
     const output =
       this.#strategy === null
-        ? new PlainSplitOutput(time, this.output, this.#multiplexer.immediate(splitId), this.#records)
+        ? new PlainSplitOutput(this.context, this.output, this.#multiplexer.immediate(splitId), this.#records)
         : this.#generatingOutput(splitId, this.#strategy)
     this.#splitOutputs.set(splitId, output)
     return output
   }
 
   releaseSplit(splitId: string): void {
-    this.#splitOutputs.get(splitId)?.generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
+    const output = this.#splitOutputs.get(splitId)
+    if (output === undefined) return
+    // How far it came counts, even if it is the only split and no other follows for long.
+    output.generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
+    this.#multiplexer.onPeriodicEmit()
     this.#splitOutputs.delete(splitId)
     this.#multiplexer.unregister(splitId)
+  }
+
+  /** Splits hold event time back from when they are assigned, not from when the reader gets to them. */
+  #addSplits(splits: readonly S[]): void {
+    for (const { id } of splits) this.ofSplit(id)
+    this.#reader.addSplits(splits, this)
   }
 
   #generatingOutput(splitId: string, strategy: WatermarkStrategy<T>): GeneratingSplitOutput<T> {
@@ -154,20 +177,12 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
     )
   }
 
-  #schedule(): void {
-    const { processingTime, watermarkIntervalMs } = this.context
-    if (watermarkIntervalMs <= 0) return
-    this.#timer = processingTime.callAt(processingTime.now() + watermarkIntervalMs, () => {
-      this.#emitPeriodically()
-      this.#schedule()
-    })
-  }
-
   #emitPeriodically(): void {
     for (const [splitId, { generator }] of this.#splitOutputs) {
       generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
     }
-    this.#multiplexer.onPeriodicEmit()
+    if (this.#splitOutputs.size > 0) this.#multiplexer.onPeriodicEmit()
+    else this.#withoutSplits?.onPeriodicEmit(this.#emitter)
   }
 
   #readerContext(): ReaderContext {
@@ -192,15 +207,18 @@ class PlainSplitOutput<T> implements SplitOutput<T> {
   readonly #output: Output<T>
   readonly #watermarks: WatermarkOutput
   readonly #records: Counter
+  readonly #operatorName: string
 
-  constructor(time: Float64Array, output: Output<T>, watermarks: WatermarkOutput, records: Counter) {
-    this.#time = time
+  constructor(context: OperatorContext, output: Output<T>, watermarks: WatermarkOutput, records: Counter) {
+    this.#time = context.time
+    this.#operatorName = context.operatorName
     this.#output = output
     this.#watermarks = watermarks
     this.#records = records
   }
 
   collect(value: T, timestamp: number = NO_TIMESTAMP): void {
+    checkTimestamp(timestamp, this.#operatorName)
     this.#records.value++
     this.#time[0] = timestamp
     this.#output.collect(value)
@@ -243,6 +261,7 @@ class GeneratingSplitOutput<T> implements SplitOutput<T> {
 
   collect(value: T, timestamp: number = NO_TIMESTAMP): void {
     this.#records.value++
+    checkTimestamp(timestamp, this.#operatorName)
     const assigner = this.#timestampOf
     const assigned =
       assigner === null ? timestamp : assignTimestamp(assigner, value, timestamp, this.#operatorName)

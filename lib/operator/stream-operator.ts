@@ -13,12 +13,14 @@ import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import type { Logger } from '../base/logger.ts'
+import type { RichFunction } from '../function/functions.ts'
 import type { RuntimeContext } from '../function/runtime-context.ts'
 import type { MetricGroup } from '../metrics/metric-group.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { OperatorStateBackend } from '../state/operator-state.ts'
 import type { StateDescriptor } from '../state/state-descriptor.ts'
-import type { ProcessingTime } from '../time/timer-service.ts'
+import type { ProcessingTime, TimerService } from '../time/timer-service.ts'
+import { MIN_TIMESTAMP } from '../time/timestamp.ts'
 
 /** What an operator emits to: the next operators of the chain, or the edges that leave the task. */
 export interface Output<O> {
@@ -68,9 +70,54 @@ export interface InlineCode {
   body(emit: (expression: string) => string): string
 }
 
+const inUse = new WeakSet<object>()
+
+/**
+ * Opens and closes a user's function object, once each. An object may serve one subtask only: its fields would be
+ * shared otherwise. Where several subtasks run in one thread, an object made outside the job function is caught here.
+ */
+class FunctionLifecycle {
+  readonly #fn: RichFunction
+  #isOpen = false
+
+  constructor(fn: RichFunction) {
+    this.#fn = fn
+  }
+
+  async open(context: OperatorContext): Promise<void> {
+    if (this.#fn.open === undefined) return
+    if (inUse.has(this.#fn)) {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `the function object of operator "${context.operatorName}" is used by several operators or subtasks at once; create it inside the job function, one per use`,
+      )
+    }
+    inUse.add(this.#fn)
+    this.#isOpen = true
+    await this.#fn.open(toRuntimeContext(context))
+  }
+
+  close(): void | Promise<void> {
+    if (this.#fn.open !== undefined && !this.#isOpen) return
+    inUse.delete(this.#fn)
+    this.#isOpen = false
+    return this.#fn.close?.()
+  }
+}
+
 export abstract class StreamOperator<O> {
   protected context!: OperatorContext
   protected output!: Output<O>
+  /** Set in `setup` by operators that have timers; from there on watermarks and the clock fire them. */
+  protected timers: TimerService | null = null
+  /** Event time as far as it has come here. */
+  protected currentWatermark = MIN_TIMESTAMP
+  readonly #lifecycle: FunctionLifecycle | null
+
+  /** `fn`: the user's function, if there is one; it is opened and closed with the operator. */
+  constructor(fn: RichFunction | null = null) {
+    this.#lifecycle = fn === null ? null : new FunctionLifecycle(fn)
+  }
 
   setup(context: OperatorContext, output: Output<O>): void {
     this.context = context
@@ -78,9 +125,13 @@ export abstract class StreamOperator<O> {
   }
 
   /** Before the first record, after state has been restored. */
-  open(): void | Promise<void> {}
+  open(): void | Promise<void> {
+    return this.#open()
+  }
 
   processWatermark(timestamp: number): boolean {
+    this.currentWatermark = timestamp
+    if (this.timers !== null && !this.timers.advanceWatermark(timestamp)) return false
     this.output.emitWatermark(timestamp)
     return true
   }
@@ -98,7 +149,10 @@ export abstract class StreamOperator<O> {
   finish(): void | Promise<void> {}
 
   /** Releases what `open` took. Called once, also after a failure. */
-  close(): void | Promise<void> {}
+  close(): void | Promise<void> {
+    this.timers?.close()
+    return this.#lifecycle?.close()
+  }
 
   /** A snapshot is about to be taken: what is not in state yet goes there (or to the outside) now. */
   prepareSnapshot(_checkpointId: number): void | Promise<void> {}
@@ -109,6 +163,11 @@ export abstract class StreamOperator<O> {
   /** False while a snapshot would catch half of a step; see SliceWindowOperator. */
   get isSnapshotSafe(): boolean {
     return true
+  }
+
+  async #open(): Promise<void> {
+    await this.#lifecycle?.open(this.context)
+    this.timers?.schedule()
   }
 }
 
@@ -130,7 +189,7 @@ export abstract class TwoInputOperator<A, B, O> extends StreamOperator<O> {
 export type KeyOf = (value: never) => Key
 
 /** The runtime context functions see, over that of their operator. */
-export function toRuntimeContext(context: OperatorContext): RuntimeContext {
+function toRuntimeContext(context: OperatorContext): RuntimeContext {
   return {
     jobName: context.jobName,
     operatorName: context.operatorName,

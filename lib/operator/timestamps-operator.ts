@@ -5,6 +5,7 @@
 import { SluiceError } from '../base/errors.ts'
 import { MAX_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
 import type { TimestampAssigner, WatermarkGenerator, WatermarkStrategy } from '../time/watermark-strategy.ts'
+import { PeriodicEmission } from './periodic-emission.ts'
 import { OneInputOperator } from './stream-operator.ts'
 import { WatermarkEmitter } from './watermark-emitter.ts'
 
@@ -12,7 +13,7 @@ export class TimestampsOperator<T> extends OneInputOperator<T, T> {
   readonly #strategy: WatermarkStrategy<T>
   #generator!: WatermarkGenerator<T>
   #emitter!: WatermarkEmitter
-  #timer: { cancel(): void } | null = null
+  #periodic: PeriodicEmission | null = null
 
   constructor(strategy: WatermarkStrategy<T>) {
     super()
@@ -22,7 +23,8 @@ export class TimestampsOperator<T> extends OneInputOperator<T, T> {
   override open(): void {
     this.#generator = this.#strategy.newGenerator(this.context.clock)
     this.#emitter = new WatermarkEmitter(this.output)
-    this.#schedule()
+    this.#periodic = new PeriodicEmission(this.context, () => this.#generator.onPeriodicEmit(this.#emitter))
+    this.#periodic.start()
   }
 
   override processElement(value: T): void {
@@ -49,20 +51,11 @@ export class TimestampsOperator<T> extends OneInputOperator<T, T> {
   }
 
   override close(): void {
-    this.#timer?.cancel()
-  }
-
-  #schedule(): void {
-    const { processingTime, watermarkIntervalMs } = this.context
-    if (watermarkIntervalMs <= 0) return
-    this.#timer = processingTime.callAt(processingTime.now() + watermarkIntervalMs, () => {
-      this.#generator.onPeriodicEmit(this.#emitter)
-      this.#schedule()
-    })
+    this.#periodic?.close()
   }
 }
 
-/** The timestamp a strategy reads from a record; throws TIMESTAMP_INVALID unless it is a whole number. */
+/** The timestamp a strategy reads from a record. Throws TIMESTAMP_INVALID unless it is a whole number. */
 export function assignTimestamp<T>(
   assigner: TimestampAssigner<T>,
   value: T,
@@ -70,9 +63,19 @@ export function assignTimestamp<T>(
   operatorName: string,
 ): number {
   const timestamp = assigner(value, timestampOrUndefined(previous))
-  if (Math.floor(timestamp) === timestamp) return timestamp
-  throw new SluiceError(
+  if (Number.isSafeInteger(timestamp)) return timestamp
+  throw timestampInvalid(timestamp, operatorName)
+}
+
+/** Throws TIMESTAMP_INVALID unless a timestamp that came with a record is a whole number, or NaN for none. */
+export function checkTimestamp(timestamp: number, operatorName: string): void {
+  if (Number.isSafeInteger(timestamp) || Number.isNaN(timestamp)) return
+  throw timestampInvalid(timestamp, operatorName)
+}
+
+function timestampInvalid(timestamp: unknown, operatorName: string): SluiceError {
+  return new SluiceError(
     'TIMESTAMP_INVALID',
-    `operator "${operatorName}": the timestamp of a record must be an integer number of milliseconds, found ${timestamp}`,
+    `operator "${operatorName}": the timestamp of a record must be an integer number of milliseconds since the epoch, found ${timestamp}`,
   )
 }

@@ -23,7 +23,6 @@ import { MergingWindows } from '../window/merging-windows.ts'
 import { FIRE, PURGE, type Trigger, type TriggerResult } from '../window/trigger.ts'
 import { Window } from '../window/window.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
-import { FunctionLifecycle } from './function-lifecycle.ts'
 import { newTimerService } from './process-context.ts'
 import { keyedBackend, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
 import type { WindowContents } from './window-contents.ts'
@@ -48,7 +47,6 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   readonly #latenessMs: number
   readonly #lateTag: OutputTag<I> | null
   readonly #isEventTime: boolean
-  readonly #lifecycle: FunctionLifecycle | null
   #table!: NestedTable<A>
   /** Windows in use per key; only with a merging assigner. */
   #windowSets: FlatTable<WindowSet> | null = null
@@ -58,15 +56,13 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #lateDropped!: Counter
 
   constructor(options: WindowOperatorOptions<I, A, O>) {
-    super()
+    super(options.contents.process)
     this.#assigner = options.assigner
     this.#trigger = options.trigger
     this.#contents = options.contents
     this.#latenessMs = options.allowedLatenessMs
     this.#lateTag = options.lateTag
     this.#isEventTime = options.assigner.timeDomain === 'event'
-    this.#lifecycle =
-      options.contents.process === null ? null : new FunctionLifecycle(options.contents.process)
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
@@ -79,18 +75,14 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
       onEventTimer: (timer) => this.#onTimer(timer, true),
       onProcessingTimer: (timer) => this.#onTimer(timer, false),
     })
+    this.timers = this.#timers
     this.#triggerContext = new WindowTriggerContext(keyed, this.#timers, (window) => this.#idOf(window))
     this.#processContext = this.#newProcessContext()
   }
 
-  override async open(): Promise<void> {
-    await this.#lifecycle?.open(this.context)
-    this.#timers.schedule()
-  }
-
   override processElement(value: I): void {
-    const timestamp = this.#timestampOfRecord()
-    const windows = this.#assigner.assign(value, timestamp)
+    const timestamp = this.context.time[0]!
+    const windows = this.#assigner.assign(value, this.#assignmentTime(timestamp))
     let isTaken = false
     for (const window of windows) {
       if (
@@ -101,26 +93,16 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
         isTaken = true
       }
     }
-    if (!isTaken && this.#isEventTime && timestamp + this.#latenessMs <= this.#timers.watermark)
+    if (!isTaken && this.#isEventTime && timestamp + this.#latenessMs <= this.#timers.watermark) {
       this.#onLate(value)
+    }
   }
 
-  override processWatermark(timestamp: number): boolean {
-    if (!this.#timers.advanceWatermark(timestamp)) return false
-    this.output.emitWatermark(timestamp)
-    return true
-  }
-
-  override close(): void | Promise<void> {
-    this.#timers.close()
-    return this.#lifecycle?.close()
-  }
-
-  #timestampOfRecord(): number {
+  /** What decides about a record's windows: its own time, or the clock's. Triggers and evictors see its own. */
+  #assignmentTime(timestamp: number): number {
     if (!this.#isEventTime) return this.context.processingTime.now()
-    const timestamp = this.context.time[0]!
-    if (Number.isNaN(timestamp) && this.#assigner.fixedSizeMs !== null) throw timestampMissing(this.context)
-    if (Number.isNaN(timestamp) && this.#assigner.isMerging) throw timestampMissing(this.context)
+    const isNeeded = this.#assigner.fixedSizeMs !== null || this.#assigner.isMerging
+    if (isNeeded && Number.isNaN(timestamp)) throw timestampMissing(this.context)
     return timestamp
   }
 
@@ -282,11 +264,22 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
       },
       currentWatermark: () => this.#timers.watermark,
       processingTime: () => this.#timers.processingTimeMs,
-      windowState: <S>(descriptor: StateDescriptor<S>) =>
-        keyed.windowState({ ...descriptor, name: `function.${descriptor.name}` }, trigger.scope),
+      windowState: <S>(descriptor: StateDescriptor<S>) => this.#windowState(descriptor),
       globalState: <S>(descriptor: StateDescriptor<S>) => keyed.state(descriptor),
       output: (tag, value) => this.output.collectSide(tag.id, value),
     }
+  }
+
+  /** The prefix tells a function's states from its trigger's. */
+  #windowState<S>(descriptor: StateDescriptor<S>): S {
+    if (this.#assigner.isMerging) {
+      throw new SluiceError(
+        'UNSUPPORTED',
+        `operator "${this.context.operatorName}": state "${descriptor.name}" of a window cannot be kept, since ${this.#assigner.name} windows merge; use globalState`,
+      )
+    }
+    const prefixed = { ...descriptor, name: `function.${descriptor.name}` }
+    return keyedBackend(this.context).windowState(prefixed, this.#triggerContext.scope)
   }
 }
 

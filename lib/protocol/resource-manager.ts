@@ -15,7 +15,7 @@ export type ResourceManagerProtocol = {
   report: { request: { readonly report: NodeReport }; reply: NodeHeartbeatReply }
   /** The node is going, in good order. */
   leave: { request: { readonly nodeId: string }; reply: object }
-  /** Slots come by `slotsGranted` to the job master, once there are enough. */
+  /** Slots come by `slotsGranted` to the job master, once there are enough. The reply says how many there were. */
   requestSlots: {
     request: { readonly jobId: string; readonly count: number }
     reply: { readonly free: number }

@@ -53,6 +53,8 @@ export interface SubtaskStatus {
 export type JobEvent =
   | { readonly kind: 'submitted' }
   | { readonly kind: 'slotsGranted'; readonly slots: readonly SlotLocation[] }
+  /** There are fewer free slots than were asked for; the job goes on waiting. */
+  | { readonly kind: 'slotsScarce'; readonly free: number }
   | { readonly kind: 'slotsLost'; readonly slots: readonly SlotLocation[]; readonly reason: string }
   | {
       readonly kind: 'reported'
@@ -116,6 +118,8 @@ export class JobScheduler {
   #attempt: Attempt | null = null
   /** Slots that belong to the job, in order. */
   #slots: SlotLocation[] = []
+  /** When slots were last asked for and there were not enough. */
+  #slotsFree = 0
   #error: ErrorRecord | undefined
   #restartAtMs = 0
 
@@ -166,6 +170,9 @@ export class JobScheduler {
     switch (event.kind) {
       case 'submitted':
         return this.#requestSlots(nowMs)
+      case 'slotsScarce':
+        this.#slotsFree = event.free
+        return []
       case 'slotsGranted':
         return this.#onGrant(event.slots, nowMs)
       case 'slotsLost':
@@ -182,15 +189,25 @@ export class JobScheduler {
   }
 
   #requestSlots(nowMs: number): JobOrder[] {
-    const missing = this.slotsNeeded - this.#slots.length
-    if (missing === 0) return this.#deploy(nowMs)
-    return [...this.#enter('waiting', nowMs), { kind: 'requestSlots', count: missing }]
+    if (this.#slots.length === this.slotsNeeded) return this.#deploy(nowMs)
+    return [...this.#enter('waiting', nowMs), this.#slotRequest()]
   }
 
+  /** Takes the place of the request before it. */
+  #slotRequest(): JobOrder {
+    return { kind: 'requestSlots', count: this.slotsNeeded - this.#slots.length }
+  }
+
+  /** Grants may come twice, or when less is missing than when they were asked for. */
   #onGrant(slots: readonly SlotLocation[], nowMs: number): JobOrder[] {
-    this.#slots.push(...slots)
-    if (this.#state !== 'waiting') return [{ kind: 'releaseSlots', slots: this.#slots.splice(0) }]
-    return this.#deploy(nowMs)
+    const missing = this.#state === 'waiting' ? this.slotsNeeded - this.#slots.length : 0
+    const fresh = slots.filter((slot) => !this.#slots.some((mine) => isSameSlot(mine, slot)))
+    this.#slots.push(...fresh.slice(0, missing))
+    const surplus = fresh.slice(missing)
+    return [
+      ...(surplus.length > 0 ? [{ kind: 'releaseSlots', slots: surplus } as const] : []),
+      ...(missing > 0 && this.#slots.length === this.slotsNeeded ? this.#deploy(nowMs) : []),
+    ]
   }
 
   #deploy(nowMs: number): JobOrder[] {
@@ -283,7 +300,9 @@ export class JobScheduler {
   }
 
   #onLost(slots: readonly SlotLocation[], error: ErrorRecord, nowMs: number): JobOrder[] {
+    const held = this.#slots.length
     this.#slots = this.#slots.filter((mine) => !slots.some((lost) => isSameSlot(mine, lost)))
+    if (this.#state === 'waiting' && this.#slots.length < held) return [this.#slotRequest()]
     const attempt = this.#attempt
     if (attempt === null) return []
     let isAffected = false
@@ -316,10 +335,10 @@ export class JobScheduler {
     const { slotRequestTimeoutMs } = this.#options
     if (this.#state === 'backing-off' && nowMs >= this.#restartAtMs) return this.#requestSlots(nowMs)
     if (this.#state === 'waiting' && nowMs - this.#sinceMs > slotRequestTimeoutMs) {
-      const needed = this.slotsNeeded
+      const missing = Math.max(1, this.slotsNeeded - this.#slots.length - this.#slotsFree)
       this.#error = {
         code: 'SLOTS_UNAVAILABLE',
-        message: `the job needs ${needed} slots and got ${this.#slots.length} within ${slotRequestTimeoutMs} ms: start more nodes (sluice node --slots ${needed - this.#slots.length}) or lower the parallelism`,
+        message: `the job needs ${this.slotsNeeded} slots and has ${this.#slots.length}; ${this.#slotsFree} were free when it asked, and no more came within ${slotRequestTimeoutMs} ms: start more nodes (sluice node --slots ${missing}) or lower the parallelism`,
       }
       return this.#end('failed', nowMs)
     }
@@ -333,9 +352,11 @@ export class JobScheduler {
     const silent = [...attempt.slots.values()].filter(
       ({ location, heardMs }) => nowMs - heardMs > slotTimeoutMs && this.#hasWork(attempt, location),
     )
-    return silent.flatMap(({ location, heardMs }) => {
+    return silent.flatMap(({ location, heardMs }): JobOrder[] => {
       const message = `slot ${location.slot} of node ${location.node} has not reported for ${Math.round(nowMs - heardMs)} ms`
-      return this.#onLost([location], { code: 'SLOT_LOST', message }, nowMs)
+      const orders = this.#onLost([location], { code: 'SLOT_LOST', message }, nowMs)
+      // Only we know: whoever keeps the slots takes it for ours still.
+      return [{ kind: 'releaseSlots', slots: [location] }, ...orders]
     })
   }
 

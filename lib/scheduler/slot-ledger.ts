@@ -51,6 +51,8 @@ export type LedgerOrder =
 interface Slot {
   incarnation: string
   jobId: string | null
+  /** It runs what is left of a job that was told that the slot is lost: nobody's, but not free either. */
+  isLeftover: boolean
 }
 
 interface Node {
@@ -106,14 +108,18 @@ export class SlotLedger {
   onReport(report: NodeReport, nowMs: number): LedgerOrder[] {
     const orders: LedgerOrder[] = []
     const known = this.#nodes.get(report.nodeId)
-    if (known !== undefined && known.report.incarnation !== report.incarnation) {
+    if (known !== undefined && !isSameProcess(known, report)) {
       orders.push(...this.#lose(known, 'it was restarted'))
     }
     const node = this.#nodes.get(report.nodeId) ?? this.#join(report, orders)
     node.report = report
     node.seenMs = nowMs
-    report.slots.forEach(({ incarnation }, index) => {
+    report.slots.forEach(({ incarnation, jobId }, index) => {
       const slot = present(node.slots[index], `slot ${index} of node ${report.nodeId}`)
+      if (slot.isLeftover && jobId === null) {
+        slot.isLeftover = false
+        slot.jobId = null
+      }
       if (slot.incarnation === incarnation) return
       slot.incarnation = incarnation
       orders.push(...this.#loseSlot(node, index, slot))
@@ -126,9 +132,11 @@ export class SlotLedger {
     return node === undefined ? [] : this.#lose(node, 'it left')
   }
 
-  /** Asks for `count` slots more. A second request of the same job replaces the first. */
+  /** Asks for `count` slots more. A second request of the same job replaces the first, and keeps its place. */
   onRequest(jobId: string, count: number): LedgerOrder[] {
-    this.#requests = [...this.#requests.filter((request) => request.jobId !== jobId), { jobId, count }]
+    const place = this.#requests.findIndex((request) => request.jobId === jobId)
+    if (place >= 0) this.#requests[place] = { jobId, count }
+    else this.#requests.push({ jobId, count })
     return this.#serve()
   }
 
@@ -147,11 +155,17 @@ export class SlotLedger {
 
   onTick(nowMs: number): LedgerOrder[] {
     const silent = [...this.#nodes.values()].filter(({ seenMs }) => nowMs - seenMs > this.#nodeTimeoutMs)
-    return silent.flatMap((node) => this.#lose(node, `no heartbeat for ${nowMs - node.seenMs} ms`))
+    return silent.flatMap((node) =>
+      this.#lose(node, `no heartbeat for ${Math.round(nowMs - node.seenMs)} ms`),
+    )
   }
 
   #join(report: NodeReport, orders: LedgerOrder[]): Node {
-    const slots = report.slots.map(({ incarnation, jobId }) => ({ incarnation, jobId }))
+    const slots = report.slots.map(({ incarnation, jobId }) => ({
+      incarnation,
+      jobId,
+      isLeftover: jobId !== null,
+    }))
     const node = { report, slots, seenMs: 0 }
     this.#nodes.set(report.nodeId, node)
     orders.push({ kind: 'nodeJoined', nodeId: report.nodeId })
@@ -203,8 +217,14 @@ export class SlotLedger {
     const { nodeId, slots } = present(best, 'a free slot')
     const index = slots.findIndex((slot) => slot.jobId === null)
     slots[index]!.jobId = jobId
+    slots[index]!.isLeftover = false
     return { node: nodeId, slot: index }
   }
+}
+
+/** The number of slots never changes while a process lives. */
+function isSameProcess({ report, slots }: Node, { incarnation, slots: reported }: NodeReport): boolean {
+  return report.incarnation === incarnation && slots.length === reported.length
 }
 
 /** How `request` slots spread over equal task managers: the number taken from each, most first. */

@@ -1,8 +1,12 @@
 /**
  * The current key of one keyed operator. Set once per record, read by every state and timer of the operator;
  * `turn` changes with each setting, so that a table notices with one comparison that its cached entry is stale.
+ *
+ * The keys of one stream are either all tuples or all primitives. So primitives can stand for themselves in Maps
+ * without being looked at, and tuples, which stand there as strings, cannot be confused with them.
  */
-import type { Key } from '../base/hash.ts'
+import { SluiceError } from '../base/errors.ts'
+import { type Key, notAKey } from '../base/hash.ts'
 import { keyGroupOf } from './key-group.ts'
 import { fromMapKey, type MapKey, toMapKey } from './map-key.ts'
 
@@ -11,6 +15,8 @@ export class KeyContext {
   mapKey: MapKey = ''
   turn = 0
   #keyGroup = -1
+  /** Undefined before the first key. */
+  #isTuple: boolean | undefined
 
   constructor(maxParallelism: number) {
     this.maxParallelism = maxParallelism
@@ -18,11 +24,16 @@ export class KeyContext {
 
   /** `keyGroup` is -1 where the sender had no need to compute it. */
   set(key: Key, keyGroup: number): void {
-    this.mapKey = typeof key === 'number' ? key : toMapKey(key)
+    // A key selector that finds no field; where records are not hashed, nobody else would notice.
+    if (key === undefined) throw notAKey(key)
+    const isTuple = typeof key === 'object'
+    if (isTuple !== this.#isTuple) this.#decideKind(isTuple)
+    this.mapKey = isTuple ? toMapKey(key) : (key as MapKey)
     this.#keyGroup = keyGroup
     this.turn = (this.turn + 1) | 0
   }
 
+  /** Makes a key current that came out of a table of this operator. */
   setMapKey(mapKey: MapKey, keyGroup: number): void {
     this.mapKey = mapKey
     this.#keyGroup = keyGroup
@@ -30,7 +41,7 @@ export class KeyContext {
   }
 
   get key(): Key {
-    return fromMapKey(this.mapKey)
+    return this.keyOf(this.mapKey)
   }
 
   /** The group if it is known already, else -1. */
@@ -39,7 +50,34 @@ export class KeyContext {
   }
 
   get keyGroup(): number {
-    if (this.#keyGroup < 0) this.#keyGroup = keyGroupOf(fromMapKey(this.mapKey), this.maxParallelism)
+    if (this.#keyGroup < 0) this.#keyGroup = this.groupOf(this.mapKey)
     return this.#keyGroup
+  }
+
+  /** The key that a map key of this operator stands for. */
+  keyOf(mapKey: MapKey): Key {
+    return this.#isTuple === true ? fromMapKey(mapKey) : mapKey
+  }
+
+  /** The map key of a key that comes from a snapshot of this operator. */
+  restored(key: Key): MapKey {
+    if (typeof key !== 'object') return key
+    this.#isTuple = true
+    return toMapKey(key)
+  }
+
+  groupOf(mapKey: MapKey): number {
+    return keyGroupOf(this.keyOf(mapKey), this.maxParallelism)
+  }
+
+  #decideKind(isTuple: boolean): void {
+    if (this.#isTuple !== undefined) {
+      const [first, now] = isTuple ? ['a plain value', 'a tuple'] : ['a tuple', 'a plain value']
+      throw new SluiceError(
+        'USER_FUNCTION_FAILED',
+        `the keys of one stream must be all tuples or none: the first was ${first}, this one is ${now}`,
+      )
+    }
+    this.#isTuple = isTuple
   }
 }

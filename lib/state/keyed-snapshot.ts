@@ -6,15 +6,15 @@
  *
  *     row: u16 key group, key, [sub-key], [timer: f64 timestamp, u8 has namespace, [namespace]], [value]
  */
-import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
-import { Entry } from './entry.ts'
-import { type KeyGroupRange, keyGroupOf } from './key-group.ts'
+import { writeKey } from '../types/key-codec.ts'
+import type { Entry } from './entry.ts'
+import type { KeyContext } from './key-context.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
-import { fromMapKey, type MapKey, readMapKey, writeMapKey } from './map-key.ts'
-import { rowReader } from './row-reader.ts'
-import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
-import { Timer } from './timer-table.ts'
+import { type MapKey, writeMapKey } from './map-key.ts'
+import { restoreChunk } from './restore-chunk.ts'
+import type { RegisteredTable, StateChunk } from './state-chunk.ts'
+import type { Timer } from './timer-table.ts'
 
 /** A chunk is closed when it has about this many bytes. */
 const CHUNK_BYTES = 256 * 1024
@@ -24,7 +24,7 @@ const CHUNK_BYTES_MAX = 512 * 1024 * 1024
 /** Collects rows of one table into chunks. */
 class ChunkWriter {
   readonly #registered: RegisteredTable
-  readonly #maxParallelism: number
+  readonly #context: KeyContext
   readonly #isDeletion: boolean
   readonly #emit: (chunk: StateChunk) => void
   readonly #out = new ByteWriter(1024, CHUNK_BYTES_MAX)
@@ -32,12 +32,12 @@ class ChunkWriter {
 
   constructor(
     registered: RegisteredTable,
-    maxParallelism: number,
+    context: KeyContext,
     isDeletion: boolean,
     emit: (chunk: StateChunk) => void,
   ) {
     this.#registered = registered
-    this.#maxParallelism = maxParallelism
+    this.#context = context
     this.#isDeletion = isDeletion
     this.#emit = emit
   }
@@ -45,9 +45,9 @@ class ChunkWriter {
   write(entry: Entry<unknown>): void {
     const out = this.#out
     const { layout, type } = this.#registered
-    if (entry.keyGroup < 0) entry.keyGroup = keyGroupOf(fromMapKey(entry.key), this.#maxParallelism)
+    if (entry.keyGroup < 0) entry.keyGroup = this.#context.groupOf(entry.key)
     out.u16(entry.keyGroup)
-    writeMapKey(out, entry.key)
+    writeKey(out, this.#context.keyOf(entry.key))
     if (layout === 'timers') writeTimer(out, entry as Timer)
     else if (layout !== 'flat') writeMapKey(out, entry.sub as MapKey)
     if (!this.#isDeletion && type !== null) type.row.write(out, entry.value)
@@ -84,12 +84,11 @@ export class KeyedSnapshot {
 
   /** Freezes the backend. `emit` gets the chunks, in the order in which they have to be applied. */
   constructor(backend: KeyedStateBackend, isFull: boolean, emit: (chunk: StateChunk) => void) {
-    const { maxParallelism } = backend.context
     if (isFull) for (const chunk of backend.undeclared()) emit(chunk)
     this.#tables = [...backend.tables()].map((registered) => {
-      const writer = new ChunkWriter(registered, maxParallelism, false, emit)
+      const writer = new ChunkWriter(registered, backend.context, false, emit)
       const deleted = registered.table.freeze(isFull, (entry) => writer.write(entry))
-      const deletions = new ChunkWriter(registered, maxParallelism, true, emit)
+      const deletions = new ChunkWriter(registered, backend.context, true, emit)
       for (const entry of deleted) deletions.write(entry)
       deletions.flush()
       return { registered, writer }
@@ -109,47 +108,12 @@ export class KeyedSnapshot {
 
 /**
  * Puts what a backend was given to restore into the tables that have been declared, `rowsPerStep` rows at a time. To be
- * run before operators are opened, and again after, since functions declare their state when they are.
+ * run before operators are opened; a table that is declared later is loaded when it is declared.
  */
 export function* loadRestored(backend: KeyedStateBackend, rowsPerStep: number): Generator<void, void, void> {
   for (const registered of backend.tables()) {
     for (const chunk of backend.takeRestored(registered.name)) {
-      yield* applyChunk(chunk, registered, backend.keyGroups, rowsPerStep)
+      yield* restoreChunk(chunk, registered, backend.context, backend.keyGroups, rowsPerStep)
     }
   }
-}
-
-/** Puts the rows of a chunk that belong to `keyGroups` into a table; yields after every `rowsPerStep`. */
-function* applyChunk(
-  chunk: StateChunk,
-  { table, type, layout, name }: RegisteredTable,
-  keyGroups: KeyGroupRange,
-  rowsPerStep: number,
-): Generator<void, void, void> {
-  const input = new ByteReader(chunk.rows)
-  const hasValue = !chunk.isDeletion && type !== null && chunk.schema !== null
-  const readValue = hasValue ? rowReader(chunk.schema!, type, name) : () => null
-  for (let i = 0; i < chunk.rowCount; i++) {
-    const keyGroup = input.u16()
-    const key = readMapKey(input)
-    const entry =
-      layout === 'timers' ? readTimer(input, key, keyGroup) : readEntry(input, layout, key, keyGroup)
-    entry.value = readValue(input)
-    if (keyGroup >= keyGroups.first && keyGroup <= keyGroups.last) {
-      if (chunk.isDeletion) table.restoreDeleted(entry)
-      else table.restore(entry)
-    }
-    if ((i + 1) % rowsPerStep === 0) yield
-  }
-}
-
-function readEntry(input: ByteReader, layout: TableLayout, key: MapKey, keyGroup: number): Entry<unknown> {
-  const sub = layout === 'flat' ? undefined : readMapKey(input)
-  return new Entry<unknown>(key, sub, keyGroup, 0, null)
-}
-
-function readTimer(input: ByteReader, key: MapKey, keyGroup: number): Entry<unknown> {
-  const timestamp = input.f64()
-  const namespace = input.u8() === 0 ? undefined : readMapKey(input)
-  return new Timer(timestamp, namespace, key, keyGroup, 0) as Entry<unknown>
 }

@@ -3,11 +3,13 @@
  * snapshots. Operators and user functions get their state here; the task calls `freeze` and `restore`.
  *
  * Tables may be declared before or after a restore: rows that were read wait, still encoded, until the state they
- * belong to is declared. Rows of a state that is never declared stay encoded and go into the next full snapshot, so
+ * belong to is declared, be that in the middle of a record. Rows of a state that is never declared stay encoded and go into the next full snapshot, so
  * that a state left out by one version of a job is still there for the next.
  */
 import { assert } from '../base/assert.ts'
 import { SluiceError } from '../base/errors.ts'
+import { describeSchema } from '../types/describe-schema.ts'
+import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import { FlatTable } from './flat-table.ts'
 import { KeyContext } from './key-context.ts'
@@ -15,6 +17,7 @@ import type { KeyGroupRange } from './key-group.ts'
 import { stateOfKey, stateOfWindow, type WindowScope } from './keyed-states.ts'
 import type { MapKey } from './map-key.ts'
 import { NestedTable } from './nested-table.ts'
+import { restoreChunk, restrictChunk } from './restore-chunk.ts'
 import { SliceTable } from './slice-table.ts'
 import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
@@ -25,7 +28,7 @@ export class KeyedStateBackend {
   readonly context: KeyContext
   readonly keyGroups: KeyGroupRange
   readonly #tables = new Map<string, RegisteredTable>()
-  readonly #states = new Map<string, unknown>()
+  readonly #states = new Map<string, { readonly descriptor: StateDescriptor<unknown>; readonly state: unknown }>()
   /** Chunks of a restored snapshot whose table has not been declared yet, by table. */
   readonly #restored = new Map<string, StateChunk[]>()
   #isTracking = false
@@ -47,7 +50,9 @@ export class KeyedStateBackend {
   windowState<S>(descriptor: StateDescriptor<S>, scope: WindowScope): S {
     const name = `window/${descriptor.name}`
     return this.#declare(name, descriptor, () => {
-      const table = this.#table(name, 'nested', descriptor.type) as NestedTable<unknown>
+      // Map state of a window is one value, a Map.
+      const type = descriptor.kind === 'map' ? (t.map(t.any, descriptor.type) as Type<unknown>) : descriptor.type
+      const table = this.#table(name, 'nested', type) as NestedTable<unknown>
       return stateOfWindow(descriptor, table, scope)
     })
   }
@@ -111,23 +116,36 @@ export class KeyedStateBackend {
     return chunks
   }
 
-  /** Chunks of state nobody has declared: they go into full snapshots as they are. */
+  /** Chunks of state nobody has declared, as far as they belong to this subtask: they go into full snapshots. */
   *undeclared(): Generator<StateChunk> {
-    for (const chunks of this.#restored.values()) yield* chunks
+    for (const [table, chunks] of this.#restored) {
+      const own = chunks.map((chunk) => restrictChunk(chunk, this.keyGroups))
+      this.#restored.set(table, own)
+      yield* own
+    }
   }
 
   #declare<S>(name: string, descriptor: StateDescriptor<S>, create: () => unknown): S {
-    const known = this.#states.get(name) as { kind: string; state: S } | undefined
-    if (known !== undefined) {
-      if (known.kind === descriptor.kind) return known.state
+    const known = this.#states.get(name)
+    if (known === undefined) {
+      const state = create() as S
+      this.#states.set(name, { descriptor, state })
+      return state
+    }
+    const { kind, type } = known.descriptor
+    if (kind !== descriptor.kind) {
       throw new SluiceError(
         'GRAPH_INVALID',
-        `state "${descriptor.name}" is declared as ${known.kind} state and again as ${descriptor.kind} state`,
+        `state "${descriptor.name}" is declared as ${kind} state and again as ${descriptor.kind} state`,
       )
     }
-    const state = create() as S
-    this.#states.set(name, { kind: descriptor.kind, state })
-    return state
+    if (type !== descriptor.type && describeSchema(type.schema) !== describeSchema(descriptor.type.schema)) {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `state "${descriptor.name}" is declared with type ${describeSchema(type.schema)} and again with type ${describeSchema(descriptor.type.schema)}`,
+      )
+    }
+    return known.state as S
   }
 
   #table(name: string, layout: TableLayout, type: Type<unknown> | null): StateTable<unknown> {
@@ -138,8 +156,19 @@ export class KeyedStateBackend {
     }
     const table = this.#newTable(layout, type !== null && !type.isImmutable)
     if (this.#isTracking) table.track()
-    this.#tables.set(name, { name, layout, type, table })
+    const registered: RegisteredTable = { name, layout, type, table }
+    this.#tables.set(name, registered)
+    if (this.#restored.has(name)) this.#load(registered)
     return table
+  }
+
+  /** Loads a table at once; the key that is current stays so. */
+  #load(registered: RegisteredTable): void {
+    const { mapKey, knownKeyGroup } = this.context
+    for (const chunk of this.takeRestored(registered.name)) {
+      for (const _step of restoreChunk(chunk, registered, this.context, this.keyGroups, chunk.rowCount)) continue
+    }
+    this.context.setMapKey(mapKey, knownKeyGroup)
   }
 
   #newTable(layout: TableLayout, isMutable: boolean): StateTable<unknown> {

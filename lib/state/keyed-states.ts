@@ -89,7 +89,8 @@ class CellListState<T> implements ListState<T> {
   }
 
   addAll(values: Iterable<T>): void {
-    for (const value of values) this.add(value)
+    // A copy, since the values may be the list itself.
+    for (const value of [...values]) this.add(value)
   }
 
   update(values: Iterable<T>): void {

@@ -5,7 +5,7 @@
 
 import { ByteReader } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
-import type { Key } from '../base/hash.ts'
+import { type Key, notAKey } from '../base/hash.ts'
 import { encodeKey, readKey, writeKey } from '../types/key-codec.ts'
 
 export type MapKey = string | number | bigint | boolean
@@ -18,8 +18,10 @@ const STRING_MARKER = '\udfffS'
 export function toMapKey(key: Key): MapKey {
   if (typeof key === 'number') return key
   if (typeof key === 'string') return key.charCodeAt(0) === MARKER_CODE ? STRING_MARKER + key : key
-  if (typeof key === 'object') return TUPLE_MARKER + Buffer.from(encodeKey(key)).toString('latin1')
-  return key
+  if (typeof key === 'bigint' || typeof key === 'boolean') return key
+  // Key selectors return what they find: `undefined` where a field is missing.
+  if (!Array.isArray(key)) throw notAKey(key)
+  return TUPLE_MARKER + Buffer.from(encodeKey(key)).toString('latin1')
 }
 
 export function fromMapKey(mapKey: MapKey): Key {

@@ -77,6 +77,8 @@ export class NestedTable<V> extends StateTable<V> {
     this.#dropInner()
     this.#size -= inner.size
     for (const entry of inner.values()) this.removed(entry)
+    // Ends the iterations that are on their way through it.
+    inner.clear()
   }
 
   /** How many sub-keys the current key has. */

@@ -106,8 +106,13 @@ export class OperatorStateBackend {
     return state as MapState<K, V>
   }
 
+  /** One snapshot per state: what is dealt out among subtasks has been dealt out before. */
   restore(snapshots: Iterable<OperatorStateSnapshot>): void {
-    for (const snapshot of snapshots) this.#restored.set(snapshot.name, snapshot)
+    for (const snapshot of snapshots) {
+      const registered = this.#states.get(snapshot.name)
+      if (registered === undefined) this.#restored.set(snapshot.name, snapshot)
+      else decode(snapshot, registered)
+    }
   }
 
   snapshot(): OperatorStateSnapshot[] {
@@ -156,7 +161,13 @@ function encode(name: string, { mode, type, state }: Registered): OperatorStateS
   return { name, mode, schema: type.schema, items }
 }
 
-function decode(snapshot: OperatorStateSnapshot, { type, state }: Registered): void {
+function decode(snapshot: OperatorStateSnapshot, { mode, type, state }: Registered): void {
+  if ((snapshot.mode === 'broadcast') !== (mode === 'broadcast')) {
+    throw new SluiceError(
+      'STATE_INCOMPATIBLE',
+      `operator state "${snapshot.name}" was saved as ${snapshot.mode} state and is declared as ${mode} state`,
+    )
+  }
   const read = rowReader(snapshot.schema, type, snapshot.name)
   if (state instanceof OperatorListState) {
     state.update(snapshot.items.map((bytes) => read(new ByteReader(bytes))))

@@ -4,9 +4,7 @@
  * per residue of their key group. Small tables stay a single Map, whose lookup needs no key group at all.
  */
 import type { KeyContext } from './key-context.ts'
-import { keyGroupOf } from './key-group.ts'
 import type { MapKey } from './map-key.ts'
-import { fromMapKey } from './map-key.ts'
 
 /** Dealing out this many entries takes one to two milliseconds. */
 const SPLIT_SIZE = 16_384
@@ -66,7 +64,7 @@ export class ShardedMap<V> {
   }
 
   #shardOf(mapKey: MapKey, keyGroup: number): Map<MapKey, V> {
-    const group = keyGroup >= 0 ? keyGroup : keyGroupOf(fromMapKey(mapKey), this.#context.maxParallelism)
+    const group = keyGroup >= 0 ? keyGroup : this.#context.groupOf(mapKey)
     return this.#shards[group % SHARD_COUNT]!
   }
 

@@ -1,6 +1,6 @@
 /**
  * What a function declares to get a piece of keyed state: a name that is unique within its operator and stable
- * across versions of the job, and the type of the values (msgpackr's any if none is given).
+ * across versions of the job, and the type of the values (`t.any` if none is given).
  */
 import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'

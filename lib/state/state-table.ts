@@ -48,7 +48,10 @@ export abstract class StateTable<V> {
 
   /** From now on changes are listed. Without it snapshots can only be full. */
   track(): void {
+    if (this.#isTracking) return
     this.#isTracking = true
+    // Or changes of entries that have changed before in this epoch would go unnoticed.
+    this.epoch += 2
   }
 
   /** Must precede each change of an entry's value, and each look at a value that the looker may mutate. */

@@ -26,12 +26,14 @@ type Timers = Map<MapKey, Timer>
 
 /** After this many timers a firing pass asks whether it should make room for something else. */
 const PAUSE_CHECK_INTERVAL = 64
+/** Timestamps without timers that are tolerated before the heap is made anew. */
+const STALE_TIMESTAMPS_MAX = 1024
 
 export class TimerTable extends StateTable<null> {
   readonly #context: KeyContext
   readonly #buckets = new Map<number, Map<SubKey, Timers>>()
-  /** Every timestamp in #buckets, and some whose bucket has been emptied by deletions. */
-  readonly #timestamps = new MinHeap()
+  /** Every timestamp in #buckets, and some whose bucket has been emptied by deletions, at most about as many again. */
+  #timestamps = new MinHeap()
   #size = 0
   #lastTimestamp = Number.NaN
   #lastNamespace: SubKey
@@ -127,12 +129,19 @@ export class TimerTable extends StateTable<null> {
     if (bucket.size === 0 && this.#buckets.get(timestamp) === bucket) this.#buckets.delete(timestamp)
   }
 
+  /** Timeouts that are put off again and again would fill the heap long before they are due. */
+  #dropStaleTimestamps(): void {
+    this.#timestamps = new MinHeap()
+    for (const timestamp of this.#buckets.keys()) this.#timestamps.push(timestamp)
+  }
+
   #selectOrCreate(timestamp: number, namespace: SubKey): Timers {
     let bucket = this.#buckets.get(timestamp)
     if (bucket === undefined) {
       bucket = new Map()
       this.#buckets.set(timestamp, bucket)
       this.#timestamps.push(timestamp)
+      if (this.#timestamps.size > 2 * this.#buckets.size + STALE_TIMESTAMPS_MAX) this.#dropStaleTimestamps()
     }
     let timers = bucket.get(namespace)
     if (timers === undefined) {

@@ -49,11 +49,11 @@ export interface CompiledChain {
   readonly watermark: readonly ((timestamp: number) => boolean)[]
 }
 
-/** Index of the record being processed by the running batch function, for error messages. */
+/** Where a batch function that throws leaves the index of the record in the batch, for error messages. */
 export const POSITION_CELL_INDEX = 1
 
 /**
- * `time` is the chain's time cell: [0] the record's timestamp, [1] its position in the batch.
+ * `time` is the chain's time cell: [0] the record's timestamp, [1] the position of a record that failed.
  * Operators must have been set up: their inline code may refer to what `setup` made.
  */
 export function compileChain(
@@ -163,12 +163,17 @@ function batchFunction(
       : `${scope.nameOf('keys', input.keyContext)}.set(${scope.bind(`keyOf_${index}`, input.keyOf)}(value), keyGroups[i]);`
   return `function input_${index}(batch, from, to) {
     const values = batch.values, timestamps = batch.timestamps, keyGroups = batch.keyGroups;
-    for (let i = from; i < to; i++) {
-      const value = values[i];
-      time[0] = timestamps[i];
+    let i = from;
+    try {
+      for (; i < to; i++) {
+        const value = values[i];
+        time[0] = timestamps[i];
+        ${setKey}
+        ${deliver}(value);
+      }
+    } catch (error) {
       time[${POSITION_CELL_INDEX}] = i;
-      ${setKey}
-      ${deliver}(value);
+      throw error;
     }
   }`
 }

@@ -5,12 +5,14 @@
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
 import { isFinal, type SubtaskPlan } from '../graph/execution-graph.ts'
 import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
-import { SlotLoop } from './slot-loop.ts'
+import { SlotLoop, type TaskTimes } from './slot-loop.ts'
 import type { TaskListener } from './stream-task.ts'
 import type { SubtaskMetrics, SubtaskReport } from './subtask-report.ts'
 
 interface Member extends BuiltTask {
   error: ErrorRecord | null
+  /** Once it has ended. */
+  times: TaskTimes | null
 }
 
 export class SlotAttempt {
@@ -26,6 +28,7 @@ export class SlotAttempt {
     this.#members = buildTasks(environment, plans, (plan) => this.#listener(plan)).map((built) => ({
       ...built,
       error: null,
+      times: null,
     }))
     this.tasks = this.#members
   }
@@ -63,9 +66,9 @@ export class SlotAttempt {
     }))
   }
 
-  metricsOf({ task, operators }: BuiltTask): SubtaskMetrics {
-    const { busyMs, backPressuredMs, idleMs } = this.#loop.timesOf(task)
-    const totalMs = Math.max(1, busyMs + backPressuredMs + idleMs)
+  metricsOf(built: BuiltTask): SubtaskMetrics {
+    const { task, operators } = built
+    const times = (built as Member).times ?? this.#loop.timesOf(task)
     const sum = (
       of: readonly { readonly records: number; readonly bytes: number }[],
       field: 'records' | 'bytes',
@@ -78,9 +81,9 @@ export class SlotAttempt {
       recordsOut: sum(outputs, 'records'),
       bytesIn: sum(inputs, 'bytes'),
       bytesOut: sum(outputs, 'bytes'),
-      busyRatio: busyMs / totalMs,
-      backPressuredRatio: backPressuredMs / totalMs,
-      idleRatio: idleMs / totalMs,
+      busyMs: Math.round(times.busyMs),
+      backPressuredMs: Math.round(times.backPressuredMs),
+      idleMs: Math.round(times.idleMs),
       watermark: watermark === Number.NEGATIVE_INFINITY ? null : watermark,
       operators: Object.fromEntries(
         operators.flatMap(({ id, metrics }) =>
@@ -97,7 +100,10 @@ export class SlotAttempt {
         const member = memberOf()
         if (member === undefined) return
         if (error !== undefined) member.error = toErrorRecord(error)
-        if (isFinal(member.task.state)) this.#loop.remove(member.task)
+        if (isFinal(member.task.state)) {
+          member.times ??= this.#loop.timesOf(member.task)
+          this.#loop.remove(member.task)
+        }
         this.#onChange()
       },
       onWake: () => this.#loop.wake(),

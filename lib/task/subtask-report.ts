@@ -2,16 +2,16 @@
 import type { ErrorRecord } from '../base/errors.ts'
 import type { SubtaskState } from '../graph/execution-graph.ts'
 
-/** Counters and ratios of one subtask, as last reported. */
+/** Counters of one subtask, as last reported. Rates and shares follow from two reports, over any time one likes. */
 export interface SubtaskMetrics {
   readonly recordsIn: number
   readonly recordsOut: number
   readonly bytesIn: number
   readonly bytesOut: number
-  /** Shares of the time since the subtask began: working, waiting for others to take its output, nothing to do. */
-  readonly busyRatio: number
-  readonly backPressuredRatio: number
-  readonly idleRatio: number
+  /** How the time since the subtask began was spent: working, waiting for others to take its output, nothing to do. */
+  readonly busyMs: number
+  readonly backPressuredMs: number
+  readonly idleMs: number
   /** Event time at the input (of sources: emitted); null before the first watermark. */
   readonly watermark: number | null
   /** Metrics of operators and functions, by `<uid>.<name>`. */

@@ -9,14 +9,15 @@ import { MetricGroup } from '../metrics/metric-group.ts'
 import { RecordBatch } from '../network/record-batch.ts'
 import { RecordWriter } from '../network/record-writer.ts'
 import type { OperatorContext, StreamOperator } from '../operator/stream-operator.ts'
+import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedSnapshot, loadRestored } from '../state/keyed-snapshot.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend, type OperatorStateSnapshot } from '../state/operator-state.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
 import { ChainOutput, type CompiledChain, compileChain } from '../task/chain-code.ts'
+import { InputWatermarks } from '../time/input-watermarks.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
-import { WatermarkValve } from '../time/watermark-valve.ts'
 
 export type HarnessOutput<O> =
   | { readonly kind: 'record'; readonly value: O; readonly timestamp: number | undefined }
@@ -42,6 +43,13 @@ export interface HarnessOptions<O> {
   readonly keySelectors?: readonly (((value: never) => Key) | null)[]
   /** Default 128. */
   readonly maxParallelism?: number
+  /** Which subtask of how many this is, and so which key groups it owns. Default: the only one. */
+  readonly subtaskIndex?: number
+  readonly parallelism?: number
+  /** Whether a job would take checkpoints; default false. */
+  readonly hasCheckpoints?: boolean
+  /** Makes long bursts of work pause; the harness goes on at once. Default: never. */
+  readonly shouldPause?: () => boolean
   /** Where the processing-time clock stands; default 0. */
   readonly processingTimeMs?: number
   readonly watermarkIntervalMs?: number
@@ -122,17 +130,17 @@ export class OperatorHarness<O> {
   readonly #time = new Float64Array(2).fill(NO_TIMESTAMP)
   readonly #clock: HarnessTime
   readonly #chain: CompiledChain
-  readonly #valve: WatermarkValve
+  readonly #watermarks: InputWatermarks
   readonly #batch = new RecordBatch()
   #output: HarnessOutput<O>[] = []
+  #pauseCount = 0
 
   private constructor(options: HarnessOptions<O>) {
     const maxParallelism = options.maxParallelism ?? MAX_PARALLELISM
     const keySelectors = options.keySelectors ?? [null]
     const isKeyed = keySelectors.some((keyOf) => keyOf !== null)
-    this.keyed = isKeyed
-      ? new KeyedStateBackend(maxParallelism, { first: 0, last: maxParallelism - 1 })
-      : null
+    const keyGroups = keyGroupRange(maxParallelism, options.parallelism ?? 1, options.subtaskIndex ?? 0)
+    this.keyed = isKeyed ? new KeyedStateBackend(maxParallelism, keyGroups) : null
     this.#clock = new HarnessTime(options.processingTimeMs ?? 0)
     this.operator = options.operator()
     const output = new ChainOutput()
@@ -148,8 +156,8 @@ export class OperatorHarness<O> {
       this.#emit({ kind: 'side', tag, value, timestamp: this.#timestamp() })
     output.emitWatermark = (timestamp) => this.#emit({ kind: 'watermark', timestamp })
     output.emitStatus = (isIdle) => this.#emit({ kind: 'status', isIdle })
-    this.#valve = new WatermarkValve(keySelectors.length, {
-      watermark: (timestamp) => void this.operator.processWatermark(timestamp),
+    this.#watermarks = new InputWatermarks(keySelectors.length, {
+      watermark: (timestamp) => this.#advance(timestamp),
       status: (isIdle) => this.operator.processStatus(isIdle),
     })
   }
@@ -180,11 +188,11 @@ export class OperatorHarness<O> {
   }
 
   watermark(timestamp: number, input = 0): void {
-    this.#valve.onWatermark(input, timestamp)
+    this.#watermarks.onWatermark(input, timestamp)
   }
 
   status(isIdle: boolean, input = 0): void {
-    this.#valve.onStatus(input, isIdle)
+    this.#watermarks.onStatus(input, isIdle)
   }
 
   /** Sets the clock and fires what is due. */
@@ -213,8 +221,22 @@ export class OperatorHarness<O> {
     return { keyed, operator: this.#operatorState.snapshot() }
   }
 
+  /** A checkpoint with a snapshot of this operator is complete. */
+  async checkpointCompleted(checkpointId: number): Promise<void> {
+    await this.operator.checkpointCompleted(checkpointId)
+  }
+
+  /** How often the operator has paused in the middle of a watermark. */
+  get pauseCount(): number {
+    return this.#pauseCount
+  }
+
   async close(): Promise<void> {
     await this.operator.close()
+  }
+
+  #advance(timestamp: number): void {
+    while (!this.operator.processWatermark(timestamp)) this.#pauseCount++
   }
 
   #load(): void {
@@ -235,11 +257,11 @@ export class OperatorHarness<O> {
       jobName: 'harness',
       operatorName: 'operator',
       uid: 'operator',
-      subtaskIndex: 0,
-      parallelism: 1,
+      subtaskIndex: options.subtaskIndex ?? 0,
+      parallelism: options.parallelism ?? 1,
       maxParallelism,
       attempt: 0,
-      hasCheckpoints: false,
+      hasCheckpoints: options.hasCheckpoints ?? false,
       time: this.#time,
       clock: this.#clock,
       processingTime: this.#clock,
@@ -248,7 +270,7 @@ export class OperatorHarness<O> {
       operatorState: this.#operatorState,
       keyed: this.keyed,
       watermarkIntervalMs: options.watermarkIntervalMs ?? WATERMARK_INTERVAL_MS,
-      shouldPause: () => false,
+      shouldPause: options.shouldPause ?? (() => false),
       wake: () => {},
       fail: (error) => {
         throw error

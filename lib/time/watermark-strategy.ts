@@ -141,7 +141,8 @@ class BoundedOutOfOrdernessWatermarks<T> implements WatermarkGenerator<T> {
 
 /**
  * Declares its split idle after more than the timeout without records, counted from the first periodic check
- * that saw none. Flink's WatermarksWithIdleness.
+ * that saw none. The split is active again with its next watermark, not with its next record: until then it has
+ * nothing to hold others back with. Flink's WatermarksWithIdleness.
  */
 class IdlenessWatermarks<T> implements WatermarkGenerator<T> {
   readonly #generator: WatermarkGenerator<T>
@@ -159,10 +160,7 @@ class IdlenessWatermarks<T> implements WatermarkGenerator<T> {
 
   onEvent(value: T, timestamp: number, output: WatermarkOutput): void {
     this.#hasActivity = true
-    if (this.#isIdle) {
-      this.#isIdle = false
-      output.markActive()
-    }
+    this.#isIdle = false
     this.#generator.onEvent(value, timestamp, output)
   }
 

@@ -51,7 +51,7 @@ export function timeEvictor<T>(size: Duration, options?: EvictorOptions): Evicto
     if (all.length === 0 || Number.isNaN(all[0]!.timestamp)) return all
     let youngest = Number.NEGATIVE_INFINITY
     for (const { timestamp } of all) if (timestamp > youngest) youngest = timestamp
-    return all.filter(({ timestamp }) => timestamp > youngest - sizeMs)
+    return all.filter(({ timestamp }) => !(timestamp <= youngest - sizeMs))
   }
   return evictor(`time ${sizeMs}ms`, evict, options)
 }

@@ -6,6 +6,7 @@ import { SluiceError } from '../base/errors.ts'
 import { type Duration, parseDuration } from '../base/units.ts'
 import type { ReducingState, ValueState } from '../state/state.ts'
 import { reducingState, type StateDescriptor, valueState } from '../state/state-descriptor.ts'
+import { MAX_TIMESTAMP } from '../time/timestamp.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import type { Window } from './window.ts'
@@ -121,6 +122,10 @@ export function purging<T>(inner: Trigger<T>): Trigger<T> {
 
 const NEXT_FIRE = reducingState<number>('trigger-next-fire', Math.min, t.float64)
 
+/**
+ * The next firing is the next multiple of the interval, or the end of the window if that comes first. Where the end is
+ * behind already, as that of event-time windows may be for the clock, it no longer counts.
+ */
 function scheduleFire(
   after: number,
   intervalMs: number,
@@ -128,7 +133,8 @@ function scheduleFire(
   next: ReducingState<number>,
   register: (timestamp: number) => void,
 ): void {
-  const timestamp = Math.min(after + intervalMs, window.maxTimestamp)
+  const end = window.maxTimestamp
+  const timestamp = end < after ? after + intervalMs : Math.min(after + intervalMs, end)
   next.add(timestamp)
   register(timestamp)
 }
@@ -155,7 +161,9 @@ export function continuousEventTimeTrigger<T>(interval: Duration): Trigger<T> {
       const next = context.state(NEXT_FIRE)
       if (next.get() !== time) return CONTINUE
       next.clear()
-      schedule(time, window, context)
+      // At the end of the input a window without end fires once more, not at every multiple up to the end of time.
+      const isLast = window.maxTimestamp === MAX_TIMESTAMP && context.currentWatermark() === MAX_TIMESTAMP
+      if (!isLast) schedule(time, window, context)
       return FIRE
     },
     onProcessingTime: () => CONTINUE,
@@ -194,7 +202,7 @@ export function continuousProcessingTimeTrigger<T>(interval: Duration): Trigger<
       const next = context.state(NEXT_FIRE)
       if (next.get() !== time) return CONTINUE
       next.clear()
-      schedule(time, window, context)
+      if (time !== window.maxTimestamp) schedule(time, window, context)
       return FIRE
     },
     onMerge(_window, context) {
@@ -239,13 +247,13 @@ export function endOfStreamTrigger<T>(): Trigger<T> {
   return {
     name: 'end of stream',
     onElement(_value, _timestamp, _window, context) {
-      context.registerEventTimer(Number.POSITIVE_INFINITY)
+      context.registerEventTimer(MAX_TIMESTAMP)
       return CONTINUE
     },
-    onEventTime: (time) => (time === Number.POSITIVE_INFINITY ? FIRE : CONTINUE),
+    onEventTime: (time) => (time === MAX_TIMESTAMP ? FIRE : CONTINUE),
     onProcessingTime: () => CONTINUE,
-    onMerge: (_window, context) => context.registerEventTimer(Number.POSITIVE_INFINITY),
-    clear: (_window, context) => context.deleteEventTimer(Number.POSITIVE_INFINITY),
+    onMerge: (_window, context) => context.registerEventTimer(MAX_TIMESTAMP),
+    clear: (_window, context) => context.deleteEventTimer(MAX_TIMESTAMP),
   }
 }
 

@@ -161,8 +161,9 @@ export function sessionProcessingTime<T>(gap: SessionGap<T>): WindowAssigner<T> 
   return new SessionWindows('processing', gap)
 }
 
+/** Time decides neither about the window of a record nor about its end: nothing is late, nothing needs a timestamp. */
 const globalWindows: Omit<WindowAssigner<never>, 'defaultTrigger' | 'name'> = {
-  timeDomain: 'event',
+  timeDomain: 'processing',
   isMerging: false,
   fixedSizeMs: null,
   assign: () => [GLOBAL_WINDOW],

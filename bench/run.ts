@@ -1,0 +1,119 @@
+/**
+ * Runs the benchmarks and prints, for each, the distribution of its ratio to the bare baseline over fresh processes.
+ * Absolute figures move with the machine and its neighbours; the ratio of two measurements of one process, taken
+ * within seconds of each other, mostly does not.
+ *
+ *     npm run bench                 all, 5 processes each
+ *     npm run bench -- chain nats   some
+ *     npm run bench -- --runs 10    more processes
+ *     npm run bench -- --json       one JSON line per benchmark on stdout
+ *
+ * A benchmark is a file that prints one JSON line `{ "sluice": number, "bare": number, "unit": string, "ratio": number }`.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+interface Benchmark {
+  readonly name: string
+  readonly file: string
+  readonly measures: string
+  /** `atMost` and `atLeast` are bounds of the median ratio. */
+  readonly target: { readonly atMost: number } | { readonly atLeast: number }
+}
+
+interface Measurement {
+  readonly sluice: number
+  readonly bare: number
+  readonly unit: string
+  readonly ratio: number
+}
+
+const BENCHMARKS: readonly Benchmark[] = [
+  {
+    name: 'chain',
+    file: 'chain.ts',
+    measures: 'map, filter and keyed count in one slot, to a hand-written loop',
+    target: { atMost: 1.5 },
+  },
+  {
+    name: 'threads',
+    file: 'exchange-threads.ts',
+    measures: 'keyBy between two slot threads, to encoding, transferring and decoding alone',
+    target: { atLeast: 0.5 },
+  },
+  {
+    name: 'nats',
+    file: 'exchange-nats.ts',
+    measures: 'keyBy between two nodes over NATS, to publishing and receiving the same frames',
+    target: { atLeast: 0.5 },
+  },
+  {
+    name: 'slow-sink',
+    file: 'slow-sink.ts',
+    measures: 'growth of resident memory (MB) in 60 s behind a sink at 1 % of the source, to the limit',
+    target: { atMost: 1 },
+  },
+]
+
+const RUN_TIMEOUT_MS = 300_000
+
+function measure({ file, name }: Benchmark): Promise<Measurement> {
+  return new Promise((resolve, reject) => {
+    const path = fileURLToPath(new URL(file, import.meta.url))
+    const child = spawn(process.execPath, ['--import', 'tsx', path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const timer = setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT_MS)
+    let output = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+    child.on('exit', (code) => {
+      clearTimeout(timer)
+      const last = output.trim().split('\n').at(-1) ?? ''
+      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as Measurement)
+      else reject(new Error(`benchmark ${name} ended with code ${code}: ${last}`))
+    })
+  })
+}
+
+const quantile = (sorted: readonly number[], q: number): number => sorted[Math.round(q * (sorted.length - 1))]!
+
+function report(benchmark: Benchmark, runs: readonly Measurement[]): { line: string; json: object; isMet: boolean } {
+  const ratios = runs.map(({ ratio }) => ratio).sort((a, b) => a - b)
+  const [min, median, max] = [ratios[0]!, quantile(ratios, 0.5), ratios.at(-1)!]
+  const { target } = benchmark
+  const isMet = 'atMost' in target ? median <= target.atMost : median >= target.atLeast
+  const bound = 'atMost' in target ? `at most ${target.atMost}` : `at least ${target.atLeast}`
+  const middle = [...runs].sort((a, b) => a.ratio - b.ratio)[Math.floor(runs.length / 2)]!
+  const figures = `sluice ${middle.sluice.toFixed(1)}, bare ${middle.bare.toFixed(1)} ${middle.unit}`
+  const ratio = `ratio ${min.toFixed(2)} / ${median.toFixed(2)} / ${max.toFixed(2)}`
+  return {
+    line: `${benchmark.name.padEnd(10)} ${ratio}  (${bound}: ${isMet ? 'met' : 'MISSED'})  ${figures}`,
+    json: { name: benchmark.name, measures: benchmark.measures, target, min, median, max, isMet, runs },
+    isMet,
+  }
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+})
+const chosen = BENCHMARKS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+const unknown = positionals.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name))
+if (unknown.length > 0) {
+  process.stderr.write(`unknown benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.map(({ name }) => name).join(', ')}\n`)
+  process.exit(2)
+}
+let isAllMet = true
+for (const benchmark of chosen) {
+  if (!values.json) process.stdout.write(`\n${benchmark.name}: ${benchmark.measures}\n`)
+  const runs: Measurement[] = []
+  for (let i = 0; i < Number(values.runs); i++) {
+    runs.push(await measure(benchmark))
+    if (!values.json) process.stderr.write(`  run ${i + 1}: ratio ${runs.at(-1)!.ratio.toFixed(2)}\n`)
+  }
+  const { line, json, isMet } = report(benchmark, runs)
+  process.stdout.write(values.json ? `${JSON.stringify(json)}\n` : `${line}\n`)
+  isAllMet &&= isMet
+}
+process.exitCode = isAllMet ? 0 : 1

@@ -1,0 +1,35 @@
+/** Runs the coordinator of a cluster. */
+import { connectNatsBus } from '../../lib/bus/nats-bus.ts'
+import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
+import { heartbeatSettings, natsSettings } from '../../lib/config/config-settings.ts'
+import { untilStopped } from '../until-stopped.ts'
+import type { VerbSpec } from '../verb.ts'
+
+export const coordinatorVerb: VerbSpec = {
+  usage: 'coordinator',
+  summary: 'run the coordinator of a cluster: takes jobs in and watches over nodes',
+  description: 'One per cluster. Runs until it is stopped; NATS may go and come back meanwhile.',
+  examples: [
+    ['sluice coordinator --nats nats://nats:4222', 'of cluster "default"'],
+    ['sluice coordinator --cluster test -D heartbeat.timeout=3s', 'notices lost nodes sooner'],
+  ],
+  isService: true,
+  async run(context) {
+    const { config, log } = await context.configure()
+    const { startCoordinator } = await import('../../actors/start-coordinator.ts')
+    const { out, interrupts, clock, random } = context
+    const stop = interrupts.listen(() => log.info('stopping'))
+    const bus = await connectNatsBus(natsSettings(config, 'sluice coordinator'), { clock, logger: log })
+    try {
+      const subjects = subjectsOf(config.cluster)
+      const { heartbeatTimeoutMs } = heartbeatSettings(config)
+      const coordinator = await startCoordinator({ bus, subjects, clock, random, log, heartbeatTimeoutMs })
+      log.info('coordinator is ready', { cluster: config.cluster, nats: bus.connection.getServer() })
+      out.event({ event: 'ready', cluster: config.cluster })
+      await untilStopped(stop, bus).finally(() => coordinator.close())
+    } finally {
+      await bus.close()
+    }
+    return undefined
+  },
+}

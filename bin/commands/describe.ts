@@ -1,0 +1,59 @@
+/** Shows one job: its state, and what each vertex does. */
+import { formatBytes, formatDuration } from '../../lib/base/units.ts'
+import type { JobDescription } from '../../lib/protocol/job-submission.ts'
+import { withCluster } from '../connect.ts'
+import { formatCount, formatShare, formatTimestamp, textTable } from '../text-table.ts'
+import type { VerbSpec } from '../verb.ts'
+import { type VertexTotals, vertexTotals } from '../vertex-totals.ts'
+
+export const describeVerb: VerbSpec = {
+  usage: 'describe <job>',
+  summary: 'show what a job is doing, vertex by vertex',
+  description: 'A job is given by its id, the beginning of its id, or its name.',
+  examples: [
+    ['sluice describe word-count', 'state, slots, records, event time'],
+    ['sluice describe word-count --json', 'every subtask with its metrics, and the graph'],
+  ],
+  async run(context, { args }) {
+    const configured = await context.configure()
+    const job = await withCluster(context, configured, ({ client }) => client.describe(args[0]!))
+    context.out.data(job, describeJob(job, context.clock.now()))
+    return undefined
+  },
+}
+
+function describeJob(job: JobDescription, nowMs: number): string {
+  const { jobId, name, state, submittedMs, endedMs, slotsHeld, slotsNeeded, restarts, error } = job
+  const lasted = formatDuration(Math.max(0, (endedMs ?? nowMs) - submittedMs))
+  const head = [
+    `job        ${name} (${jobId})`,
+    `state      ${state}${error === undefined ? '' : `: ${error.message}`}`,
+    `submitted  ${new Date(submittedMs).toISOString()}, ${endedMs === null ? `${lasted} ago` : `ended after ${lasted}`}`,
+    `slots      ${slotsHeld} of ${slotsNeeded}`,
+    `restarts   ${restarts}`,
+    '',
+  ]
+  const rows = job.vertices.map((vertex) => rowOf(vertexTotals(vertex)))
+  return [
+    ...head,
+    textTable(
+      ['VERTEX', 'SUBTASKS', 'IN', 'OUT', 'BYTES OUT', 'EVENT TIME', 'BUSY', 'BACK-PRESSURED', 'IDLE'],
+      rows,
+    ),
+  ].join('\n')
+}
+
+function rowOf(totals: VertexTotals): string[] {
+  const { name, states, recordsIn, recordsOut, bytesOut, watermark, busy, backPressured, idle } = totals
+  return [
+    name,
+    [...states].map(([state, count]) => `${count} ${state}`).join(', '),
+    formatCount(recordsIn),
+    formatCount(recordsOut),
+    formatBytes(bytesOut),
+    formatTimestamp(watermark),
+    formatShare(busy),
+    formatShare(backPressured),
+    formatShare(idle),
+  ]
+}

@@ -1,0 +1,33 @@
+/** Lists the nodes of a cluster. */
+import { formatDuration } from '../../lib/base/units.ts'
+import { withCluster } from '../connect.ts'
+import { textTable } from '../text-table.ts'
+import type { VerbSpec } from '../verb.ts'
+
+export const nodesVerb: VerbSpec = {
+  usage: 'nodes',
+  summary: 'list the nodes of the cluster and their slots',
+  examples: [
+    ['sluice nodes', 'a table'],
+    ['sluice nodes --json', 'each slot with the job it runs'],
+  ],
+  async run(context) {
+    const configured = await context.configure()
+    const nodes = await withCluster(context, configured, ({ client }) => client.nodes())
+    const rows = nodes.map(({ nodeId, host, pid, version, slots, silentMs }) => [
+      nodeId,
+      host,
+      String(pid),
+      String(slots.length),
+      String(slots.filter(({ jobId }) => jobId === null).length),
+      version,
+      `${formatDuration(silentMs)} ago`,
+    ])
+    const text = textTable(['NODE', 'HOST', 'PID', 'SLOTS', 'FREE', 'VERSION', 'HEARD'], rows)
+    context.out.data(
+      { nodes },
+      nodes.length === 0 ? `no nodes on cluster "${configured.config.cluster}"` : text,
+    )
+    return undefined
+  },
+}

@@ -1,0 +1,60 @@
+/** Which adapter runs which suite, which tags we claim, and why the rest is skipped. */
+import type { Case } from './case.ts'
+import { processAdapter } from './process-cases.ts'
+import { restartAdapter } from './restart-cases.ts'
+import type { Adapter } from './run-case.ts'
+import { runCase } from './run-case.ts'
+import { chainingAdapter, keyGroupsAdapter, slotsAdapter } from './scheduling-pairs.ts'
+import { generationAdapter, multiplexerAdapter, valveAdapter } from './watermark-cases.ts'
+import { windowAdapter } from './window-cases.ts'
+import { windowAssignAdapter, windowMergeAdapter } from './window-pairs.ts'
+
+const ADAPTERS: Readonly<Record<string, Adapter>> = {
+  'broadcast-state': processAdapter,
+  chaining: chainingAdapter,
+  'co-process': processAdapter,
+  'key-groups': keyGroupsAdapter,
+  'keyed-process': processAdapter,
+  'restart-strategy': restartAdapter,
+  slots: slotsAdapter,
+  'watermark-generation': generationAdapter,
+  'watermark-multiplexer': multiplexerAdapter,
+  'watermark-valve': valveAdapter,
+  'window-assign': windowAssignAdapter,
+  'window-event-time': windowAdapter,
+  'window-evictor': windowAdapter,
+  'window-lateness': windowAdapter,
+  'window-merge': windowMergeAdapter,
+  'window-processing-time': windowAdapter,
+  'window-session': windowAdapter,
+  'window-trigger': windowAdapter,
+}
+
+const CLAIMED: readonly string[] = ['flink-hash', 'custom-assigner']
+
+const NOT_CLAIMED: Readonly<Record<string, string>> = {
+  int64: 'times are doubles, whose ends are infinities',
+  'watermark-reset-on-restore':
+    'the slice window operator judges lateness after a restore by the watermark of the snapshot',
+}
+
+export type CaseResult =
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'failed'; readonly complaints: readonly string[] }
+  | { readonly kind: 'skipped'; readonly reason: string }
+
+/** Why a whole suite is skipped; null if it is not. */
+export function suiteSkipReason(suite: string): string | null {
+  return Object.hasOwn(ADAPTERS, suite) ? null : 'not supported yet'
+}
+
+export async function runOrSkip(test: Case): Promise<CaseResult> {
+  const adapter = ADAPTERS[test.suite]
+  if (adapter === undefined) return { kind: 'skipped', reason: 'not supported yet' }
+  const tag = test.requires.find((each) => !CLAIMED.includes(each))
+  if (tag !== undefined) {
+    return { kind: 'skipped', reason: `requires ${tag}: ${NOT_CLAIMED[tag] ?? 'not claimed'}` }
+  }
+  const complaints = await runCase(test, adapter)
+  return complaints.length === 0 ? { kind: 'passed' } : { kind: 'failed', complaints }
+}

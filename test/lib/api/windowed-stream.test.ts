@@ -1,0 +1,103 @@
+import t from 'tap'
+import type { StreamEnvironment } from '../../../lib/api/stream-environment.ts'
+import type { WindowedStream } from '../../../lib/api/streams.ts'
+import { outputTag } from '../../../lib/function/output-tag.ts'
+import { SliceWindowOperator } from '../../../lib/operator/slice-window-operator.ts'
+import { WindowOperator } from '../../../lib/operator/window-operator.ts'
+import { countEvictor } from '../../../lib/window/evictor.ts'
+import { countTrigger, purging } from '../../../lib/window/trigger.ts'
+import {
+  globalWindow,
+  session,
+  sliding,
+  tumbling,
+  tumblingProcessingTime,
+  type WindowAssigner,
+} from '../../../lib/window/window-assigner.ts'
+import { build, numbers } from '../../support/build-graph.ts'
+
+const sum = {
+  createAccumulator: () => 0,
+  add: (n: number, total: number) => n + total,
+  getResult: (total: number) => total,
+}
+const mergeable = { ...sum, merge: (a: number, b: number) => a + b }
+
+function lastNode(define: (env: StreamEnvironment) => void) {
+  return [...build(define).origin.nodes.values()].at(-1)!
+}
+
+function windowed(assigner: WindowAssigner<number>, finish: (stream: WindowedStream<number, number>) => void) {
+  return lastNode((env) => finish(env.source(numbers(1)).keyBy((n) => n).window(assigner)))
+}
+
+t.test('windowed stream - slices do the work where they can, and only there', async (t) => {
+  const cases: [string, WindowAssigner<number>, (stream: WindowedStream<number, number>) => void, boolean][] = [
+    ['tumbling reduce', tumbling('1s'), (s) => s.reduce((a) => a), true],
+    ['tumbling aggregate', tumbling('1s'), (s) => s.aggregate(sum), true],
+    ['sliding reduce', sliding('4s', '1s'), (s) => s.reduce((a) => a), true],
+    ['sliding, can be merged', sliding('4s', '1s'), (s) => s.aggregate(mergeable), true],
+    ['sliding, cannot be merged', sliding('4s', '1s'), (s) => s.aggregate(sum), false],
+    ['lateness', tumbling('1s'), (s) => s.allowedLateness('5s').reduce((a) => a), true],
+    ['session', session('1s'), (s) => s.reduce((a) => a), false],
+    ['processing time', tumblingProcessingTime('1s'), (s) => s.reduce((a) => a), false],
+    ['a trigger', tumbling('1s'), (s) => s.trigger(countTrigger(2)).reduce((a) => a), false],
+    ['an evictor', tumbling('1s'), (s) => s.evictor(countEvictor(2)).reduce((a) => a), false],
+    ['with process', tumbling('1s'), (s) => s.reduce((a) => a, { process() {} }), false],
+    ['process', tumbling('1s'), (s) => s.process({ process() {} }), false],
+    ['global', globalWindow(), (s) => s.trigger(countTrigger(2)).reduce((a) => a), false],
+  ]
+  for (const [name, assigner, finish, isSliced] of cases) {
+    const operator = windowed(assigner, finish).newOperator()
+    t.equal(operator instanceof SliceWindowOperator, isSliced, name)
+    t.equal(operator instanceof WindowOperator, !isSliced, name)
+  }
+})
+
+t.test('windowed stream - the operation says everything that makes a difference', async (t) => {
+  const node = windowed(sliding('4s', '1s'), (s) =>
+    s
+      .trigger(purging(countTrigger(3)))
+      .evictor(countEvictor(2))
+      .allowedLateness(500)
+      .reduce((a) => a),
+  )
+  t.match(node.operation, /^window\(sliding\(4000ms, 1000ms.*trigger .*count.*evictor .*lateness 500ms\)\.reduce$/)
+  t.equal(node.name, node.operation)
+})
+
+t.test('windowed stream - options and process functions are told apart', async (t) => {
+  const named = windowed(tumbling('1s'), (s) => s.reduce((a) => a, { name: 'short' }))
+  t.equal(named.name, 'short')
+  const both = windowed(tumbling('1s'), (s) =>
+    s.aggregate(sum, (_key, _context, elements, out) => {
+      for (const element of elements) out.collect(element)
+    }, { name: 'long' }),
+  )
+  t.equal(both.name, 'long')
+  t.ok(both.newOperator() instanceof WindowOperator)
+})
+
+t.test('windowed stream - what cannot work is refused at once', async (t) => {
+  const refuse = (message: RegExp, assigner: WindowAssigner<number>, finish: Parameters<typeof windowed>[1]) =>
+    t.throws(() => windowed(assigner, finish), { code: 'GRAPH_INVALID', message })
+  refuse(/session.*merge.*no merge method/, session('1s'), (s) => s.aggregate(sum))
+  const { onMerge: _, ...rigid } = countTrigger<number>(2)
+  refuse(/cannot be used with session.*they merge/, session('1s'), (s) => s.trigger(rigid))
+  refuse(/lateness must not be negative/, tumbling('1s'), (s) => s.allowedLateness(-1))
+  t.throws(() => windowed(tumbling('1s'), (s) => s.allowedLateness('soon')), { code: 'CONFIG_INVALID' })
+  t.doesNotThrow(() => windowed(session('1s'), (s) => s.aggregate(mergeable)))
+})
+
+t.test('windowed stream - settings of one use do not leak into the next', async (t) => {
+  const names: string[] = []
+  build((env) => {
+    const base = env.source(numbers(1)).keyBy((n) => n).window(tumbling('1s'))
+    base.allowedLateness('1s').lateOutput(outputTag('late')).reduce((a) => a)
+    const plain = base.reduce((a) => a)
+    names.push(...env.graph.nodes.slice(1).map(({ operation }) => operation))
+    t.ok(plain)
+  })
+  t.match(names[0], /lateness/)
+  t.notMatch(names[1], /lateness/)
+})

@@ -1,0 +1,168 @@
+/**
+ * The job scheduler, driven by text. Slots are written `node/slot`, subtasks `vertex.index`.
+ *
+ *     job a:2 b:1/other                    vertices with parallelism and slot sharing group; first of all
+ *     restart none | fixed 2 1000          the restart strategy; before `submit`
+ *     at 500                               time, ms
+ *     submit, cancel, tick, show
+ *     grant n/0 n/1                        lost n/0
+ *     report n/0 ready                     all subtasks of a slot, in the present attempt
+ *     report n/0 #0 running                ... in another attempt
+ *     report n/0 a.0=failed b.0=running    single subtasks; failed ones with an error of their name
+ *     deploy-failed n/0                    deploy-failed n/0 #0
+ */
+import type { JobGraph, JobVertex } from '../../../lib/graph/job-graph.ts'
+import { planSlot, type SlotLocation, type SubtaskState } from '../../../lib/graph/execution-graph.ts'
+import { type JobEvent, type JobOrder, JobScheduler, type SubtaskStatus } from '../../../lib/scheduler/job-scheduler.ts'
+import { newRestartStrategy, type RestartSettings } from '../../../lib/scheduler/restart-strategy.ts'
+import { SeededRandom } from '../../../lib/base/prng.ts'
+
+export const SLOT_REQUEST_TIMEOUT_MS = 30_000
+export const SLOT_TIMEOUT_MS = 10_000
+
+export class JobPlay {
+  nowMs = 0
+  scheduler!: JobScheduler
+  #restart: RestartSettings = { kind: 'none' }
+  #graph!: JobGraph
+
+  play(command: string): string[] {
+    const [verb, ...words] = command.split(/\s+/) as [string, ...string[]]
+    switch (verb) {
+      case 'job':
+        this.#graph = graphOf(words)
+        this.#begin()
+        return []
+      case 'restart':
+        this.#restart = restartOf(words)
+        this.#begin()
+        return []
+      case 'at':
+        this.nowMs = Number(words[0])
+        return []
+      case 'show':
+        return this.#show()
+      default:
+        return this.on(this.#eventOf(verb, words)).map(describeOrder)
+    }
+  }
+
+  on(event: JobEvent): JobOrder[] {
+    return this.scheduler.on(event, this.nowMs)
+  }
+
+  /** What a slot would say of all its subtasks. */
+  statusesOf(slot: SlotLocation, stateOf: (name: string) => SubtaskState | undefined): SubtaskStatus[] {
+    const { placement } = this.scheduler
+    if (placement === null) return []
+    return planSlot(this.#graph, placement, slot, 'auto').flatMap(({ vertex, index }) => {
+      const name = `${vertex.id}.${index}`
+      const state = stateOf(name)
+      if (state === undefined) return []
+      const status = { vertexId: vertex.id, index, state }
+      const error = { code: 'USER_FUNCTION_FAILED' as const, message: name }
+      return [state === 'failed' ? { ...status, error } : status]
+    })
+  }
+
+  #begin(): void {
+    this.scheduler = new JobScheduler({
+      graph: this.#graph,
+      restart: newRestartStrategy(this.#restart, new SeededRandom(1)),
+      slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
+      slotTimeoutMs: SLOT_TIMEOUT_MS,
+    })
+  }
+
+  #eventOf(verb: string, words: string[]): JobEvent {
+    const attempts = words.filter((word) => word.startsWith('#')).map((word) => Number(word.slice(1)))
+    const attempt = attempts[0] ?? this.scheduler.attempt
+    const rest = words.filter((word) => !word.startsWith('#'))
+    switch (verb) {
+      case 'submit':
+        return { kind: 'submitted' }
+      case 'cancel':
+        return { kind: 'cancelRequested' }
+      case 'tick':
+        return { kind: 'tick' }
+      case 'grant':
+        return { kind: 'slotsGranted', slots: rest.map(slotOf) }
+      case 'lost':
+        return { kind: 'slotsLost', slots: rest.map(slotOf), reason: 'the node is gone' }
+      case 'report':
+        return { kind: 'reported', slot: slotOf(rest[0]!), attempt, subtasks: this.#statuses(rest[0]!, rest.slice(1)) }
+      case 'deploy-failed':
+        return { kind: 'deployFailed', slot: slotOf(rest[0]!), attempt, error: { code: 'TIMEOUT', message: 'no answer' } }
+      default:
+        throw new Error(`unknown command: ${verb}`)
+    }
+  }
+
+  #statuses(slot: string, words: string[]): SubtaskStatus[] {
+    const single = new Map(
+      words.filter((word) => word.includes('=')).map((word) => word.split('=') as [string, SubtaskState]),
+    )
+    const all = words.find((word) => !word.includes('=')) as SubtaskState | undefined
+    return this.statusesOf(slotOf(slot), (name) => single.get(name) ?? all)
+  }
+
+  #show(): string[] {
+    const { state, attempt, error, slotsHeld, slotsNeeded, restartCount } = this.scheduler
+    const subtasks = this.scheduler.subtasks().map(({ vertexId, index, state }) => `${vertexId}.${index}=${state}`)
+    const failure = error === undefined ? '' : `, last error: ${error.message}`
+    return [
+      `${state}, attempt ${attempt}, ${restartCount} restarts, ${slotsHeld} of ${slotsNeeded} slots${failure}`,
+      ...(subtasks.length === 0 ? [] : [subtasks.join(' ')]),
+    ]
+  }
+}
+
+export function describeOrder(order: JobOrder): string {
+  switch (order.kind) {
+    case 'requestSlots':
+      return `request ${order.count}`
+    case 'releaseSlots':
+      return `release ${order.slots.map(describeSlot).join(' ')}`.trim()
+    case 'deploy': {
+      const places = Object.entries(order.placement).flatMap(([vertex, slots]) =>
+        slots.map((slot, index) => `${vertex}.${index}@${describeSlot(slot)}`),
+      )
+      return `deploy #${order.attempt} on ${order.slots.map(describeSlot).join(' ')}: ${places.join(' ')}`
+    }
+    case 'start':
+    case 'cancel':
+      return `${order.kind} #${order.attempt} on ${order.slots.map(describeSlot).join(' ')}`.trim()
+    case 'stateChanged':
+      return `state ${order.state}${order.error === undefined ? '' : ` (${order.error.code}: ${order.error.message})`}`
+  }
+}
+
+export function describeSlot({ node, slot }: SlotLocation): string {
+  return `${node}/${slot}`
+}
+
+function slotOf(text: string): SlotLocation {
+  const [node, slot] = text.split('/') as [string, string]
+  return { node, slot: Number(slot) }
+}
+
+export function graphOf(words: readonly string[]): JobGraph {
+  const vertices = words.map((word): JobVertex => {
+    const [, id, parallelism, group] = /^(\w+):(\d+)(?:\/(\w+))?$/.exec(word)!
+    return {
+      id: id!,
+      name: id!,
+      operators: [],
+      parallelism: Number(parallelism),
+      maxParallelism: 128,
+      slotSharingGroup: group ?? 'default',
+      isSource: false,
+    }
+  })
+  return { jobName: 'job', vertices, edges: [], fingerprint: '' }
+}
+
+function restartOf([kind, attempts, delayMs]: readonly string[]): RestartSettings {
+  if (kind !== 'fixed') return { kind: 'none' }
+  return { kind: 'fixed-delay', attempts: Number(attempts), delayMs: Number(delayMs) }
+}

@@ -1,0 +1,70 @@
+/** Keyed state backends of several subtasks, saved and restored as a task would. */
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import type { Entry } from '../../../lib/state/entry.ts'
+import { keyGroupOf, keyGroupRange } from '../../../lib/state/key-group.ts'
+import { KeyedSnapshot, loadRestored } from '../../../lib/state/keyed-snapshot.ts'
+import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
+import { fromMapKey } from '../../../lib/state/map-key.ts'
+import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { Timer } from '../../../lib/state/timer-table.ts'
+
+export const MAX_PARALLELISM = 128
+
+export function newBackend(parallelism = 1, index = 0): KeyedStateBackend {
+  return new KeyedStateBackend(MAX_PARALLELISM, keyGroupRange(MAX_PARALLELISM, parallelism, index))
+}
+
+/** A whole snapshot, drained `step` entries at a time. */
+export function save(backend: KeyedStateBackend, isFull = true, step = 7): StateChunk[] {
+  const chunks: StateChunk[] = []
+  const snapshot = new KeyedSnapshot(backend, isFull, (chunk) => chunks.push(chunk))
+  while (!snapshot.drain(step));
+  return chunks
+}
+
+/** A backend that goes on from snapshots; `declare` says which states it has. */
+export function load(
+  chunks: readonly StateChunk[],
+  declare: (backend: KeyedStateBackend) => void,
+  parallelism = 1,
+  index = 0,
+): KeyedStateBackend {
+  const backend = newBackend(parallelism, index)
+  declare(backend)
+  backend.restore(chunks)
+  for (const _step of loadRestored(backend, 5)) continue
+  return backend
+}
+
+/** All subtasks of an operator, each restored from the snapshots of all subtasks before. */
+export function rescale(
+  snapshots: readonly (readonly StateChunk[])[],
+  declare: (backend: KeyedStateBackend) => void,
+  parallelism: number,
+): KeyedStateBackend[] {
+  return Array.from({ length: parallelism }, (_, index) => load(snapshots.flat(), declare, parallelism, index))
+}
+
+/** Everything in the tables of some backends, by table and place; fails if something is there twice or astray. */
+export function contentsOf(backends: readonly KeyedStateBackend[]): Record<string, unknown> {
+  const contents = new Map<string, unknown>()
+  for (const backend of backends) {
+    for (const { name, table } of backend.tables()) {
+      for (const entry of table.entries()) {
+        const id = `${name} ${inspect(backend.context.keyOf(entry.key))} ${subOf(entry)}`
+        assert(!contents.has(id), `${id} is there once`)
+        const { first, last } = backend.keyGroups
+        const group = keyGroupOf(backend.context.keyOf(entry.key), MAX_PARALLELISM)
+        assert(group >= first && group <= last, `${id} of group ${group} is not in ${first} to ${last}`)
+        contents.set(id, structuredClone(entry.value))
+      }
+    }
+  }
+  return Object.fromEntries([...contents].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function subOf(entry: Entry<unknown>): string {
+  const sub = entry.sub === undefined ? '-' : inspect(fromMapKey(entry.sub))
+  return entry instanceof Timer ? `${entry.timestamp}/${sub}` : sub
+}

@@ -1,0 +1,132 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { FlatTable } from '../../../lib/state/flat-table.ts'
+import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { MapKey } from '../../../lib/state/map-key.ts'
+import type { StateTable } from '../../../lib/state/state-table.ts'
+import { contentsOf, history, play, type Subject, type Value } from './table-model.ts'
+
+function subject(context: KeyContext): Subject {
+  const table = new FlatTable<Value>(context, true)
+  const at = (key: MapKey) => context.setMapKey(key, -1)
+  const remove = (key: MapKey) => {
+    at(key)
+    table.remove()
+  }
+  return {
+    table: table as unknown as StateTable<unknown>,
+    put(key, _sub, mark) {
+      at(key)
+      table.put({ marks: [mark] })
+    },
+    mutate(key, _sub, mark) {
+      at(key)
+      table.get()?.marks.push(mark)
+    },
+    remove,
+    removeGroup: remove,
+    isInGroup: (row, key) => row.key === key,
+    subOf: () => 0,
+  }
+}
+
+t.test('flat table - any history gives what a Map gives, and so does every snapshot of it', async (t) => {
+  const property = fc.property(history, (operations) => play(subject, operations))
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
+})
+
+t.test('flat table - the entry is looked up once per record, and found again after another key', async (t) => {
+  const context = new KeyContext(128)
+  const table = new FlatTable<number>(context, false)
+  context.set('a', -1)
+  t.equal(table.get(), undefined)
+  table.put(1)
+  t.equal(table.get(), 1)
+  table.remove()
+  t.equal(table.get(), undefined)
+  table.put(2)
+  context.set('b', -1)
+  t.equal(table.get(), undefined)
+  context.set('a', -1)
+  t.equal(table.get(), 2)
+})
+
+t.test('flat table - changes made before tracking began belong to the full snapshot, later ones to the delta', async (t) => {
+  const context = new KeyContext(128)
+  const table = new FlatTable<number>(context, false)
+  context.set('before', -1)
+  table.put(1)
+  context.set('both', -1)
+  table.put(2)
+  table.track()
+  table.put(3)
+  const written: unknown[] = []
+  t.same(
+    table.freeze(false, (entry) => written.push([entry.key, entry.value])),
+    [],
+  )
+  t.ok(table.drain(100))
+  t.same(written, [['both', 3]])
+})
+
+t.test('flat table - a delta lists what was created and removed, and what was removed and created', async (t) => {
+  const context = new KeyContext(128)
+  const table = new FlatTable<string>(context, false)
+  table.track()
+  context.set('old', -1)
+  table.put('first')
+  table.freeze(true, () => {})
+  table.drain(10)
+  table.remove()
+  table.put('second')
+  context.set('short-lived', -1)
+  table.put('gone')
+  table.remove()
+  const written: unknown[] = []
+  const deleted = table.freeze(false, (entry) => written.push([entry.key, entry.value]))
+  t.same(
+    deleted.map(({ key }) => key),
+    ['old', 'short-lived'],
+  )
+  t.ok(table.drain(10))
+  t.same(written, [['old', 'second']])
+})
+
+t.test('flat table - one snapshot at a time, and none without tracking but a full one', async (t) => {
+  const table = new FlatTable<number>(new KeyContext(128), false)
+  t.throws(() => table.freeze(false, () => {}), /tracked/)
+  table.freeze(true, () => {})
+  t.throws(() => table.freeze(true, () => {}), /one snapshot/)
+  t.ok(table.drain(1))
+  t.ok(table.drain(1), 'nothing to drain is drained')
+})
+
+t.test('flat table - a full snapshot survives growing past one Map while it is drained', async (t) => {
+  const context = new KeyContext(128)
+  const table = new FlatTable<Value>(context, true)
+  table.track()
+  const set = (key: MapKey) => context.setMapKey(key, -1)
+  for (let i = 0; i < 16_000; i++) {
+    set(`k${i}`)
+    table.put({ marks: [i] })
+  }
+  const written = new Map<MapKey, number>()
+  let repeated = 0
+  table.freeze(true, (entry) => {
+    if (written.has(entry.key)) repeated++
+    written.set(entry.key, (entry.value as { marks: number[] }).marks[0]!)
+  })
+  table.drain(1000)
+  for (let i = 0; i < 20_000; i++) {
+    set(`k${i}`)
+    if (i % 3 === 0) table.remove()
+    else table.put({ marks: [-1] })
+    if (i % 100 === 0) table.drain(10)
+  }
+  t.ok(table.drain(Number.MAX_SAFE_INTEGER))
+  t.equal(written.size, 16_000)
+  t.equal(repeated, 0)
+  t.ok([...written].every(([key, mark]) => key === `k${mark}`))
+  t.equal(contentsOf(table as unknown as StateTable<unknown>).size, table.size)
+  t.equal(table.size, 20_000 - Math.ceil(20_000 / 3))
+})

@@ -1,0 +1,66 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { MapKey } from '../../../lib/state/map-key.ts'
+import { SliceTable } from '../../../lib/state/slice-table.ts'
+import { Entry } from '../../../lib/state/entry.ts'
+import type { StateTable } from '../../../lib/state/state-table.ts'
+import { history, play, type Subject, type Value } from './table-model.ts'
+
+function subject(context: KeyContext): Subject {
+  const table = new SliceTable<Value>(context, true)
+  const at = (key: MapKey) => context.setMapKey(key, -1)
+  return {
+    table: table as unknown as StateTable<unknown>,
+    put(key, sub, mark) {
+      at(key)
+      const entry = table.find(sub)
+      if (entry === undefined) table.insert(sub, { marks: [mark] })
+      else table.update(entry, { marks: [mark] })
+    },
+    mutate(key, sub, mark) {
+      at(key)
+      const entry = table.find(sub)
+      if (entry === undefined) return
+      const value = table.read(entry)
+      value?.marks.push(mark)
+      table.update(entry, value)
+    },
+    // Slices are dropped as a whole; single entries are removed only by the tombstones of a snapshot.
+    remove(key, sub) {
+      table.restoreDeleted(new Entry<Value>(key, sub, -1, 0, null))
+    },
+    removeGroup: (_key, sub) => table.removeSlice(sub),
+    isInGroup: (row, _key, sub) => row.sub === sub,
+    subOf: (sub) => sub,
+  }
+}
+
+t.test('slice table - any history gives what a Map gives, and so does every snapshot of it', async (t) => {
+  const property = fc.property(history, (operations) => play(subject, operations))
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 3 }))
+})
+
+t.test('slice table - slices are found, walked and dropped as a whole', async (t) => {
+  const context = new KeyContext(128)
+  const table = new SliceTable<number>(context, false)
+  for (const key of ['a', 'b', 'c']) {
+    context.set(key, -1)
+    table.insert(10, 1)
+    if (key !== 'b') table.insert(20, 2)
+  }
+  t.same([...table.slices()], [10, 20])
+  t.same(
+    [...table.ofSlice(20)].map(({ key }) => key),
+    ['a', 'c'],
+  )
+  t.same([...table.ofSlice(30)], [])
+  t.equal(table.size, 5)
+  table.removeSlice(20)
+  t.notOk(table.hasSlice(20))
+  t.equal(table.find(20), undefined)
+  table.insert(20, 3)
+  t.equal(table.find(20)?.value, 3)
+  table.removeSlice(99)
+  t.equal(table.size, 4)
+})

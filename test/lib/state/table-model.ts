@@ -1,0 +1,169 @@
+/**
+ * Random histories of a state table beside a plain Map that does the same: writes, removals, changes in place,
+ * snapshots that are frozen at any moment and drained in steps while the history goes on. When a snapshot is complete
+ * it is rebuilt, from the last full one and the deltas after it, and must be what the Map was at the freeze.
+ */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { Entry } from '../../../lib/state/entry.ts'
+import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { MapKey } from '../../../lib/state/map-key.ts'
+import type { StateTable } from '../../../lib/state/state-table.ts'
+import { Timer } from '../../../lib/state/timer-table.ts'
+
+/** Values change in place, as accumulators do. */
+export type Value = { marks: number[] } | null
+
+/** A table of one kind, driven by key and sub-key. */
+export interface Subject {
+  readonly table: StateTable<unknown>
+  put(key: MapKey, sub: number, mark: number): void
+  /** Changes the value in place, if there is one. */
+  mutate(key: MapKey, sub: number, mark: number): void
+  remove(key: MapKey, sub: number): void
+  /** Removes all that goes together in one stroke: of a key or of a sub-key. */
+  removeGroup(key: MapKey, sub: number): void
+  /** The same on the model. */
+  isInGroup(row: Row, key: MapKey, sub: number): boolean
+  /** What a table without sub-keys makes of one. */
+  subOf(sub: number): number
+}
+
+export interface Row {
+  readonly key: MapKey
+  readonly sub: number
+}
+
+export type Operation =
+  | { readonly kind: 'put' | 'mutate'; readonly key: MapKey; readonly sub: number; readonly mark: number }
+  | { readonly kind: 'remove' | 'removeGroup'; readonly key: MapKey; readonly sub: number }
+  | { readonly kind: 'freeze'; readonly isFull: boolean }
+  | { readonly kind: 'drain'; readonly count: number }
+
+const key = fc.constantFrom<MapKey>('a', 'b', 'c', 1, 2, 3n, true)
+const sub = fc.integer({ min: 0, max: 3 })
+const mark = fc.integer({ min: 0, max: 99 })
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('put' as const), key, sub, mark }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('mutate' as const), key, sub, mark }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove' as const), key, sub }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('removeGroup' as const), key, sub }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('freeze' as const), isFull: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('drain' as const), count: fc.integer({ min: 1, max: 4 }) }),
+  },
+)
+
+export const history: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 5, maxLength: 80 })
+
+/** One snapshot: what was removed, and what was written. */
+interface Snapshot {
+  readonly isFull: boolean
+  readonly deleted: readonly string[]
+  readonly written: Map<string, Value>
+}
+
+type Model = Map<string, Value>
+
+/** Plays a history on a fresh table of the kind; throws where table and model differ. */
+export function play(newSubject: (context: KeyContext) => Subject, operations: readonly Operation[]): void {
+  const context = new KeyContext(128)
+  const subject = newSubject(context)
+  subject.table.track()
+  const model: Model = new Map()
+  let chain: Snapshot[] = []
+  let frozen: { readonly snapshot: Snapshot; readonly expected: Model } | null = null
+  const drain = (count: number) => {
+    if (!subject.table.drain(count) || frozen === null) return
+    chain = frozen.snapshot.isFull ? [frozen.snapshot] : [...chain, frozen.snapshot]
+    assert.deepEqual(rebuild(newSubject, chain), frozen.expected)
+    frozen = null
+  }
+  for (const operation of operations) {
+    if (operation.kind === 'drain') drain(operation.count)
+    else if (operation.kind !== 'freeze') apply(operation, subject, model)
+    else if (frozen === null) {
+      // The first snapshot may be a delta too: of a table that was empty when tracking began.
+      const snapshot = freeze(subject.table, operation.isFull)
+      frozen = { snapshot, expected: structuredClone(model) }
+    }
+    assert.equal(subject.table.size, model.size)
+  }
+  drain(Number.MAX_SAFE_INTEGER)
+  assert.deepEqual(contentsOf(subject.table), model)
+}
+
+function apply(operation: Operation, subject: Subject, model: Model): void {
+  assert(operation.kind !== 'freeze' && operation.kind !== 'drain')
+  const at = { key: operation.key, sub: subject.subOf(operation.sub) }
+  const id = idOf(at)
+  switch (operation.kind) {
+    case 'put':
+      subject.put(at.key, at.sub, operation.mark)
+      model.set(id, subject.table.constructor.name === 'TimerTable' ? null : { marks: [operation.mark] })
+      break
+    case 'mutate':
+      subject.mutate(at.key, at.sub, operation.mark)
+      model.get(id)?.marks.push(operation.mark)
+      break
+    case 'remove':
+      subject.remove(at.key, at.sub)
+      model.delete(id)
+      break
+    case 'removeGroup':
+      subject.removeGroup(at.key, at.sub)
+      for (const each of [...model.keys()]) if (subject.isInGroup(rowOf(each), at.key, at.sub)) model.delete(each)
+  }
+}
+
+function freeze(table: StateTable<unknown>, isFull: boolean): Snapshot {
+  const written = new Map<string, Value>()
+  const deleted = table.freeze(isFull, (entry) => {
+    const id = idOfEntry(entry)
+    assert(!written.has(id), `${id} is written once`)
+    written.set(id, structuredClone(entry.value) as Value)
+  })
+  return { isFull, deleted: deleted.map(idOfEntry), written }
+}
+
+/** What a new table holds after the snapshots have been put into it, removals first. */
+function rebuild(newSubject: (context: KeyContext) => Subject, chain: readonly Snapshot[]): Model {
+  const { table } = newSubject(new KeyContext(128))
+  for (const { deleted, written } of chain) {
+    for (const id of deleted) table.restoreDeleted(entryOf(table, id, null))
+    for (const [id, value] of written) table.restore(entryOf(table, id, structuredClone(value)))
+  }
+  return contentsOf(table)
+}
+
+export function contentsOf(table: StateTable<unknown>): Model {
+  const contents: Model = new Map()
+  for (const entry of table.entries()) {
+    const id = idOfEntry(entry)
+    assert(!contents.has(id), `${id} is there once`)
+    contents.set(id, entry.value as Value)
+  }
+  return contents
+}
+
+function entryOf(table: StateTable<unknown>, id: string, value: Value): Entry<unknown> {
+  const { key, sub } = rowOf(id)
+  if (table.constructor.name === 'TimerTable') return new Timer(sub, undefined, key, -1, 0) as Entry<unknown>
+  return new Entry<unknown>(key, sub, -1, 0, value)
+}
+
+function idOfEntry(entry: Entry<unknown>): string {
+  const sub = entry instanceof Timer ? entry.timestamp : ((entry.sub ?? 0) as number)
+  return idOf({ key: entry.key, sub })
+}
+
+const idOf = ({ key, sub }: Row): string => `${typeof key}/${key}/${sub}`
+
+function rowOf(id: string): Row {
+  const [type, text, sub] = id.split('/') as [string, string, string]
+  const key =
+    type === 'number' ? Number(text) : type === 'bigint' ? BigInt(text) : type === 'boolean' ? true : text
+  return { key, sub: Number(sub) }
+}

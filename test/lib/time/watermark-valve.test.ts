@@ -1,0 +1,160 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../../../lib/time/timestamp.ts'
+import { WatermarkValve } from '../../../lib/time/watermark-valve.ts'
+import { runs } from '../types/schema-arbitrary.ts'
+
+type Output = number | 'idle' | 'active'
+
+function newValve(channelCount: number): { valve: WatermarkValve; take(): Output[] } {
+  let outputs: Output[] = []
+  const valve = new WatermarkValve(channelCount, {
+    watermark: (timestamp) => outputs.push(timestamp),
+    status: (isIdle) => outputs.push(isIdle ? 'idle' : 'active'),
+  })
+  return {
+    valve,
+    take: () => {
+      const taken = outputs
+      outputs = []
+      return taken
+    },
+  }
+}
+
+t.test('valve - sends the least watermark of all channels, once', async (t) => {
+  const { valve, take } = newValve(3)
+  valve.onWatermark(0, 5)
+  valve.onWatermark(1, 7)
+  t.same(take(), [])
+  valve.onWatermark(2, 3)
+  t.same(take(), [3])
+  valve.onWatermark(2, 3)
+  valve.onWatermark(0, 6)
+  t.same(take(), [])
+  valve.onWatermark(2, 9)
+  t.same(take(), [6])
+  t.equal(valve.watermark, 6)
+})
+
+t.test('valve - a channel that has ended holds nothing back', async (t) => {
+  const { valve, take } = newValve(2)
+  valve.onWatermark(0, 5)
+  valve.onEnd(1)
+  t.same(take(), [5])
+  valve.onStatus(0, true)
+  t.same(take(), [MAX_TIMESTAMP])
+  valve.onEnd(0)
+  t.same(take(), [])
+})
+
+t.test('valve - an idle channel that ends is active again first', async (t) => {
+  const { valve, take } = newValve(1)
+  valve.onStatus(0, true)
+  valve.onEnd(0)
+  t.same(take(), ['idle', 'active', MAX_TIMESTAMP])
+})
+
+t.test('valve - a snapshot tells each channel', async (t) => {
+  const { valve } = newValve(2)
+  valve.onWatermark(0, 5)
+  valve.onStatus(1, true)
+  t.same(valve.snapshot(), [
+    { watermark: 5, isIdle: false },
+    { watermark: MIN_TIMESTAMP, isIdle: true },
+  ])
+})
+
+/** The rules as they are said, channel by channel, without any cleverness. */
+class ModelValve {
+  readonly channels: { watermark: number; isIdle: boolean; isAligned: boolean }[]
+  last = MIN_TIMESTAMP
+  isIdle = false
+
+  constructor(channelCount: number) {
+    this.channels = Array.from({ length: channelCount }, () => ({
+      watermark: MIN_TIMESTAMP,
+      isIdle: false,
+      isAligned: true,
+    }))
+  }
+
+  onWatermark(index: number, timestamp: number): Output[] {
+    const channel = this.channels[index]!
+    if (channel.isIdle || timestamp <= channel.watermark) return []
+    channel.watermark = timestamp
+    if (timestamp >= this.last) channel.isAligned = true
+    return this.#advance(this.#minimum())
+  }
+
+  onStatus(index: number, isIdle: boolean): Output[] {
+    const channel = this.channels[index]!
+    if (channel.isIdle === isIdle) return []
+    channel.isIdle = isIdle
+    channel.isAligned = !isIdle && channel.watermark >= this.last
+    const wasIdle = this.isIdle
+    this.isIdle = this.channels.every((each) => each.isIdle)
+    if (!isIdle) return wasIdle ? ['active'] : []
+    const heldBack = channel.watermark === this.last
+    if (!this.isIdle) return heldBack ? this.#advance(this.#minimum()) : []
+    const greatest = Math.max(...this.channels.map(({ watermark }) => watermark))
+    return [...(heldBack ? this.#advance(greatest) : []), 'idle']
+  }
+
+  #minimum(): number {
+    const aligned = this.channels.filter((each) => each.isAligned && !each.isIdle)
+    return aligned.length === 0 ? MIN_TIMESTAMP : Math.min(...aligned.map(({ watermark }) => watermark))
+  }
+
+  #advance(timestamp: number): Output[] {
+    if (timestamp <= this.last) return []
+    this.last = timestamp
+    return [timestamp]
+  }
+}
+
+const CHANNELS = 4
+
+const events = fc.array(
+  fc.record({
+    channel: fc.nat(CHANNELS - 1),
+    event: fc.oneof(
+      { weight: 4, arbitrary: fc.integer({ min: -20, max: 20 }) },
+      { weight: 1, arbitrary: fc.constant(MAX_TIMESTAMP) },
+      { weight: 2, arbitrary: fc.boolean() },
+    ),
+  }),
+  { maxLength: 60 },
+)
+
+t.test('valve - does what the rules say; never goes back, never says a status twice', async () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: CHANNELS }), events, (channelCount, sequence) => {
+      const { valve, take } = newValve(channelCount)
+      const model = new ModelValve(channelCount)
+      const all: Output[] = []
+      for (const { channel, event } of sequence) {
+        const index = channel % channelCount
+        const expected =
+          typeof event === 'number' ? model.onWatermark(index, event) : model.onStatus(index, event)
+        if (typeof event === 'number') valve.onWatermark(index, event)
+        else valve.onStatus(index, event)
+        const outputs = take()
+        if (outputs.join() !== expected.join()) return false
+        all.push(...outputs)
+      }
+      return isMonotonous(all) && isAlternating(all)
+    }),
+    runs(300),
+  )
+})
+
+function isMonotonous(outputs: readonly Output[]): boolean {
+  const watermarks = outputs.filter((output) => typeof output === 'number')
+  return watermarks.every((timestamp, i) => i === 0 || timestamp > watermarks[i - 1]!)
+}
+
+function isAlternating(outputs: readonly Output[]): boolean {
+  const statuses = outputs.filter((output) => typeof output !== 'number')
+  return statuses.every((status, i) => status === (i % 2 === 0 ? 'idle' : 'active'))
+}
