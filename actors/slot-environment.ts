@@ -5,6 +5,7 @@ import type { Clock } from '../lib/base/clock.ts'
 import type { Logger } from '../lib/base/logger.ts'
 import type { Random } from '../lib/base/prng.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
+import type { Connections } from '../lib/function/connections.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { FramePort } from '../lib/network/frame-port.ts'
 import type { JobModule } from '../lib/protocol/job-submission.ts'
@@ -16,6 +17,8 @@ export interface SlotEnvironment {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** For connectors; absent: none. */
+  readonly connections?: Connections
   /** Frames to other processes. */
   readonly busPort: FramePort
   /** Frames to another slot of this process. */

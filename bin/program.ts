@@ -2,7 +2,8 @@
 import { Command, CommanderError, Option } from 'commander'
 import { SluiceError } from '../lib/base/errors.ts'
 import { PACKAGE_VERSION } from './package-version.ts'
-import { ConfigOption, type VerbSpec } from './verb.ts'
+import type { ListedVerb } from './commands/verbs.ts'
+import { ConfigOption, type VerbSpec, type VerbTitle } from './verb.ts'
 
 /** What the user has asked for. */
 export interface Invocation {

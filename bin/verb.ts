@@ -8,11 +8,14 @@ import type { LoadedConfig } from '../lib/config/resolve-config.ts'
 import type { Interrupts } from './interrupts.ts'
 import type { Output } from './output.ts'
 
-export interface VerbSpec {
+export interface VerbTitle {
   /** With its arguments: `describe <job>`. */
   readonly usage: string
   /** One line, in the list of verbs. */
   readonly summary: string
+}
+
+export interface VerbSpec {
   /** What the summary leaves out. */
   readonly description?: string
   readonly options?: readonly Option[]
@@ -23,7 +26,7 @@ export interface VerbSpec {
   /** Runs until told to stop: its log is its voice, so it begins at `info`. */
   readonly isService?: boolean
   /** Instead of `run`. */
-  readonly verbs?: readonly VerbSpec[]
+  readonly verbs?: readonly (VerbTitle & VerbSpec)[]
   /** Resolves with an exit code; undefined is 0. */
   run?(context: CommandContext, input: VerbInput): Promise<number | undefined>
 }

@@ -23,7 +23,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'lib/state': ['base', 'types'],
   'lib/time': ['base', 'types', 'state'],
   'lib/network': ['base', 'types', 'bus', 'state'],
-  'lib/function': ['base', 'types', 'metrics', 'state', 'time'],
+  'lib/function': ['base', 'types', 'bus', 'metrics', 'state', 'time'],
   'lib/window': ['base', 'types', 'state', 'time', 'function'],
   'lib/connectors': ['base', 'types', 'bus', 'metrics', 'state', 'time', 'function'],
   'lib/operator': ['base', 'types', 'metrics', 'state', 'time', 'function', 'window'],

@@ -11,8 +11,6 @@ const WAIT_MS = 30_000
 const POLL_MS = 100
 
 export const cancelVerb: VerbSpec = {
-  usage: 'cancel <job>',
-  summary: 'end a job at once, and wait until it has ended',
   description:
     'A job is given by its id, the beginning of its id, or its name. One that has ended is left as it is.',
   examples: [['sluice cancel word-count', 'prints the id and the state it ended in']],

@@ -6,8 +6,6 @@ import { textTable } from '../text-table.ts'
 import type { VerbSpec } from '../verb.ts'
 
 export const configVerb: VerbSpec = {
-  usage: 'config',
-  summary: 'show every configuration option, its value and where it comes from',
   description:
     'A flag counts before the environment (SLUICE_ and the key in upper snake case), that before the file ' +
     'sluice.config.{ts,mts,js,mjs,json}, that before the default. Secrets are hidden.',

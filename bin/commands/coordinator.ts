@@ -1,4 +1,5 @@
 /** Runs the coordinator of a cluster. */
+import { startCoordinator } from '../../actors/start-coordinator.ts'
 import { connectNatsBus } from '../../lib/bus/nats-bus.ts'
 import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
 import { heartbeatSettings, natsSettings } from '../../lib/config/config-settings.ts'
@@ -6,8 +7,6 @@ import { untilStopped } from '../until-stopped.ts'
 import type { VerbSpec } from '../verb.ts'
 
 export const coordinatorVerb: VerbSpec = {
-  usage: 'coordinator',
-  summary: 'run the coordinator of a cluster: takes jobs in and watches over nodes',
   description: 'One per cluster. Runs until it is stopped; NATS may go and come back meanwhile.',
   examples: [
     ['sluice coordinator --nats nats://nats:4222', 'of cluster "default"'],
@@ -16,7 +15,6 @@ export const coordinatorVerb: VerbSpec = {
   isService: true,
   async run(context) {
     const { config, log } = await context.configure()
-    const { startCoordinator } = await import('../../actors/start-coordinator.ts')
     const { out, interrupts, clock, random } = context
     const stop = interrupts.listen(() => log.info('stopping'))
     const bus = await connectNatsBus(natsSettings(config, 'sluice coordinator'), { clock, logger: log })

@@ -7,8 +7,6 @@ import type { VerbSpec } from '../verb.ts'
 import { type VertexTotals, vertexTotals } from '../vertex-totals.ts'
 
 export const describeVerb: VerbSpec = {
-  usage: 'describe <job>',
-  summary: 'show what a job is doing, vertex by vertex',
   description: 'A job is given by its id, the beginning of its id, or its name.',
   examples: [
     ['sluice describe word-count', 'state, slots, records, event time'],

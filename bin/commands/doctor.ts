@@ -6,6 +6,7 @@ import { installCommand } from '../../lib/bus/install-nats-server.ts'
 import { shownServers } from '../../lib/bus/nats-options.ts'
 import type { ClusterConnection } from '../../lib/client/connect-cluster.ts'
 import { natsSettings } from '../../lib/config/config-settings.ts'
+import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { paint } from '../colors.ts'
 import { connect } from '../connect.ts'
 import type { CommandContext, Configured, VerbSpec } from '../verb.ts'
@@ -21,8 +22,6 @@ interface Finding {
 const NODE_VERSION_MIN = [20, 11]
 
 export const doctorVerb: VerbSpec = {
-  usage: 'doctor',
-  summary: 'check what Sluice needs here, and say what to do about what is missing',
   description:
     'Exits with 1 if something has failed. What only a cluster needs is a warning where none is configured.',
   examples: [
@@ -163,7 +162,6 @@ async function checkStorage(
     )
   }
   try {
-    const { openBlobStore } = await import('../../lib/storage/open-blob-store.ts')
     const store = await openBlobStore(uri, { bus, clock, logger: log })
     await store.check().finally(() => store.close())
     return ok('storage', uri)

@@ -1,12 +1,12 @@
 /** Draws the graph of a job that is not run. */
 import { Option } from 'commander'
+import { buildJob, graphSettings } from '../../lib/api/job.ts'
+import { importJob, jobUrl } from '../../lib/api/load-job.ts'
 import { drawMermaid, drawText } from '../../lib/graph/draw-graph.ts'
 import { jobPath } from '../job-file.ts'
 import { ConfigOption, type VerbSpec } from '../verb.ts'
 
 export const graphVerb: VerbSpec = {
-  usage: 'graph <job.ts>',
-  summary: 'show the graph of a job without running it',
   options: [
     new Option('--format <format>', 'text, json or mermaid')
       .choices(['text', 'json', 'mermaid'])
@@ -22,8 +22,6 @@ export const graphVerb: VerbSpec = {
   hasJobArgs: true,
   async run(context, { args, options, jobArgs }) {
     const { config } = await context.configure()
-    const { buildJob, graphSettings } = await import('../../lib/api/job.ts')
-    const { importJob, jobUrl } = await import('../../lib/api/load-job.ts')
     const definition = await importJob(jobUrl(jobPath(args[0]!)), args[0]!)
     const overrides = { parallelism: config['job.parallelism'], maxParallelism: config['job.maxParallelism'] }
     const { graph } = buildJob(definition, graphSettings(definition, overrides, jobArgs))

@@ -6,8 +6,6 @@ import { textTable } from '../text-table.ts'
 import type { VerbSpec } from '../verb.ts'
 
 export const jobsVerb: VerbSpec = {
-  usage: 'jobs',
-  summary: 'list the jobs of the cluster',
   description:
     'Jobs that have ended are listed until the coordinator forgets them: it keeps the last hundred.',
   examples: [

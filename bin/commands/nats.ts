@@ -15,8 +15,6 @@ import type { CommandContext, Configured, VerbInput, VerbSpec } from '../verb.ts
 const PORT = 4222
 
 export const natsVerb: VerbSpec = {
-  usage: 'nats',
-  summary: 'start, install or look at a NATS server',
   verbs: [
     {
       usage: 'start',

@@ -1,5 +1,6 @@
 /** Runs a node of a cluster. */
 import { hostname } from 'node:os'
+import { startNode } from '../../actors/start-node.ts'
 import { connectNatsBus } from '../../lib/bus/nats-bus.ts'
 import { heartbeatSettings, natsSettings } from '../../lib/config/config-settings.ts'
 import { PACKAGE_VERSION } from '../package-version.ts'
@@ -7,8 +8,6 @@ import { untilStopped } from '../until-stopped.ts'
 import { ConfigOption, type VerbSpec } from '../verb.ts'
 
 export const nodeVerb: VerbSpec = {
-  usage: 'node',
-  summary: 'run a node of a cluster: slots for jobs, each a thread',
   description: 'Runs until it is stopped; the coordinator and NATS may go and come back meanwhile.',
   options: [new ConfigOption('--slots <count>', 'node.slots'), new ConfigOption('--id <id>', 'node.id')],
   examples: [
@@ -18,7 +17,6 @@ export const nodeVerb: VerbSpec = {
   isService: true,
   async run(context) {
     const { config, log, logFormat } = await context.configure()
-    const { startNode } = await import('../../actors/start-node.ts')
     const { out, interrupts, clock, random } = context
     const nodeId = config['node.id']
     const stop = interrupts.listen(() => log.info('stopping'))

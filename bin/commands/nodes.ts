@@ -5,8 +5,6 @@ import { textTable } from '../text-table.ts'
 import type { VerbSpec } from '../verb.ts'
 
 export const nodesVerb: VerbSpec = {
-  usage: 'nodes',
-  summary: 'list the nodes of the cluster and their slots',
   examples: [
     ['sluice nodes', 'a table'],
     ['sluice nodes --json', 'each slot with the job it runs'],

@@ -1,12 +1,15 @@
 /** Runs a job: in this process, or on a cluster. */
 import { pathToFileURL } from 'node:url'
 import { Option } from 'commander'
+import { runLocal } from '../../actors/run-local.ts'
 import { sleep } from '../../lib/base/clock.ts'
 import { asError, SluiceError } from '../../lib/base/errors.ts'
 import { formatDuration } from '../../lib/base/units.ts'
 import { type ClusterClient, failureOf } from '../../lib/client/cluster-client.ts'
+import { submitJob } from '../../lib/client/submit-job.ts'
 import { restartSettings, taskSettings } from '../../lib/config/config-settings.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
+import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { withCluster } from '../connect.ts'
 import { jobPath } from '../job-file.ts'
 import { ProgressReporter } from '../progress-reporter.ts'
@@ -18,8 +21,6 @@ import { vertexTotals } from '../vertex-totals.ts'
 const CANCEL_RETRY_MS = 1000
 
 export const runVerb: VerbSpec = {
-  usage: 'run <job.ts>',
-  summary: 'run a job: here, or on a cluster if a NATS server is configured',
   description:
     'Without a NATS server (--nats, NATS_URL, nats.url in the configuration file) or with --local, everything runs in this ' +
     'process and nothing has to be installed. The command stays until the job has ended; Ctrl-C cancels the job. ' +
@@ -57,7 +58,6 @@ async function runHere(
   { jobArgs }: VerbInput,
   path: string,
 ): Promise<JobDescription> {
-  const { runLocal } = await import('../../actors/run-local.ts')
   const signal = context.interrupts.listen(() => context.out.note('cancelling; once more to stop at once'))
   const progress = new ProgressReporter(context)
   try {
@@ -90,8 +90,6 @@ function runOnCluster(
 ): Promise<JobDescription | null> {
   const { config, log } = configured
   return withCluster(context, configured, async ({ client, bus }) => {
-    const { submitJob } = await import('../../lib/client/submit-job.ts')
-    const { openBlobStore } = await import('../../lib/storage/open-blob-store.ts')
     const blobs = await openBlobStore(config['storage.uri'], { bus, clock: context.clock, logger: log })
     const { jobId } = await submitJob(path, {
       ...overrides(config['job.parallelism'], config['job.maxParallelism']),

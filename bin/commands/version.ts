@@ -3,8 +3,6 @@ import { PACKAGE_VERSION } from '../package-version.ts'
 import type { VerbSpec } from '../verb.ts'
 
 export const versionVerb: VerbSpec = {
-  usage: 'version',
-  summary: 'print the versions of Sluice and Node',
   async run({ out }) {
     const versions = {
       sluice: PACKAGE_VERSION,

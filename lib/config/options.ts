@@ -172,5 +172,5 @@ function defaultCacheDir({ env, home }: DefaultPlace): string {
 
 /** Users, passwords and tokens may stand before the `@`. */
 function withoutCredentials(urls: string): string {
-  return urls.replace(/(^|,)(\s*[a-z]+:\/\/)?[^,]*@/gi, '$1$2[hidden]@')
+  return urls.replace(/((?:^|,)\s*)([a-z]+:\/\/)?[^,]*@/gi, '$1$2[hidden]@')
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { MetricGroup } from '../metrics/metric-group.ts'
 import type { Type } from '../types/type.ts'
+import type { Connections } from './connections.ts'
 
 export interface Sink<I, W = unknown, C = unknown> {
   readonly name: string
@@ -35,6 +36,7 @@ export interface SinkContext {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: MetricGroup
+  readonly connections: Connections
   /** Reports an error from an asynchronous callback. */
   fail(error: unknown): void
 }

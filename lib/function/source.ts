@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { MetricGroup } from '../metrics/metric-group.ts'
 import type { Type } from '../types/type.ts'
+import type { Connections } from './connections.ts'
 
 /** A part of the input and how far it has been read. Plain data. */
 export interface Split {
@@ -37,6 +38,7 @@ export interface EnumeratorContext<S extends Split> {
   readonly parallelism: number
   readonly clock: Clock
   readonly log: Logger
+  readonly connections: Connections
   /** Hands a split to the reader of a subtask. */
   assign(split: S, subtaskIndex: number): void
   /** Tells a reader that it has all its splits; when they are read, it is done. */
@@ -62,6 +64,7 @@ export interface ReaderContext {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: MetricGroup
+  readonly connections: Connections
   /** There may be something to poll now. */
   wake(): void
   /** Asks the enumerator for another split. */

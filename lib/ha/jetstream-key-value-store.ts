@@ -67,25 +67,25 @@ export class JetStreamKeyValueStore implements KeyValueStore {
     this.#options = options
   }
 
-  get(key: string): Promise<KeyValueEntry | undefined> {
+  async get(key: string): Promise<KeyValueEntry | undefined> {
     checkKey(key)
     return this.#call(`get "${key}"`, async ({ kv }) => toEntry(await kv.get(key)))
   }
 
-  create(key: string, value: Uint8Array): Promise<number | undefined> {
+  async create(key: string, value: Uint8Array): Promise<number | undefined> {
     checkKey(key)
     checkValue(key, value)
     return this.#call(`create "${key}"`, ({ kv }) => unlessRefused(kv.create(key, value)))
   }
 
-  update(key: string, value: Uint8Array, revision: number): Promise<number | undefined> {
+  async update(key: string, value: Uint8Array, revision: number): Promise<number | undefined> {
     checkKey(key)
     checkValue(key, value)
-    if (revision < 1) return Promise.resolve(undefined)
+    if (revision < 1) return undefined
     return this.#call(`update "${key}"`, ({ kv }) => unlessRefused(kv.update(key, value, revision)))
   }
 
-  delete(key: string, revision?: number): Promise<boolean> {
+  async delete(key: string, revision?: number): Promise<boolean> {
     checkKey(key)
     return this.#call(`delete "${key}"`, async ({ kv }) => {
       const found = toEntry(await kv.get(key))
@@ -95,7 +95,7 @@ export class JetStreamKeyValueStore implements KeyValueStore {
     })
   }
 
-  keys(prefix: string): Promise<string[]> {
+  async keys(prefix: string): Promise<string[]> {
     checkKeyPrefix(prefix)
     return this.#call(`list the keys of "${prefix}"`, async ({ kv }) => {
       const keys: string[] = []

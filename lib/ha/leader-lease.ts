@@ -106,6 +106,10 @@ export class LeaderLease {
   #requests = 0
   /** What was last written over the known revision without a clear answer, and when that was first sent (L3). */
   #open: { readonly record: LeaderRecord; readonly sentMs: number } | undefined
+  /** Greatest epoch seen: should the record get lost, the epochs of those who saw it still grow. */
+  #epochMax = 0
+  /** Epoch of our last leadership. */
+  #epochLed = 0
   #mustRead = true
   #readAtMs = 0
   /** Nothing is sent before: the last request failed. */
@@ -183,10 +187,12 @@ export class LeaderLease {
     return request
   }
 
-  /** A write stays open (L3); a read is due again. */
+  /** The same again after a pause: a write over the same revision, which stays open (L3), can do no harm. */
   #fail(nowMs: number): void {
     this.#request = undefined
     this.#pauseUntilMs = nowMs + this.#times.pauseMs
+    if (this.#role.kind === 'resigning' && this.#open?.record.leaderId === this.#leaderId)
+      this.#mustRead = true
   }
 
   #observe(entry: { record: LeaderRecord; revision: number } | undefined, nowMs: number): void {
@@ -218,7 +224,9 @@ export class LeaderLease {
 
   #know(record: LeaderRecord | undefined, revision: number | undefined, nowMs: number): void {
     this.#known = { record, revision, sinceMs: nowMs }
+    this.#epochMax = Math.max(this.#epochMax, record?.epoch ?? 0)
     this.#open = undefined
+    this.#mustRead = false
   }
 
   /** A write of ours took effect, no earlier than `sentMs`. */
@@ -228,8 +236,10 @@ export class LeaderLease {
     const role: Role = { kind: 'leader', epoch, untilMs, renewAtMs: sentMs + this.#times.renewMs }
     if (this.#role.kind === 'leader') {
       if (this.#role.epoch === epoch) this.#role = role
-    } else if (this.#role.kind === 'candidate' && nowMs < untilMs) {
+    } else if (this.#role.kind === 'candidate' && nowMs < untilMs && epoch > this.#epochLed) {
+      // A renewal that comes to light after stepping down brings back nothing (L2).
       this.#role = role
+      this.#epochLed = epoch
       this.#orders.push({ kind: 'BecomeLeader', epoch })
     }
   }
@@ -241,9 +251,9 @@ export class LeaderLease {
 
   #resign(nowMs: number): void {
     if (this.#role.kind === 'resigning') return
+    this.#mustRead = this.#open !== undefined
     if (this.#role.kind === 'leader') this.#stepDown(this.#role.epoch, 'it resigned')
     this.#role = { kind: 'resigning', untilMs: nowMs + this.#leaseMs / 2 }
-    this.#mustRead = this.#open !== undefined
   }
 
   #resigned(): void {
@@ -267,7 +277,7 @@ export class LeaderLease {
       if (nowMs >= role.renewAtMs) this.#write({ leaderId: this.#leaderId, epoch: role.epoch }, nowMs)
     } else if (role.kind === 'candidate') {
       if (nowMs >= this.#takeOverAtMs()) {
-        this.#write({ leaderId: this.#leaderId, epoch: (known?.record?.epoch ?? 0) + 1 }, nowMs)
+        this.#write({ leaderId: this.#leaderId, epoch: this.#epochMax + 1 }, nowMs)
       }
     } else if (known?.record?.leaderId === this.#leaderId) {
       this.#write({ leaderId: '', epoch: known.record.epoch }, nowMs)

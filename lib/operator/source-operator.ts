@@ -186,13 +186,14 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   }
 
   #readerContext(): ReaderContext {
-    const { subtaskIndex, parallelism, clock, log, metrics } = this.context
+    const { subtaskIndex, parallelism, clock, log, metrics, connections } = this.context
     return {
       subtaskIndex,
       parallelism,
       clock,
       log,
       metrics,
+      connections,
       wake: () => this.context.wake(),
       requestSplit: () => this.#link.requestSplit(),
       fail: (error) => this.context.fail(error),

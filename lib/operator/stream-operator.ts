@@ -14,6 +14,7 @@ import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import type { Logger } from '../base/logger.ts'
 import type { RichFunction } from '../function/functions.ts'
+import type { Connections } from '../function/connections.ts'
 import type { RuntimeContext } from '../function/runtime-context.ts'
 import type { MetricGroup } from '../metrics/metric-group.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
@@ -49,6 +50,7 @@ export interface OperatorContext {
   readonly processingTime: ProcessingTime
   readonly log: Logger
   readonly metrics: MetricGroup
+  readonly connections: Connections
   readonly operatorState: OperatorStateBackend
   /** Null on streams that are not keyed. */
   readonly keyed: KeyedStateBackend | null

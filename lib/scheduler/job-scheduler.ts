@@ -237,6 +237,7 @@ export class JobScheduler {
     const slot = attempt?.slots.get(keyOf(event.slot))
     if (attempt === null || event.attempt !== attempt.number || slot === undefined) return []
     slot.heardMs = nowMs
+    const stateBefore = this.#state
     const orders: JobOrder[] = []
     for (const { vertexId, index, state, error } of event.subtasks) {
       const subtask = attempt.subtasks.find((each) => each.vertexId === vertexId && each.index === index)
@@ -245,7 +246,8 @@ export class JobScheduler {
       if (state === 'failed')
         orders.push(...this.#fail(present(error, 'the error of a failed subtask'), nowMs))
     }
-    return [...orders, ...this.#advance(attempt, nowMs), ...this.#repeatOrder(attempt, event)]
+    orders.push(...this.#advance(attempt, nowMs))
+    return this.#state === stateBefore ? [...orders, ...this.#repeatOrder(attempt, event)] : orders
   }
 
   /** Orders may get lost: a report that shows that one has not been followed has it given again. */

@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import type { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Random } from '../base/prng.ts'
+import type { Connections } from '../function/connections.ts'
 import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
 import type { JobEdge, JobGraph, JobGraphOrigin } from '../graph/job-graph.ts'
 import type { StreamNode } from '../graph/stream-graph.ts'
@@ -31,6 +32,7 @@ export interface SlotEnvironment {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  readonly connections: Connections
   readonly jobId: string
   readonly jobName: string
   readonly attempt: number
@@ -200,6 +202,7 @@ function operatorContext(
     processingTime: task.processingTime,
     log: environment.log.child({ operator: node.name, uid: parts.id, subtask: plan.index }),
     metrics: parts.metrics,
+    connections: environment.connections,
     operatorState: parts.operatorState,
     keyed: parts.keyed,
     watermarkIntervalMs: settings.watermarkIntervalMs,

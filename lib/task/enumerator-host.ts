@@ -6,6 +6,7 @@ import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import type { Connections } from '../function/connections.ts'
 import type { Source, Split, SplitEnumerator } from '../function/source.ts'
 import type { Type } from '../types/type.ts'
 
@@ -21,6 +22,7 @@ export interface EnumeratorHostOptions<S extends Split, E> {
   readonly parallelism: number
   readonly clock: Clock
   readonly log: Logger
+  readonly connections: Connections
   readonly restored: Uint8Array | undefined
   /** Resolves when the reader has taken the delivery; retries are the callee's. */
   deliver(subtaskIndex: number, delivery: SplitDelivery): Promise<void>
@@ -44,6 +46,7 @@ export class EnumeratorHost<S extends Split, E> {
         parallelism: options.parallelism,
         clock: options.clock,
         log: options.log,
+        connections: options.connections,
         assign: (split, subtaskIndex) => this.#send(subtaskIndex, [encode(source.splitType, split)]),
         noMoreSplits: (subtaskIndex) => this.#send(subtaskIndex, null),
         fail: (error) => options.fail(error),

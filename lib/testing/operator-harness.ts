@@ -267,6 +267,7 @@ export class OperatorHarness<O> {
       processingTime: this.#clock,
       log: silentLogger,
       metrics: this.metrics,
+      connections: {},
       operatorState: this.#operatorState,
       keyed: this.keyed,
       watermarkIntervalMs: options.watermarkIntervalMs ?? WATERMARK_INTERVAL_MS,

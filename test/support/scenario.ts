@@ -18,6 +18,7 @@ export type Play = (command: string) => string[]
 
 interface Step {
   readonly comments: readonly string[]
+  /** Empty in a paragraph of comments. */
   readonly command: string
   readonly expected: readonly string[]
 }
@@ -31,7 +32,7 @@ export function playScenarios(folder: string, begin: () => Play): void {
     const what = steps[0]?.comments[0]?.replace(/^# */, '') ?? file
     t.test(`${folder.replaceAll('-', ' ')} - ${what} (${file})`, async (t) => {
       const play = begin()
-      const found = steps.map((step) => ({ ...step, expected: play(step.command) }))
+      const found = steps.map((step) => ({ ...step, expected: step.command === '' ? [] : play(step.command) }))
       if (process.env.SCENARIO_REWRITE === '1') writeFileSync(path, writeSteps(found))
       else t.equal(writeSteps(found), writeSteps(steps))
     })
@@ -45,15 +46,14 @@ function readSteps(text: string): Step[] {
     .map((paragraph) => {
       const lines = paragraph.split('\n').filter((line) => line.trim() !== '')
       const comments = lines.filter((line) => line.startsWith('#'))
-      const [command, ...expected] = lines.filter((line) => !line.startsWith('#')).map((line) => line.trim())
-      if (command === undefined) throw new Error(`a paragraph without a command: ${paragraph}`)
+      const [command = '', ...expected] = lines.filter((line) => !line.startsWith('#')).map((line) => line.trim())
       return { comments, command, expected }
     })
 }
 
 function writeSteps(steps: readonly Step[]): string {
   const paragraphs = steps.map(({ comments, command, expected }) =>
-    [...comments, command, ...expected.map((line) => `  ${line}`)].join('\n'),
+    [...comments, ...(command === '' ? [] : [command]), ...expected.map((line) => `  ${line}`)].join('\n'),
   )
   return `${paragraphs.join('\n\n')}\n`
 }

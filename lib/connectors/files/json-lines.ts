@@ -2,7 +2,7 @@
 import { asError } from '../../base/errors.ts'
 import { t } from '../../types/t.ts'
 import type { Type } from '../../types/type.ts'
-import { type FileFormat, MalformedRecord, type RecordDecoder, shownText } from './file-format.ts'
+import { type FileFormat, MalformedRecord, type RecordDecoder, shownText, trimLineEnd } from './file-format.ts'
 import { jsonReader, toJsonText } from './json-value.ts'
 
 /** Without a type, records are what JSON.parse gives. Throws UNSUPPORTED for types that JSON cannot carry. */
@@ -46,16 +46,17 @@ class JsonLineDecoder<T> implements RecordDecoder<T> {
       end = text.length
       this.position = end
     }
-    const line = text.slice(from, end)
-    this.isBlank = end - from <= 1 && line.trim() === ''
-    if (!this.isBlank) this.value = this.#parse(line)
+    this.isBlank = trimLineEnd(text, from, end) === from
+    if (!this.isBlank) this.#parse(text.slice(from, end))
     return true
   }
 
-  #parse(line: string): T {
+  #parse(line: string): void {
     try {
-      return this.#fromJson(JSON.parse(line))
+      this.value = this.#fromJson(JSON.parse(line))
     } catch (error) {
+      this.isBlank = line.trim() === ''
+      if (this.isBlank) return
       throw new MalformedRecord(`${asError(error).message}, in ${shownText(line)}`, { cause: error })
     }
   }

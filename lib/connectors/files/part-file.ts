@@ -1,7 +1,7 @@
 /**
- * One part on disk. Records are encoded into a buffer at once; full buffers, and everything else that touches the
- * disk, happen one after the other in the background. The first thing that fails is reported, and nothing after it is
- * tried.
+ * One part on disk. Records are gathered as text; encoding a long text at once costs a fraction of encoding each
+ * record. Everything that touches the disk happens in the background, one thing after the other. The first that fails
+ * is reported, and nothing after it is tried.
  */
 import type { FileHandle } from 'node:fs/promises'
 import { copyFile, mkdir, open, rm } from 'node:fs/promises'
@@ -27,20 +27,17 @@ export interface PartFileOptions {
   onError(error: unknown): void
 }
 
-const BUFFER_BYTES = 64 * 1024
-/** UTF-8 takes at most so many bytes for a UTF-16 code unit. */
-const BYTES_PER_UNIT_MAX = 3
-const LINE_FEED = 10
+/** So much text is worth a write. */
+const TEXT_LENGTH = 64 * 1024
 
 export class PartFile implements Part {
   readonly finalPath: string
-  sizeBytes: number
   readonly #path: string
   readonly #options: PartFileOptions
   #handle: FileHandle | null = null
-  #buffer: Buffer | null = null
-  #used = 0
-  /** Where in the file the buffer goes. */
+  /** Not sent to the background yet. */
+  #text = ''
+  /** Where in the file the text goes. */
   #position: number
   #isDirty = true
   #last: Promise<void>
@@ -50,22 +47,19 @@ export class PartFile implements Part {
     this.finalPath = options.finalPath
     this.#path = hiddenPath(options.finalPath)
     this.#options = options
-    this.sizeBytes = beginning.kind === 'new' ? 0 : beginning.length
-    this.#position = this.sizeBytes
+    this.#position = beginning.kind === 'new' ? 0 : beginning.length
     this.#last = this.#guarded(this.#open(beginning))
     if (beginning.kind === 'new' && options.header !== null) this.append(options.header)
   }
 
+  /** Of text that is not encoded yet, each character counts as a byte; exact after a flush. */
+  get sizeBytes(): number {
+    return this.#position + this.#text.length
+  }
+
   append(record: string): void {
-    const bytesMax = record.length * BYTES_PER_UNIT_MAX + 1
-    if (this.#buffer !== null && this.#buffer.length - this.#used < bytesMax) this.#send()
-    this.#buffer ??= Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, bytesMax))
-    const buffer = this.#buffer
-    const count = buffer.write(record, this.#used)
-    buffer[this.#used + count] = LINE_FEED
-    this.#used += count + 1
-    this.sizeBytes += count + 1
-    if (this.#used >= BUFFER_BYTES) this.#send()
+    this.#text += `${record}\n`
+    if (this.#text.length >= TEXT_LENGTH) this.#send()
   }
 
   /** Resolves when everything appended so far is on the disk; that the disk knows the file's name is another matter. */
@@ -96,22 +90,21 @@ export class PartFile implements Part {
     if (isRemoved) await rm(this.#path, { force: true }).catch(() => {})
   }
 
-  /** Hands the buffer to the background. */
+  /** Hands the text to the background. */
   #send(): void {
-    const buffer = this.#buffer
-    if (buffer === null || this.#used === 0) return
-    const [length, position] = [this.#used, this.#position]
+    if (this.#text === '') return
+    const bytes = Buffer.from(this.#text)
+    const position = this.#position
     const { budget } = this.#options
-    this.#buffer = null
-    this.#used = 0
-    this.#position += length
-    budget.take(length)
+    this.#text = ''
+    this.#position += bytes.length
+    budget.take(bytes.length)
     this.#then((handle) => {
       this.#isDirty = true
-      return writeAll(handle, buffer, length, position)
+      return writeAll(handle, bytes, position)
     })
       .catch(() => {})
-      .finally(() => budget.give(length))
+      .finally(() => budget.give(bytes.length))
   }
 
   #then(work: (handle: FileHandle) => Promise<void>): Promise<void> {
@@ -144,9 +137,9 @@ export class PartFile implements Part {
   }
 }
 
-async function writeAll(handle: FileHandle, buffer: Buffer, length: number, position: number): Promise<void> {
-  for (let done = 0; done < length; ) {
-    const { bytesWritten } = await handle.write(buffer, done, length - done, position + done)
+async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
     done += bytesWritten
   }
 }

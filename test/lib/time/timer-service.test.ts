@@ -138,25 +138,22 @@ t.test('timers - one deleted while another fires does not fire', async (t) => {
   t.same(fired, ['a@1', 'a@3'])
 })
 
-t.test(
-  'timers - what is registered while firing fires in the same pass if it is due, in its turn',
-  async (t) => {
-    const timers = newTimers()
-    const { service, keys, fired } = timers
-    keys.set('a', -1)
-    service.registerEventTimer(10, undefined)
-    keys.set('b', -1)
-    for (const timestamp of [10, 20]) service.registerEventTimer(timestamp, undefined)
-    timers.onTimer = ({ timestamp, key }) => {
-      if (timestamp !== 10 || key !== 'a') return
-      for (const more of [5, 10, 15, 99]) service.registerEventTimer(more, undefined)
-    }
-    service.advanceWatermark(50)
-    t.same(fired.slice(0, 2), ['a@10', 'a@5'], 'the earlier one comes at once')
-    t.same([...fired].sort(), ['a@10', 'a@10', 'a@15', 'a@5', 'b@10', 'b@20'])
-    t.equal(service.eventTimerCount, 1)
-  },
-)
+t.test('timers - what is registered while firing and due fires in the same pass, in its turn', async (t) => {
+  const timers = newTimers()
+  const { service, keys, fired } = timers
+  keys.set('a', -1)
+  service.registerEventTimer(10, undefined)
+  keys.set('b', -1)
+  for (const timestamp of [10, 20]) service.registerEventTimer(timestamp, undefined)
+  timers.onTimer = () => {
+    if (fired.length > 1) return
+    for (const more of [5, 10, 15, 99]) service.registerEventTimer(more, undefined)
+  }
+  service.advanceWatermark(50)
+  t.same(fired.slice(0, 2), ['a@10', 'a@5'], 'the earlier one comes at once')
+  t.same([...fired].sort(), ['a@10', 'a@10', 'a@15', 'a@5', 'b@10', 'b@20'])
+  t.equal(service.eventTimerCount, 1)
+})
 
 t.test('timers - the watermark has moved before the first of them fires', async (t) => {
   const timers = newTimers()
