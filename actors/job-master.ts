@@ -52,14 +52,13 @@ export class JobMaster {
         slotsGranted: ({ slots }) => this.#decide({ kind: 'slotsGranted', slots }),
         slotsLost: ({ slots, reason }) => this.#decide({ kind: 'slotsLost', slots, reason }),
         report: ({ slot, attempt, subtasks }, sender) => {
-          const isCurrent = attempt === this.#scheduler.attempt && !this.#scheduler.isTerminal()
           if (attempt === this.#scheduler.attempt) {
             for (const { vertexId, index, metrics } of subtasks) {
               if (metrics !== null) this.#metrics.set(`${vertexId}/${index}`, metrics)
             }
           }
           this.#decide({ kind: 'reported', slot, attempt, subtasks })
-          sender.reply({ isCurrent })
+          sender.reply({ isCurrent: attempt === this.#scheduler.attempt && !this.#scheduler.isTerminal() })
         },
         summarise: (_message, sender) => sender.reply(this.#summary()),
         describe: (_message, sender) => sender.reply(this.#description()),

@@ -4,13 +4,14 @@
  *
  * S1. At most one attempt at a time; a newer one, or another job, replaces it once its tasks have ended: the
  *     resource manager knows whose the slot is.
- * S2. When the job master says that the attempt is not the current one, it is given up.
+ * S2. An attempt is given up when the job master says that it is not the current one, and not before: when all tasks
+ *     here have ended, the enumerator beside them may still be needed elsewhere.
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
 import { type BuiltJob, buildJob } from '../lib/api/job.ts'
 import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
-import { isFinal, planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
+import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type {
@@ -185,7 +186,7 @@ export class Slot {
       attempt,
       restored: undefined,
       subtaskRef: (subtask) => ({ subject: subjects.actor(jobId, vertex.id, subtask) }),
-      onError: (error) => void built.task.fail(built.task.chain.attribute(error, 'in the enumerator')),
+      onError: (error) => void built.task.fail(built.task.chain.attribute(error, 'in the enumerator', 0)),
     })
     assignment.actors.push(this.#context.spawn(coordinator.subject, behavior))
   }
@@ -224,11 +225,10 @@ export class Slot {
     this.#isReporting = true
     this.#hasNews = false
     const subtasks = this.#subtaskReports(assignment)
-    const isLast = subtasks.every(({ state }) => isFinal(state))
     system
       .ask(jobMaster, { kind: 'report', slot: location, attempt, subtasks }, REPORT_TIMEOUT_MS)
       .then(
-        ({ isCurrent }) => (isLast || !isCurrent ? this.#abandon(assignment) : undefined),
+        ({ isCurrent }) => (isCurrent ? undefined : this.#abandon(assignment)),
         () => {},
       )
       .finally(() => {

@@ -48,7 +48,7 @@ function takeSplits(
     if (splits === null) source.noMoreSplits()
     else source.addSplits(decodeSplits(source.splitType, splits))
   } catch (error) {
-    void task.fail(task.chain.attribute(error, 'while taking splits'))
+    void task.fail(task.chain.attribute(error, 'while taking splits', 0))
   }
 }
 
@@ -78,7 +78,7 @@ export function connectSource(
         })
       last = last
         .then(ask)
-        .catch((error) => task.fail(task.chain.attribute(error, 'while asking for splits')))
+        .catch((error) => task.fail(task.chain.attribute(error, 'while asking for splits', 0)))
     },
   })
 }

@@ -1,8 +1,8 @@
 /** The verbs as a parser with help. What is wrong with a command line becomes a USAGE error that names it. */
 import { Command, CommanderError, Option } from 'commander'
 import { SluiceError } from '../lib/base/errors.ts'
-import { PACKAGE_VERSION } from './package-version.ts'
 import type { ListedVerb } from './commands/verbs.ts'
+import { PACKAGE_VERSION } from './package-version.ts'
 import { ConfigOption, type VerbSpec, type VerbTitle } from './verb.ts'
 
 /** What the user has asked for. */
@@ -19,10 +19,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not found, 4 can
 /** Null: help or the version was asked for, and has been printed. Throws USAGE. */
 export async function parseCommandLine(
   argv: readonly string[],
-  verbs: readonly VerbSpec[],
+  verbs: readonly ListedVerb[],
 ): Promise<Invocation | null> {
   let invocation: Invocation | null = null
-  const program = buildProgram(verbs, (found) => {
+  const program = buildProgram(await loadNamed(argv, verbs), (found) => {
     invocation = found
   })
   if (argv.length === 0) {
@@ -36,6 +36,18 @@ export async function parseCommandLine(
     throw error
   }
   return invocation
+}
+
+type Verb = VerbTitle & VerbSpec
+
+/** What is not named is in the list of verbs, and no more. */
+function loadNamed(argv: readonly string[], verbs: readonly ListedVerb[]): Promise<Verb[]> {
+  return Promise.all(
+    verbs.map(async ({ usage, summary, load }) => {
+      const isNamed = argv.includes(usage.split(' ')[0]!)
+      return { usage, summary, ...(isNamed ? await load() : {}) }
+    }),
+  )
 }
 
 /** Every value given by a flag that sets a configuration option, those of `-D` included. */
@@ -60,7 +72,7 @@ function definitions(given: readonly string[]): { key: string; value: string; na
   })
 }
 
-function buildProgram(verbs: readonly VerbSpec[], onFound: (invocation: Invocation) => void): Command {
+function buildProgram(verbs: readonly Verb[], onFound: (invocation: Invocation) => void): Command {
   const program = quiet(new Command('sluice'))
     .description('Sluice: a stateful stream processor for TypeScript on NATS')
     .usage('<verb> [options]')
@@ -84,7 +96,7 @@ function buildProgram(verbs: readonly VerbSpec[], onFound: (invocation: Invocati
   return program
 }
 
-function buildVerb(verb: VerbSpec, onFound: (invocation: Invocation) => void): Command {
+function buildVerb(verb: Verb, onFound: (invocation: Invocation) => void): Command {
   const [name, ...args] = verb.usage.split(' ')
   const command = quiet(new Command(name))
     .summary(verb.summary)

@@ -1,9 +1,10 @@
 /** From the stacks of an error and its causes, the lines that lie in the user's own files. */
 import { fileURLToPath } from 'node:url'
 
-/** This installation: its own folders, not what else lies in a clone, such as the examples. */
+/** This installation: its own folders, compiled or not, and not what else lies in a clone, such as the examples. */
+const ROOT = import.meta.url.endsWith('.ts') ? '../' : '../../'
 const OWN = ['lib/', 'actors/', 'bin/', 'dist/'].map((folder) =>
-  fileURLToPath(new URL(`../${folder}`, import.meta.url)),
+  fileURLToPath(new URL(`${ROOT}${folder}`, import.meta.url)),
 )
 const FRAMES_MAX = 6
 const CAUSES_MAX = 8

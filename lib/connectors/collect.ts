@@ -47,7 +47,9 @@ export function collectSink<T>(options: CollectOptions<T> = {}): CollectSink<T> 
   return {
     name: 'collect',
     items,
-    committableType: t.object({ writer: t.string, number: t.int32, items: t.list(type) }) as Type<CollectedBatch<T>>,
+    committableType: t.object({ writer: t.string, number: t.int32, items: t.list(type) }) as Type<
+      CollectedBatch<T>
+    >,
     createWriter: ({ jobId, uid, subtaskIndex, attempt }) => {
       let gathered: T[] = []
       let number = 0

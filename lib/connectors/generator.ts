@@ -4,7 +4,14 @@
  * that what is emitted as a whole does not depend on k, and order within a subtask follows the sequence.
  */
 import { SluiceError } from '../base/errors.ts'
-import type { PollResult, ReaderOutput, Source, SourceReader, Split, SplitOutput } from '../function/source.ts'
+import type {
+  PollResult,
+  ReaderOutput,
+  Source,
+  SourceReader,
+  Split,
+  SplitOutput,
+} from '../function/source.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import { staticSplits } from './static-splits.ts'
@@ -36,7 +43,8 @@ const BURST_MS = 10
 
 export function generator<T>(options: GeneratorOptions<T>): Source<T, RangeSplit, readonly RangeSplit[]> {
   const { count = Number.POSITIVE_INFINITY, ratePerSecond } = options
-  if (!(count >= 0)) throw new SluiceError('GRAPH_INVALID', `a generator's count must not be negative, found ${count}`)
+  if (!(count >= 0))
+    throw new SluiceError('GRAPH_INVALID', `a generator's count must not be negative, found ${count}`)
   if (ratePerSecond !== undefined && !(ratePerSecond > 0)) {
     throw new SluiceError('GRAPH_INVALID', `a generator's rate must be positive, found ${ratePerSecond}`)
   }
@@ -48,7 +56,11 @@ export function generator<T>(options: GeneratorOptions<T>): Source<T, RangeSplit
     enumeratorStateType: t.list(RANGE_SPLIT),
     createEnumerator(context, restored) {
       const { parallelism } = context
-      const splits = Array.from({ length: parallelism }, (_, i) => ({ id: `${i}`, next: i, step: parallelism }))
+      const splits = Array.from({ length: parallelism }, (_, i) => ({
+        id: `${i}`,
+        next: i,
+        step: parallelism,
+      }))
       return staticSplits(context, splits, restored)
     },
     createReader: ({ clock, parallelism, wake }) => {
@@ -59,7 +71,10 @@ export function generator<T>(options: GeneratorOptions<T>): Source<T, RangeSplit
 }
 
 /** The elements of an array, in order if read by one subtask. */
-export function collection<T>(items: readonly T[], type?: Type<T>): Source<T, RangeSplit, readonly RangeSplit[]> {
+export function collection<T>(
+  items: readonly T[],
+  type?: Type<T>,
+): Source<T, RangeSplit, readonly RangeSplit[]> {
   return generator({
     name: 'collection',
     count: items.length,
@@ -145,7 +160,10 @@ class RangeReader<T> implements SourceReader<T, RangeSplit> {
 /** Lets through a number of elements per ms, in bursts. What was not taken in time is not caught up on for ever. */
 class Pace {
   readonly #perMs: number
-  readonly #clock: { monotonic(): number; schedule(delayMs: number, callback: () => void): { cancel(): void } }
+  readonly #clock: {
+    monotonic(): number
+    schedule(delayMs: number, callback: () => void): { cancel(): void }
+  }
   readonly #wake: () => void
   readonly #creditMax: number
   #credit = 0
@@ -171,7 +189,8 @@ class Pace {
     this.#creditedMs = nowMs
     const taken = Math.min(wanted, Math.floor(this.#credit))
     this.#credit -= taken
-    if (taken === 0) this.#timer ??= this.#clock.schedule(Math.max(BURST_MS, 1 / this.#perMs), () => this.#onTimer())
+    if (taken === 0)
+      this.#timer ??= this.#clock.schedule(Math.max(BURST_MS, 1 / this.#perMs), () => this.#onTimer())
     return taken
   }
 

@@ -16,6 +16,7 @@ import { asError, SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { NatsBus } from '../bus/nats-bus.ts'
 import { checkReplicas } from '../storage/jetstream-objects.ts'
+import { messagesOf } from '../storage/stream-messages.ts'
 import {
   checkKey,
   checkKeyPrefix,
@@ -46,6 +47,8 @@ interface OpenBucket {
 }
 
 const BUCKET = /^[A-Za-z0-9_-]{1,64}$/
+/** Says that a message is the mark of a deletion (or, from others, of a purge). */
+const MARK_HEADER = 'KV-Operation'
 const MARK_AGE_MS = 24 * 3_600_000
 /** After this a watch that broke is set up again. */
 const WATCH_RETRY_MS = 1000
@@ -97,10 +100,19 @@ export class JetStreamKeyValueStore implements KeyValueStore {
 
   async keys(prefix: string): Promise<string[]> {
     checkKeyPrefix(prefix)
-    return this.#call(`list the keys of "${prefix}"`, async ({ kv }) => {
-      const keys: string[] = []
-      for await (const key of await kv.keys(filterOf(prefix))) if (key.startsWith(prefix)) keys.push(key)
-      return keys.sort()
+    return this.#call(`list the keys of "${prefix}"`, async ({ jsm }) => {
+      const { bucket } = this.#options
+      const keys = new Set<string>()
+      for await (const { subject, header } of messagesOf(
+        jsm,
+        `KV_${bucket}`,
+        `$KV.${bucket}.${filterOf(prefix)}`,
+      )) {
+        const key = subject.slice(`$KV.${bucket}.`.length)
+        if (header.has(MARK_HEADER)) keys.delete(key)
+        else if (key.startsWith(prefix)) keys.add(key)
+      }
+      return [...keys].sort()
     })
   }
 
@@ -131,7 +143,7 @@ export class JetStreamKeyValueStore implements KeyValueStore {
     } catch (error) {
       if (error instanceof SluiceError) throw error
       const text = `cannot ${what} in the bucket "${bucket}"`
-      if (bus.hasJetStream) {
+      if (bus.hasJetStream || bus.connection.isClosed()) {
         throw new SluiceError('STORAGE_FAILED', `${text}: ${asError(error).message}`, { cause: error })
       }
       throw new SluiceError(
@@ -229,15 +241,15 @@ async function openBucket(options: JetStreamKeyValueOptions): Promise<OpenBucket
   const js = jetstream(bus.connection, { timeout: timeoutMs })
   const kv = await new Kvm(js).create(bucket, { history: 1, replicas, allow_direct: false })
   const jsm = await js.jetstreamManager()
-  await removeOldMarks({ kv, jsm }, bucket, clock.now() - MARK_AGE_MS)
+  await removeOldMarks(jsm, bucket, clock.now() - MARK_AGE_MS)
   return { kv, jsm }
 }
 
 /** By sequence, so that a key that was written again meanwhile is safe. */
-async function removeOldMarks({ kv, jsm }: OpenBucket, bucket: string, beforeMs: number): Promise<void> {
-  for await (const entry of await kv.history()) {
-    if (entry.operation === 'PUT' || entry.created.getTime() >= beforeMs) continue
-    await jsm.streams.deleteMessage(`KV_${bucket}`, entry.revision, false).catch(() => {})
+async function removeOldMarks(jsm: JetStreamManager, bucket: string, beforeMs: number): Promise<void> {
+  for await (const { seq, header, time } of messagesOf(jsm, `KV_${bucket}`, `$KV.${bucket}.>`)) {
+    if (!header.has(MARK_HEADER) || time.getTime() >= beforeMs) continue
+    await jsm.streams.deleteMessage(`KV_${bucket}`, seq, false).catch(() => {})
   }
 }
 

@@ -38,6 +38,7 @@ export class LeaderElection {
   /** Events that arise while orders are carried out, such as a resignation from within `onElected`. */
   readonly #events: LeaseEvent[] = []
   #isDispatching = false
+  #isStoreDown = false
   #resigning: Promise<void> | undefined
   #onResigned = () => {}
 
@@ -138,12 +139,24 @@ export class LeaderElection {
 
   #dispatchLater(requestId: number, answer: Promise<LeaseEvent>): void {
     answer
-      .catch((error): LeaseEvent => {
-        const { logger, key } = this.#options
-        logger.warn('leader election cannot use its store', { key, error })
-        return { kind: 'RequestFailed', requestId }
-      })
+      .then(
+        (event) => {
+          this.#isStoreDown = false
+          return event
+        },
+        (error): LeaseEvent => {
+          this.#reportStore(error)
+          return { kind: 'RequestFailed', requestId }
+        },
+      )
       .then((event) => this.#dispatch(event))
+  }
+
+  /** Once until it works again: a store that is away fails many times per lease. */
+  #reportStore(error: unknown): void {
+    const { logger, key } = this.#options
+    if (!this.#isStoreDown) logger.warn('leader election cannot use its store', { key, error })
+    this.#isStoreDown = true
   }
 
   #wakeUpAt(atMs: number): void {

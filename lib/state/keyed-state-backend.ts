@@ -28,7 +28,10 @@ export class KeyedStateBackend {
   readonly context: KeyContext
   readonly keyGroups: KeyGroupRange
   readonly #tables = new Map<string, RegisteredTable>()
-  readonly #states = new Map<string, { readonly descriptor: StateDescriptor<unknown>; readonly state: unknown }>()
+  readonly #states = new Map<
+    string,
+    { readonly descriptor: StateDescriptor<unknown>; readonly state: unknown }
+  >()
   /** Chunks of a restored snapshot whose table has not been declared yet, by table. */
   readonly #restored = new Map<string, StateChunk[]>()
   #isTracking = false
@@ -51,7 +54,8 @@ export class KeyedStateBackend {
     const name = `window/${descriptor.name}`
     return this.#declare(name, descriptor, () => {
       // Map state of a window is one value, a Map.
-      const type = descriptor.kind === 'map' ? (t.map(t.any, descriptor.type) as Type<unknown>) : descriptor.type
+      const type =
+        descriptor.kind === 'map' ? (t.map(t.any, descriptor.type) as Type<unknown>) : descriptor.type
       const table = this.#table(name, 'nested', type) as NestedTable<unknown>
       return stateOfWindow(descriptor, table, scope)
     })
@@ -166,7 +170,7 @@ export class KeyedStateBackend {
   #load(registered: RegisteredTable): void {
     const { mapKey, knownKeyGroup } = this.context
     for (const chunk of this.takeRestored(registered.name)) {
-      for (const _step of restoreChunk(chunk, registered, this.context, this.keyGroups, chunk.rowCount)) continue
+      for (const _step of restoreChunk(chunk, registered, this.context, this.keyGroups, chunk.rowCount));
     }
     this.context.setMapKey(mapKey, knownKeyGroup)
   }

@@ -27,7 +27,6 @@ export interface Diagnosis {
 /** What is left of uploads is removed at this age: no upload takes a day, and no two clocks are a day apart. */
 const LEFTOVER_AGE_MS = 24 * 3_600_000
 
-const NEVER = new AbortController().signal
 const PROBE = new TextEncoder().encode('probe')
 const OTHER_PROBE = new TextEncoder().encode('other')
 
@@ -40,7 +39,7 @@ export abstract class BlobStoreTemplate implements BlobStore {
     this.uri = uri
   }
 
-  async put(path: string, content: BlobContent, { signal = NEVER }: PutOptions = {}): Promise<void> {
+  async put(path: string, content: BlobContent, { signal = never() }: PutOptions = {}): Promise<void> {
     checkBlobPath(path)
     const parts = partsOf(content)
     await this.#guard(`put "${path}" in`, () => this._put(path, parts, signal), signal)
@@ -49,7 +48,7 @@ export abstract class BlobStoreTemplate implements BlobStore {
   }
 
   async putIfAbsent(path: string, content: BlobContent, options: PutOptions = {}): Promise<boolean> {
-    const { signal = NEVER } = options
+    const { signal = never() } = options
     checkBlobPath(path)
     const parts = partsOf(content)
     const isFirst = await this.#guard(
@@ -141,7 +140,7 @@ export abstract class BlobStoreTemplate implements BlobStore {
     return content
   }
 
-  async #guard<T>(what: string, call: () => Promise<T>, signal = NEVER): Promise<T> {
+  async #guard<T>(what: string, call: () => Promise<T>, signal = never()): Promise<T> {
     if (this.#closing !== undefined) {
       throw new SluiceError('STORAGE_UNUSABLE', `cannot ${what} ${this.uri}: the store is closed`)
     }
@@ -175,4 +174,9 @@ export abstract class BlobStoreTemplate implements BlobStore {
       await this.delete(path)
     }
   }
+}
+
+/** One of its own for each call: whoever listens to a signal that all share piles up. */
+function never(): AbortSignal {
+  return new AbortController().signal
 }

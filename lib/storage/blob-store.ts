@@ -80,7 +80,7 @@ export interface BlobStore {
   close(): Promise<void>
 }
 
-export const PATH_LENGTH_MAX = 512
+const PATH_LENGTH_MAX = 512
 const SEGMENT_LENGTH_MAX = 128
 
 /** No segment begins with a dot: `..` is out, and stores have a place for files of their own. */

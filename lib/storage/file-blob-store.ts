@@ -32,7 +32,7 @@ import type { BlobEntry } from './blob-store.ts'
 import { BlobStoreTemplate, type Diagnosis } from './blob-store-template.ts'
 
 /** Small parts are gathered up to this size: a write is a trip to another thread. */
-const WRITE_BYTES = 2 ** 22
+const WRITE_BYTES = 2 ** 20
 
 /** How often a directory is made again that vanishes before it is used (F2). */
 const DIRECTORY_ATTEMPTS_MAX = 10

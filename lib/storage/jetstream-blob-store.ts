@@ -124,7 +124,7 @@ export class JetStreamBlobStore extends BlobStoreTemplate {
   }
 
   protected override _diagnose(error: Error): Diagnosis {
-    if (!this.#bus.hasJetStream) {
+    if (!this.#bus.hasJetStream && !this.#bus.connection.isClosed()) {
       return {
         reason: 'the NATS server runs without JetStream',
         advice: 'start it with -js, or choose another store',

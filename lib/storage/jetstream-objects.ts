@@ -23,7 +23,7 @@ import {
   type JetStreamClient,
   type JetStreamManager,
   jetstream,
-  type MsgRequest,
+  type PubAck,
   type StoredMsg,
 } from '@nats-io/jetstream'
 import { headers } from '@nats-io/nats-core'
@@ -32,6 +32,7 @@ import { newId } from '../base/ids.ts'
 import type { NatsBus } from '../bus/nats-bus.ts'
 import { isNatsVersionAtLeast } from '../bus/nats-version.ts'
 import { byteLengthOf, chunksOf } from './blob-content.ts'
+import { messagesOf, nextMessage } from './stream-messages.ts'
 
 export interface JetStreamBucketOptions {
   /** Copies the cluster keeps. Default 1. */
@@ -46,7 +47,11 @@ export interface Upload {
   readonly size: number
   readonly chunks: number
   readonly digest: string
+  readonly metadata?: { readonly [FIRST_SEQUENCE]?: string }
 }
+
+/** Where to begin looking for chunks: without it the server searches the stream from its start. */
+const FIRST_SEQUENCE = 'sluice-first-sequence'
 
 /** The meta message as ADR-20 has it, as far as it matters here. */
 interface Meta extends Upload {
@@ -69,7 +74,7 @@ const CHUNK_BYTES = 2 ** 19
 const HEADROOM_BYTES = 2 ** 12
 /** Chunks published and not acknowledged: 4 MB, so that neither client nor server piles up more. */
 const CHUNKS_IN_FLIGHT_MAX = 8
-/** Names looked at in one clean-up; the rest waits for the next. */
+/** Dead uploads removed in one clean-up; the rest waits for the next. */
 const LEFTOVERS_MAX = 10_000
 
 /**
@@ -135,38 +140,33 @@ export class JetStreamObjects {
 
   /** All objects, by the order in which they were written. */
   async *objects(): AsyncGenerator<StoredObject> {
-    let sequence = 1
-    for (;;) {
-      const message = await this.#nextOfLeader(`$O.${this.#bucket}.M.>`, sequence)
-      if (message === null) return
+    for await (const message of messagesOf(this.#jsm, this.#stream, `$O.${this.#bucket}.M.>`))
       yield toObject(message)
-      sequence = message.seq + 1
-    }
   }
 
   /** Stores the chunks; on failure none is left behind, as far as the server can still be reached. */
   async upload(parts: readonly Uint8Array[], signal: AbortSignal): Promise<Upload> {
     const nuid = newId()
     const hash = createHash('sha256')
-    const inFlight: Promise<unknown>[] = []
-    let chunks = 0
+    const stored: Promise<PubAck>[] = []
     try {
       for (const chunk of chunksOf(parts, this.#chunkBytes)) {
         signal.throwIfAborted()
-        if (inFlight.length === CHUNKS_IN_FLIGHT_MAX) await inFlight.shift()
-        const stored = this.#js.publish(this.#chunkSubject(nuid), chunk)
-        stored.catch(() => {})
-        inFlight.push(stored)
+        await stored.at(-CHUNKS_IN_FLIGHT_MAX)
+        const storing = this.#js.publish(this.#chunkSubject(nuid), chunk)
+        storing.catch(() => {})
+        stored.push(storing)
         hash.update(chunk)
-        chunks++
       }
-      await Promise.all(inFlight)
+      const [first] = await Promise.all(stored)
+      const metadata = first === undefined ? {} : { metadata: { [FIRST_SEQUENCE]: String(first.seq) } }
+      const size = byteLengthOf(parts)
+      return { nuid, size, chunks: stored.length, digest: digestText(hash.digest()), ...metadata }
     } catch (error) {
-      await Promise.allSettled(inFlight)
+      await Promise.allSettled(stored)
       await this.purge(nuid)
       throw error
     }
-    return { nuid, size: byteLengthOf(parts), chunks, digest: digestText(hash.digest()) }
   }
 
   /**
@@ -200,7 +200,7 @@ export class JetStreamObjects {
   async download({ meta }: StoredObject): Promise<Uint8Array | undefined> {
     const content = new Uint8Array(meta.size)
     const hash = createHash('sha256')
-    let [offset, sequence] = [0, 1]
+    let [offset, sequence] = [0, Number(meta.metadata?.[FIRST_SEQUENCE] ?? 1)]
     for (let i = 0; i < meta.chunks; i++) {
       const message = await this.#next(this.#chunkSubject(meta.nuid), sequence)
       if (message === null || offset + message.data.length > meta.size) return undefined
@@ -232,9 +232,9 @@ export class JetStreamObjects {
   /** Chunks that no object refers to and that are older than `beforeMs`. */
   async purgeLeftovers(beforeMs: number): Promise<void> {
     const { state } = await this.#jsm.streams.info(this.#stream, { subjects_filter: this.#chunkSubject('>') })
-    const candidates = new Set(Object.keys(state.subjects ?? {}).slice(0, LEFTOVERS_MAX))
+    const candidates = new Set(Object.keys(state.subjects ?? {}))
     for await (const { meta } of this.objects()) candidates.delete(this.#chunkSubject(meta.nuid))
-    for (const subject of candidates) {
+    for (const subject of [...candidates].slice(0, LEFTOVERS_MAX)) {
       const last = await this.#jsm.streams.getMessage(this.#stream, { last_by_subj: subject })
       if (last === null || last.time.getTime() >= beforeMs) continue
       await this.#jsm.streams.purge(this.#stream, { filter: subject })
@@ -255,18 +255,9 @@ export class JetStreamObjects {
   }
 
   async #next(subject: string, sequence: number): Promise<StoredMsg | null> {
-    if (!this.#isDirect) return this.#nextOfLeader(subject, sequence)
     const query = { seq: sequence, next_by_subj: subject }
-    return (
-      (await this.#jsm.direct.getMessage(this.#stream, query)) ??
-      (await this.#nextOfLeader(subject, sequence))
-    )
-  }
-
-  /** The server knows this query here too; only the client's type does not. */
-  #nextOfLeader(subject: string, sequence: number): Promise<StoredMsg | null> {
-    const query = { seq: sequence, next_by_subj: subject } as MsgRequest
-    return this.#jsm.streams.getMessage(this.#stream, query)
+    const direct = this.#isDirect ? await this.#jsm.direct.getMessage(this.#stream, query) : null
+    return direct ?? nextMessage(this.#jsm, this.#stream, subject, sequence)
   }
 }
 
@@ -289,7 +280,7 @@ async function openStream(jsm: JetStreamManager, bucket: string, replicas: numbe
   }
 }
 
-export function isApiError(error: unknown, code: number): boolean {
+function isApiError(error: unknown, code: number): boolean {
   return error instanceof JetStreamApiError && error.code === code
 }
 

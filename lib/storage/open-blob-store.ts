@@ -11,7 +11,7 @@ import { JetStreamBlobStore } from './jetstream-blob-store.ts'
 import { MemoryBlobStore } from './memory-blob-store.ts'
 import { RetryingBlobStore } from './retrying-blob-store.ts'
 import { S3BlobStore } from './s3-blob-store.ts'
-import type { Environment, S3Credentials } from './s3-client.ts'
+import { type Environment, type S3Credentials, withoutUserInfo } from './s3-location.ts'
 
 export interface BlobStoreEnvironment {
   readonly clock: Clock
@@ -65,9 +65,4 @@ async function openPlain(
           `found ${JSON.stringify(withoutUserInfo(uri))}`,
       )
   }
-}
-
-/** Whatever was meant, what stands before an @ may be a password. */
-function withoutUserInfo(uri: string): string {
-  return uri.replace(/\/\/[^/]*@/, '//')
 }

@@ -18,16 +18,8 @@ import { byteLengthOf, joinParts } from './blob-content.ts'
 import { type BlobEntry, isBlobPath } from './blob-store.ts'
 import { BlobStoreTemplate, type Diagnosis } from './blob-store-template.ts'
 import { type ClaimBoard, writeFirst } from './s3-claim.ts'
-import {
-  createS3,
-  credentialsFrom,
-  type Environment,
-  loadS3,
-  parseS3Uri,
-  type S3Credentials,
-  S3Failure,
-  toS3Failure,
-} from './s3-client.ts'
+import { createS3, loadS3, S3Failure, toS3Failure } from './s3-client.ts'
+import { credentialsFrom, type Environment, parseS3Uri, type S3Credentials } from './s3-location.ts'
 import { S3Objects } from './s3-objects.ts'
 
 export interface S3BlobStoreOptions {

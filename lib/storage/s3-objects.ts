@@ -4,7 +4,8 @@
  */
 import type { S3 } from '@aws-sdk/client-s3'
 import { byteLengthOf, chunksOf } from './blob-content.ts'
-import { type S3Failure, type S3Location, toS3Failure } from './s3-client.ts'
+import { type S3Failure, toS3Failure } from './s3-client.ts'
+import type { S3Location } from './s3-location.ts'
 
 export interface S3Object {
   readonly name: string
@@ -35,7 +36,7 @@ export class S3Objects {
   /** False: there is one. On a server that does not know the condition it is as `put`. */
   async putIfNoneMatch(name: string, content: Uint8Array, signal?: AbortSignal): Promise<boolean> {
     const request = { ...this.#object(name), Body: content, IfNoneMatch: '*' }
-    return unlessStatus(412, send(this.#s3.putObject(request, options(signal))))
+    return unless(isRefused, send(this.#s3.putObject(request, options(signal))))
   }
 
   async putInParts(
@@ -65,17 +66,17 @@ export class S3Objects {
       if (content.length === ContentLength) return content
       throw new Error(`the answer ends after ${content.length} of ${ContentLength} bytes`)
     } catch (error) {
-      if ((error as S3Failure).code === 'NoSuchKey') return undefined
+      if (isMissing(error)) return undefined
       throw error
     }
   }
 
   exists(name: string): Promise<boolean> {
-    return unlessStatus(404, send(this.#s3.headObject(this.#object(name))))
+    return unless(isMissing, send(this.#s3.headObject(this.#object(name))))
   }
 
   async delete(name: string): Promise<void> {
-    await unlessStatus(404, send(this.#s3.deleteObject(this.#object(name))))
+    await unless(isMissing, send(this.#s3.deleteObject(this.#object(name))))
   }
 
   async *list(prefix: string): AsyncGenerator<S3Object> {
@@ -149,12 +150,22 @@ async function send<T>(call: Promise<T> | undefined): Promise<T> {
   }
 }
 
-async function unlessStatus(status: number, call: Promise<unknown>): Promise<boolean> {
+/** The object, that is; a bucket that is missing is somebody's mistake. */
+function isMissing(error: unknown): boolean {
+  const { status, code } = error as S3Failure
+  return status === 404 && code !== 'NoSuchBucket'
+}
+
+function isRefused(error: unknown): boolean {
+  return (error as S3Failure).status === 412
+}
+
+async function unless(isExpected: (error: unknown) => boolean, call: Promise<unknown>): Promise<boolean> {
   try {
     await call
     return true
   } catch (error) {
-    if ((error as S3Failure).status === status) return false
+    if (isExpected(error)) return false
     throw error
   }
 }

@@ -95,7 +95,7 @@ function buildTask(
   const parts = nodes.map((node, k) => buildOperatorParts(plan, node, plan.vertex.operators[k]!.id))
   const chained: ChainedOperator[] = nodes.map((node, k) => ({
     operator: operators[k]!,
-    context: operatorContext(environment, plan, node, parts[k]!, task, channels.timeOf(plan)),
+    context: operatorContext(environment, plan, node, k, parts[k]!, task, channels.timeOf(plan)),
     ...targetsOf(plan, nodes, node, origin, writers),
   }))
   task.attach(new OperatorChain(chained, chainInputs(nodes[0]!, parts[0]!), channels.timeOf(plan)))
@@ -181,6 +181,7 @@ function operatorContext(
   environment: SlotEnvironment,
   plan: SubtaskPlan,
   node: StreamNode,
+  k: number,
   parts: OperatorParts,
   task: StreamTask,
   time: Float64Array,
@@ -199,7 +200,11 @@ function operatorContext(
     hasCheckpoints: false,
     time,
     clock,
-    processingTime: task.processingTime,
+    processingTime: {
+      now: () => task.processingTime.now(),
+      callAt: (timestamp, callback) =>
+        task.processingTime.callAt(timestamp, () => task.chain.call(k, callback)),
+    },
     log: environment.log.child({ operator: node.name, uid: parts.id, subtask: plan.index }),
     metrics: parts.metrics,
     connections: environment.connections,
@@ -208,7 +213,7 @@ function operatorContext(
     watermarkIntervalMs: settings.watermarkIntervalMs,
     shouldPause: () => task.shouldPause(),
     wake: () => task.wake(),
-    fail: (error) => void task.fail(task.chain.attribute(error, 'in a callback')),
+    fail: (error) => void task.fail(task.chain.attribute(error, 'in a callback', k)),
   }
 }
 

@@ -3,8 +3,9 @@
  * operator, and from operator to user function, has one target and V8 can inline it: shared code would see the
  * functions of all chains in the thread and turn megamorphic (three times slower in our measurements).
  *
- * What is generated, for operator k: `d_k(value)` delivers a record to it, `w_k(timestamp)` a watermark. The names are
- * found again in the stack of an error, which is how it is put down to the operator that threw it.
+ * What is generated, for operator k: `d_k(value)` delivers a record to it, `w_k(timestamp)` a watermark; `c_k(value)` and
+ * `s_k(tag, value)` take what it emits. The names are found again in the stack of an error, which is how it is put down
+ * to the operator that threw it.
  */
 import type { Key } from '../base/hash.ts'
 import type { RecordBatch } from '../network/record-batch.ts'
@@ -81,9 +82,12 @@ export function compileChain(
   return scope.run(lines.join('\n')) as CompiledChain
 }
 
+/** A frame of generated code. Its name alone might be that of a user's function, or a word in a message. */
+const GENERATED_FRAME = /^\s+at (?:\w+\.)?[cdsw]_(\d+)(?:_[12])?(?: \[as \w+\])? \(eval at /m
+
 /** The index of the operator whose code is innermost in an error's stack, or null. */
 export function operatorInStack(stack: string): number | null {
-  const match = /\b[dw]_(\d+)(?:_[12])? /.exec(stack)
+  const match = GENERATED_FRAME.exec(stack)
   return match === null ? null : Number(match[1])
 }
 

@@ -4,6 +4,7 @@
  */
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
+import { SluiceError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Connections } from '../function/connections.ts'
@@ -80,6 +81,13 @@ export class EnumeratorHost<S extends Split, E> {
   }
 
   #send(subtaskIndex: number, splits: readonly Uint8Array[] | null): void {
+    const { parallelism } = this.#options
+    if (!Number.isInteger(subtaskIndex) || subtaskIndex < 0 || subtaskIndex >= parallelism) {
+      throw new SluiceError(
+        'CONNECTOR_FAILED',
+        `a split enumerator must assign splits to subtasks from 0 to ${parallelism - 1}, found ${subtaskIndex}`,
+      )
+    }
     const queue = this.#deliveries.get(subtaskIndex) ?? { next: 0, last: Promise.resolve() }
     const delivery = { sequence: queue.next++, splits }
     queue.last = queue.last.then(async () => {

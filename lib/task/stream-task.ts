@@ -109,7 +109,11 @@ export class StreamTask {
     this.#chain = chain
     if (this.#parts.inputs.length === 0) return
     this.#input = new InputProcessor(this.#parts.inputs, chain.inputs, {
-      watermark: (timestamp) => chain.processWatermark(timestamp),
+      watermark: (timestamp) => {
+        this.#mayPause = true
+        chain.processWatermark(timestamp)
+        this.#mayPause = false
+      },
       status: (isIdle) => chain.processStatus(isIdle),
       barrier: (channelIndex, barrier) => this.#listener.onBarrier(channelIndex, barrier),
       data: () => this.wake(),
@@ -124,7 +128,7 @@ export class StreamTask {
       await this.#chain.open()
       if (this.#ending === null) this.#enter('ready')
     } catch (error) {
-      await this.fail(this.#chain.attribute(error, 'while opening'))
+      await this.fail(asError(error))
     }
   }
 
@@ -156,10 +160,14 @@ export class StreamTask {
     }
   }
 
-  /** Sends output that has waited long enough; all of it with `isForced`. */
+  /** Sends output that has waited long enough. */
   flush(nowMs: number): void {
-    const dueMs = nowMs - this.#parts.lingerMs
-    for (const output of this.#outputs) if (output.oldestUnsentMs <= dueMs) output.flush()
+    const { lingerMs } = this.#parts
+    try {
+      for (const output of this.#outputs) if (output.oldestUnsentMs + lingerMs <= nowMs) output.flush()
+    } catch (error) {
+      void this.fail(this.#chain.attribute(error, 'while sending'))
+    }
   }
 
   /** When {@link flush} has something to do next; Infinity if nothing is unsent. */
@@ -200,17 +208,23 @@ export class StreamTask {
   /** One unit of work: a mail, a piece of a paused watermark, a chunk of input. */
   #once(): StepResult {
     if (!this.#isOutputAvailable() || this.#isSinkBusy()) return 'blocked'
-    this.#mayPause = true
     if (this.#chain.isPaused) {
-      this.#chain.resume()
+      this.#pausably(() => this.#chain.resume())
       return 'progress'
     }
     const mail = this.#mail.shift()
     if (mail !== undefined) {
-      mail()
+      this.#pausably(mail)
       return 'progress'
     }
     return this.#input === null ? this.#pollSource() : this.#processInput(this.#input)
+  }
+
+  /** Only what is called like this may pause: in the middle of a batch of records nobody would stop for it. */
+  #pausably(call: () => void): void {
+    this.#mayPause = true
+    call()
+    this.#mayPause = false
   }
 
   #processInput(input: InputProcessor): StepResult {
@@ -223,21 +237,18 @@ export class StreamTask {
     if (this.#hasReachedEnd) return this.#finish()
     const recordsMax = this.#chunk.size
     const startedMs = this.#nowMs()
-    this.#mayPause = false
     const result = this.#parts.source!.poll(recordsMax)
-    this.#mayPause = true
     if (result === 'idle') return 'idle'
     this.#chunk.measured(recordsMax, this.#nowMs() - startedMs)
     if (result === 'end') {
       this.#hasReachedEnd = true
-      this.#parts.source!.endOfInput()
+      this.#pausably(() => this.#parts.source!.endOfInput())
     }
     return 'progress'
   }
 
   #finish(): StepResult {
     this.#enter('finishing')
-    this.#mayPause = false
     this.#chain.finish().then(
       () => {
         if (this.#ending !== null) return
@@ -245,7 +256,7 @@ export class StreamTask {
         this.#enter('draining')
         this.wake()
       },
-      (error) => this.fail(this.#chain.attribute(error, 'while finishing')),
+      (error) => this.fail(error),
     )
     return 'blocked'
   }
@@ -268,7 +279,7 @@ export class StreamTask {
     } catch (closeError) {
       if (state === 'finished') {
         state = 'failed'
-        error = this.#chain.attribute(closeError, 'while closing')
+        error = asError(closeError)
       }
     }
     for (const output of this.#outputs) output.close()
@@ -292,7 +303,7 @@ export class StreamTask {
         this.#sinkReady = null
         this.wake()
       },
-      (error) => this.fail(this.#chain.attribute(error, 'while writing')),
+      (error) => this.fail(error),
     )
     return true
   }

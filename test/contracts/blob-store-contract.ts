@@ -13,7 +13,7 @@ export interface BlobFixture {
 export type BlobStoreFactory = (t: Test) => Promise<BlobFixture>
 
 export interface BlobContractOptions {
-  /** Size of the large blobs; choose one that the store takes apart. Default 3 MB. */
+  /** Size of the large blobs; choose one that the store takes apart. Default 2 MB. */
   readonly largeBytes?: number
   /** For wrappers that hide it. Default true. */
   readonly hasRange?: boolean
@@ -29,7 +29,7 @@ export function blobStoreContract(
   t: Test,
   name: string,
   factory: BlobStoreFactory,
-  { largeBytes = 3_000_000, hasRange = true }: BlobContractOptions = {},
+  { largeBytes = 2_000_000, hasRange = true }: BlobContractOptions = {},
 ): void {
   const area = { name, factory, largeBytes }
   readingAndWriting(t, area)
@@ -243,7 +243,7 @@ function deleting(t: Test, { name, factory }: Area): void {
   t.test(`${name} - deleting in a folder does not disturb who writes into it`, async (t) => {
     const { open } = await factory(t)
     const [a, b] = [await open(), await open()]
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 10; i++) {
       await a.put(`f/g/old-${i}`, bytes('old'))
       await Promise.all([a.delete(`f/g/old-${i}`), b.put(`f/g/h/new-${i}`, bytes('new'))])
       t.equal(text(await a.get(`f/g/h/new-${i}`)), 'new')
@@ -256,9 +256,9 @@ function beingFirst(t: Test, { name, factory }: Area): void {
   t.test(`${name} - of those who put if absent at once, one is first, and its content stays`, async (t) => {
     const { open } = await factory(t)
     const stores = [await open(), await open(), await open()]
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const path = `first/round-${round}`
-      const callers = Array.from({ length: 6 }, (_, i) => `caller ${i}`)
+      const callers = Array.from({ length: 5 }, (_, i) => `caller ${i}`)
       const answers = await Promise.all(
         callers.map((caller, i) => stores[i % stores.length]!.putIfAbsent(path, bytes(caller))),
       )

@@ -5,13 +5,24 @@ import { collection } from '../../lib/connectors/generator.ts'
 import type { JobGraph } from '../../lib/graph/job-graph.ts'
 import { t as types } from '../../lib/types/t.ts'
 
-export const SETTINGS: GraphSettings = { parallelism: 1, maxParallelism: null, isChainingEnabled: true, args: [] }
+export const SETTINGS: GraphSettings = {
+  parallelism: 1,
+  maxParallelism: null,
+  isChainingEnabled: true,
+  args: [],
+}
 
-export function build(define: (env: StreamEnvironment) => void, settings: Partial<GraphSettings> = {}): BuiltJob {
+export function build(
+  define: (env: StreamEnvironment) => void,
+  settings: Partial<GraphSettings> = {},
+): BuiltJob {
   return buildJob(job('test', define), { ...SETTINGS, ...settings })
 }
 
-export function graphOf(define: (env: StreamEnvironment) => void, settings: Partial<GraphSettings> = {}): JobGraph {
+export function graphOf(
+  define: (env: StreamEnvironment) => void,
+  settings: Partial<GraphSettings> = {},
+): JobGraph {
   return build(define, settings).graph
 }
 
@@ -27,7 +38,11 @@ export function chainsOf(graph: JobGraph): string[][] {
 export function edgesOf(graph: JobGraph): string[] {
   const nameOf = (id: string) => graph.vertices.find((vertex) => vertex.id === id)!.name
   return graph.edges.map(({ from, to, partitioner, sideTag, input }) => {
-    const how = [partitioner, ...(sideTag === null ? [] : [`side ${sideTag}`]), ...(input === 0 ? [] : ['input 2'])]
+    const how = [
+      partitioner,
+      ...(sideTag === null ? [] : [`side ${sideTag}`]),
+      ...(input === 0 ? [] : ['input 2']),
+    ]
     return `${nameOf(from)} -> ${nameOf(to)}: ${how.join(', ')}`
   })
 }

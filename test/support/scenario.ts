@@ -32,7 +32,10 @@ export function playScenarios(folder: string, begin: () => Play): void {
     const what = steps[0]?.comments[0]?.replace(/^# */, '') ?? file
     t.test(`${folder.replaceAll('-', ' ')} - ${what} (${file})`, async (t) => {
       const play = begin()
-      const found = steps.map((step) => ({ ...step, expected: step.command === '' ? [] : play(step.command) }))
+      const found = steps.map((step) => ({
+        ...step,
+        expected: step.command === '' ? [] : play(step.command),
+      }))
       if (process.env.SCENARIO_REWRITE === '1') writeFileSync(path, writeSteps(found))
       else t.equal(writeSteps(found), writeSteps(steps))
     })
@@ -46,7 +49,9 @@ function readSteps(text: string): Step[] {
     .map((paragraph) => {
       const lines = paragraph.split('\n').filter((line) => line.trim() !== '')
       const comments = lines.filter((line) => line.startsWith('#'))
-      const [command = '', ...expected] = lines.filter((line) => !line.startsWith('#')).map((line) => line.trim())
+      const [command = '', ...expected] = lines
+        .filter((line) => !line.startsWith('#'))
+        .map((line) => line.trim())
       return { comments, command, expected }
     })
 }

@@ -40,7 +40,13 @@ export class BlockReader {
   #offset: number
   #isAligned: boolean
 
-  private constructor(split: FileSplit, source: ByteSource, options: BlockReaderOptions, from: number, header: string | null) {
+  private constructor(
+    split: FileSplit,
+    source: ByteSource,
+    options: BlockReaderOptions,
+    from: number,
+    header: string | null,
+  ) {
     this.#split = split
     this.#source = source
     this.#options = options
@@ -122,7 +128,8 @@ export class BlockReader {
   }
 
   #checkLineLength(length: number): void {
-    if (length > this.#options.recordBytesMax) throw tooLong(this.#split.path, this.#offset, this.#options.recordBytesMax)
+    if (length > this.#options.recordBytesMax)
+      throw tooLong(this.#split.path, this.#offset, this.#options.recordBytesMax)
   }
 
   #shrunk(found: number): SluiceError {
@@ -145,7 +152,11 @@ async function readHeader(path: string, options: BlockReaderOptions): Promise<{ 
       length += count
       const lineEnd = bytes.subarray(0, length).indexOf(LINE_FEED)
       if (lineEnd >= 0 || count === 0) {
-        const text = withoutByteOrderMark(path, bytes.subarray(0, lineEnd < 0 ? length : lineEnd), 0).toString()
+        const text = withoutByteOrderMark(
+          path,
+          bytes.subarray(0, lineEnd < 0 ? length : lineEnd),
+          0,
+        ).toString()
         return { text: text.replace(/\r$/, ''), end: lineEnd < 0 ? length : lineEnd + 1 }
       }
       if (length > options.recordBytesMax) throw tooLong(path, 0, options.recordBytesMax)

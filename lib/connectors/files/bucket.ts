@@ -71,7 +71,8 @@ export class Bucket<P extends Part> {
 
   /** The parts to commit with the checkpoint that is being taken, or at the end of the input. */
   prepareCommit(nowMs: number, isEndOfInput: boolean): P[] {
-    if (this.#current !== null && (isEndOfInput || this.#policy.shouldRollOnCheckpoint(this.#current, nowMs))) this.roll()
+    if (this.#current !== null && (isEndOfInput || this.#policy.shouldRollOnCheckpoint(this.#current, nowMs)))
+      this.roll()
     const ready = this.#pending
     this.#pending = []
     return ready

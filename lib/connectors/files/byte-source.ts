@@ -29,7 +29,8 @@ export async function countLines(path: string, position: number): Promise<number
     for (let left = position; left > 0; ) {
       const count = await source.read(chunk, 0, Math.min(left, chunk.length))
       if (count === 0) break
-      for (let at = chunk.indexOf(LINE_FEED); at >= 0 && at < count; at = chunk.indexOf(LINE_FEED, at + 1)) lines++
+      for (let at = chunk.indexOf(LINE_FEED); at >= 0 && at < count; at = chunk.indexOf(LINE_FEED, at + 1))
+        lines++
       left -= count
     }
   } finally {

@@ -65,17 +65,29 @@ function textCodec(schema: Schema, name: string): TextCodec {
     case 'float64':
       return { expected: 'float64', read: readFloat, write: writeFloat }
     case 'timestamp':
-      return { expected: 'timestamp (ms or ISO 8601)', read: readTimestamp, write: (value: number) => `${value}` }
+      return {
+        expected: 'timestamp (ms or ISO 8601)',
+        read: readTimestamp,
+        write: (value: number) => `${value}`,
+      }
     case 'boolean':
       return { expected: 'true or false', read: readBoolean, write: (value: boolean) => `${value}` }
     case 'bigint':
-      return { expected: 'bigint', read: (text) => bigintOf(text.trim()) ?? UNREADABLE, write: (value: bigint) => `${value}` }
+      return {
+        expected: 'bigint',
+        read: (text) => bigintOf(text.trim()) ?? UNREADABLE,
+        write: (value: bigint) => `${value}`,
+      }
     case 'bytes':
       return { expected: 'bytes (base64)', read: (text) => bytesOf(text) ?? UNREADABLE, write: writeBytes }
     case 'literal': {
       const values = new Set(schema.values)
       const expected = schema.values.map((value) => `'${value}'`).join(' | ')
-      return { expected, read: (text) => (values.has(text) ? text : UNREADABLE), write: (value: string) => value }
+      return {
+        expected,
+        read: (text) => (values.has(text) ? text : UNREADABLE),
+        write: (value: string) => value,
+      }
     }
     case 'avro':
       throw new SluiceError('UNSUPPORTED', `field "${name}" is of an Avro type, which CSV cannot carry`)

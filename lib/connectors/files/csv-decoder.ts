@@ -164,10 +164,16 @@ export class CsvDecoder<T> implements RecordDecoder<T> {
     const content = text.slice(from + 1, close)
     this.#addCell(isEscaped ? content.replaceAll('""', '"') : content, true)
     let end = close + 1
-    if (text.charCodeAt(end) === CARRIAGE_RETURN && (end + 1 >= text.length || text.charCodeAt(end + 1) === LINE_FEED)) end++
+    if (
+      text.charCodeAt(end) === CARRIAGE_RETURN &&
+      (end + 1 >= text.length || text.charCodeAt(end + 1) === LINE_FEED)
+    )
+      end++
     if (end >= text.length || text.charCodeAt(end) === LINE_FEED || text[end] === this.#delimiter) return end
     this.#skipLine(end)
-    throw new MalformedRecord(`expected a delimiter after a closing quote, found ${shownText(text.slice(close, close + 20))}`)
+    throw new MalformedRecord(
+      `expected a delimiter after a closing quote, found ${shownText(text.slice(close, close + 20))}`,
+    )
   }
 
   #addCell(text: string, isQuoted: boolean): void {
@@ -191,7 +197,9 @@ export class CsvDecoder<T> implements RecordDecoder<T> {
       if (column === null || column === undefined) continue
       const value = column.read(this.#cells[i]!, this.#isQuoted[i]!)
       if (value === UNREADABLE) {
-        throw new MalformedRecord(`column "${column.name}": expected ${column.expected}, found ${shownText(this.#cells[i]!)}`)
+        throw new MalformedRecord(
+          `column "${column.name}": expected ${column.expected}, found ${shownText(this.#cells[i]!)}`,
+        )
       }
       values[column.index] = value
     }

@@ -29,10 +29,16 @@ export interface CsvOptions {
 export function csv<T extends object>(type: Type<T>, options: CsvOptions = {}): FileFormat<T> {
   const { header: hasHeader = true, delimiter = ',', quotes: hasQuotes = true } = options
   if (type.schema.kind !== 'object') {
-    throw new SluiceError('GRAPH_INVALID', `csv needs the type of an object (t.object), found ${type.schema.kind}`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `csv needs the type of an object (t.object), found ${type.schema.kind}`,
+    )
   }
   if (delimiter.length !== 1 || /["\r\n]/.test(delimiter)) {
-    throw new SluiceError('GRAPH_INVALID', `csv: expected a delimiter of one character, found ${JSON.stringify(delimiter)}`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `csv: expected a delimiter of one character, found ${JSON.stringify(delimiter)}`,
+    )
   }
   const { fields } = type.schema
   const codecs = new Map(fields.map((field) => [field.name, cellCodec(field)]))
@@ -45,8 +51,15 @@ export function csv<T extends object>(type: Type<T>, options: CsvOptions = {}): 
     isSplittable: !hasQuotes,
     hasHeader,
     newDecoder: (header) => {
-      const found = header === null ? names : CsvDecoder.cellsOf(header, delimiter, hasQuotes).map((name) => name.trim())
-      return new CsvDecoder(columnsOf(fields, codecs, found), build, missingValues(fields, found), delimiter, hasQuotes)
+      const found =
+        header === null ? names : CsvDecoder.cellsOf(header, delimiter, hasQuotes).map((name) => name.trim())
+      return new CsvDecoder(
+        columnsOf(fields, codecs, found),
+        build,
+        missingValues(fields, found),
+        delimiter,
+        hasQuotes,
+      )
     },
     newEncoder: () => new CsvEncoder<T>(names, codecs, delimiter, hasQuotes, hasHeader),
   }
@@ -62,10 +75,19 @@ function checkColumns(fields: readonly FieldSchema[], columns: readonly string[]
   const missing = fields.find((field) => absentValue(field) === null && !columns.includes(field.name))
   if (missing !== undefined) {
     const near = didYouMean(missing.name, columns)
-    throw new SluiceError('GRAPH_INVALID', `csv: field "${missing.name}" is not among the columns ${columns.join(', ')}.${near}`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `csv: field "${missing.name}" is not among the columns ${columns.join(', ')}.${near}`,
+    )
   }
-  if (new Set(columns).size < columns.length || columns.some((name) => /[\r\n]/.test(name) || name !== name.trim())) {
-    throw new SluiceError('GRAPH_INVALID', `csv: expected distinct column names of one line, found ${columns.join(', ')}`)
+  if (
+    new Set(columns).size < columns.length ||
+    columns.some((name) => /[\r\n]/.test(name) || name !== name.trim())
+  ) {
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `csv: expected distinct column names of one line, found ${columns.join(', ')}`,
+    )
   }
 }
 
@@ -112,7 +134,10 @@ class CsvEncoder<T extends object> implements RecordEncoder<T> {
     this.#columns = names.map((name) => ({ name, ...(codecs.get(name) ?? EMPTY_CELL) }))
     this.#delimiter = delimiter
     this.#hasQuotes = hasQuotes
-    this.#special = new RegExp(`[\\u{${delimiter.codePointAt(0)!.toString(16)}}\\r\\n\\ufeff${hasQuotes ? '"' : ''}]`, 'u')
+    this.#special = new RegExp(
+      `[\\u{${delimiter.codePointAt(0)!.toString(16)}}\\r\\n\\ufeff${hasQuotes ? '"' : ''}]`,
+      'u',
+    )
     this.header = hasHeader ? names.map((name) => this.#quoted(name, name)).join(delimiter) : null
   }
 
@@ -139,4 +164,9 @@ class CsvEncoder<T extends object> implements RecordEncoder<T> {
   }
 }
 
-const EMPTY_CELL: CellCodec = { read: () => undefined, write: () => null, expected: 'nothing', isEmptyQuoted: false }
+const EMPTY_CELL: CellCodec = {
+  read: () => undefined,
+  write: () => null,
+  expected: 'nothing',
+  isEmptyQuoted: false,
+}

@@ -86,7 +86,8 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
       if (!this.#known.has(file.path)) this.#pending.push(...splitsOf(file, splitBytes))
     }
     // An empty file is not known yet: its content may come.
-    if (watchMs !== null) this.#known = new Set(files.filter(({ sizeBytes }) => sizeBytes > 0).map(({ path }) => path))
+    if (watchMs !== null)
+      this.#known = new Set(files.filter(({ sizeBytes }) => sizeBytes > 0).map(({ path }) => path))
     while (this.#pending.length > 0 && this.#waiting.length > 0) this.onSplitRequest(this.#waiting.shift()!)
   }
 

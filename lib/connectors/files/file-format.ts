@@ -52,7 +52,9 @@ const TEXT_SHOWN_MAX = 80
 
 /** Text as messages show it. */
 export function shownText(text: string): string {
-  return text.length > TEXT_SHOWN_MAX ? `${JSON.stringify(text.slice(0, TEXT_SHOWN_MAX))}...` : JSON.stringify(text)
+  return text.length > TEXT_SHOWN_MAX
+    ? `${JSON.stringify(text.slice(0, TEXT_SHOWN_MAX))}...`
+    : JSON.stringify(text)
 }
 
 /** The end of a line that ends before `end`, without a carriage return. */

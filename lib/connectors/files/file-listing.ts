@@ -59,7 +59,11 @@ async function* matches(path: string): AsyncGenerator<string> {
 }
 
 /** Files under `directory` whose path from there fits the rest of the pattern. */
-async function* matchNames(directory: string, names: readonly string[], depth: number): AsyncGenerator<string> {
+async function* matchNames(
+  directory: string,
+  names: readonly string[],
+  depth: number,
+): AsyncGenerator<string> {
   const [name = '', ...rest] = names
   if (name === '**') {
     if (rest.length === 0) yield* filesUnder(directory, depth)
@@ -92,7 +96,10 @@ async function* filesUnder(directory: string, depth: number): AsyncGenerator<str
 
 async function entriesOf(directory: string, depth: number): Promise<Dirent[]> {
   if (depth > DEPTH_MAX) {
-    throw new SluiceError('CONNECTOR_FAILED', `${directory}: expected at most ${DEPTH_MAX} directories within each other`)
+    throw new SluiceError(
+      'CONNECTOR_FAILED',
+      `${directory}: expected at most ${DEPTH_MAX} directories within each other`,
+    )
   }
   try {
     const entries = await readdir(directory, { withFileTypes: true })

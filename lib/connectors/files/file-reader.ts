@@ -11,7 +11,13 @@
 import { isAscii } from 'node:buffer'
 import { SluiceError } from '../../base/errors.ts'
 import { formatBytes } from '../../base/units.ts'
-import type { PollResult, ReaderContext, ReaderOutput, SourceReader, SplitOutput } from '../../function/source.ts'
+import type {
+  PollResult,
+  ReaderContext,
+  ReaderOutput,
+  SourceReader,
+  SplitOutput,
+} from '../../function/source.ts'
 import type { Counter } from '../../metrics/metric-group.ts'
 import { withoutByteOrderMark } from './block-reader.ts'
 import { countLines } from './byte-source.ts'
@@ -156,7 +162,10 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
     const { path } = this.#block!.open.split
     if (this.#options.onError === 'skip') {
       if (this.#malformed.value === 1) {
-        this.#context.log.warn('malformed records are skipped and counted; this is the first', { path, error })
+        this.#context.log.warn('malformed records are skipped and counted; this is the first', {
+          path,
+          error,
+        })
       }
       return true
     }

@@ -17,7 +17,7 @@ import type { PendingFile } from './file-committer.ts'
 import { fileError } from './file-error.ts'
 import type { RecordEncoder } from './file-format.ts'
 import { removeLeftOverParts } from './left-over-parts.ts'
-import { PartFile, type PartBeginning } from './part-file.ts'
+import { type PartBeginning, PartFile } from './part-file.ts'
 import { bucketPath, hiddenPath, PartNames, type PartOrigin, writerId } from './part-path.ts'
 import type { RollingPolicy } from './rolling-policy.ts'
 import { directoriesUpTo, syncDirectories } from './sync-directories.ts'
@@ -112,7 +112,9 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
   async flush(isEndOfInput: boolean): Promise<void> {
     this.#isEndOfInput = isEndOfInput
     const buckets = [...this.#buckets.values()]
-    const current = buckets.flatMap((bucket) => (bucket.current === null ? [] : [bucket.current.part.flush()]))
+    const current = buckets.flatMap((bucket) =>
+      bucket.current === null ? [] : [bucket.current.part.flush()],
+    )
     const pending = buckets.flatMap((bucket) => bucket.pending.map((part) => part.closed()))
     await allOf([...current, ...pending])
     await this.#syncNames()
@@ -222,7 +224,9 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
     const sizeBytes = sizeOf(hidden)
     if (sizeBytes === null && sizeOf(finalPath) !== null) {
       const { log } = this.#context
-      return log.warn('a part of the restored snapshot has been finished since; what it has stays', { path: finalPath })
+      return log.warn('a part of the restored snapshot has been finished since; what it has stays', {
+        path: finalPath,
+      })
     }
     if (sizeBytes === null || sizeBytes < length) throw partDamaged(hidden, length, sizeBytes)
     const bucket = this.#bucketAt(name)
@@ -240,7 +244,8 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
     const { subtaskIndex, attempt, hasCheckpoints, log } = this.#context
     const own = restored.filter(({ writer }) => writer === this.#writer)
     // Where nothing is ever restored, nothing of an earlier attempt is needed.
-    if (!hasCheckpoints && attempt > 0) own.push({ writer: '', subtask: subtaskIndex, attempt: -1, nextPart: 0, parts: [] })
+    if (!hasCheckpoints && attempt > 0)
+      own.push({ writer: '', subtask: subtaskIndex, attempt: -1, nextPart: 0, parts: [] })
     if (own.length === 0) return
     const isLeftOver = (part: PartOrigin) =>
       part.attempt < attempt &&
@@ -253,7 +258,8 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
       (count) => {
         if (count > 0) log.info('removed part files of failed attempts', { count, path: this.#options.path })
       },
-      (error) => log.warn('part files of failed attempts could not be removed', { error, path: this.#options.path }),
+      (error) =>
+        log.warn('part files of failed attempts could not be removed', { error, path: this.#options.path }),
     )
   }
 

@@ -13,8 +13,18 @@ import { type ByteSize, parseByteSize } from '../../base/units.ts'
 import type { Sink } from '../../function/sink.ts'
 import { fileCommitter, PENDING_FILE, type PendingFile } from './file-committer.ts'
 import type { FileFormat } from './file-format.ts'
-import { type BucketContext, FILE_WRITER_STATE, FileSinkWriter, type FileWriterState } from './file-sink-writer.ts'
-import { onCheckpointPolicy, type RollingOptions, type RollingPolicy, sizeAndTimePolicy } from './rolling-policy.ts'
+import {
+  type BucketContext,
+  FILE_WRITER_STATE,
+  FileSinkWriter,
+  type FileWriterState,
+} from './file-sink-writer.ts'
+import {
+  onCheckpointPolicy,
+  type RollingOptions,
+  type RollingPolicy,
+  sizeAndTimePolicy,
+} from './rolling-policy.ts'
 
 export interface FileSinkOptions<I> {
   /** A directory, made if it is missing. Every node must have it under the same path, on shared storage. */
@@ -51,10 +61,16 @@ export function fileSink<I>(options: FileSinkOptions<I>): Sink<I, FileWriterStat
   const policy = policyOf(options.rolling)
   if (!AFFIX.test(prefix) || /^[._]|^$/.test(prefix) || !AFFIX.test(suffix)) {
     const found = JSON.stringify([prefix, suffix])
-    throw new SluiceError('CONFIG_INVALID', `fileSink: expected a prefix and a suffix of letters, digits, . _ -, found ${found}`)
+    throw new SluiceError(
+      'CONFIG_INVALID',
+      `fileSink: expected a prefix and a suffix of letters, digits, . _ -, found ${found}`,
+    )
   }
   if (!(bufferBytesMax > 0) || !(openPartsMax >= 1)) {
-    throw new SluiceError('CONFIG_INVALID', 'fileSink: expected bufferBytesMax and openPartsMax to be at least 1')
+    throw new SluiceError(
+      'CONFIG_INVALID',
+      'fileSink: expected bufferBytesMax and openPartsMax to be at least 1',
+    )
   }
   const bucket = options.bucket ?? null
   return {

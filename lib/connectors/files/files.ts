@@ -54,7 +54,10 @@ export function files<T>(options: FilesOptions<T>): Source<T, FileSplit, FileEnu
   const path = resolve(options.path instanceof URL ? fileURLToPath(options.path) : options.path)
   const watchMs = options.watch === undefined ? null : atLeastOne('watch', parseDuration(options.watch))
   const splitBytes = atLeastOne('splitBytes', parseByteSize(options.splitBytes ?? SPLIT_BYTES))
-  const recordBytesMax = atLeastOne('recordBytesMax', parseByteSize(options.recordBytesMax ?? RECORD_BYTES_MAX))
+  const recordBytesMax = atLeastOne(
+    'recordBytesMax',
+    parseByteSize(options.recordBytesMax ?? RECORD_BYTES_MAX),
+  )
   return {
     name: options.name ?? 'files',
     isBounded: watchMs === null,
@@ -67,7 +70,8 @@ export function files<T>(options: FilesOptions<T>): Source<T, FileSplit, FileEnu
         context,
         restored,
       ),
-    createReader: (context) => new FileReader({ format, onError, blockBytes: BLOCK_BYTES, recordBytesMax }, context),
+    createReader: (context) =>
+      new FileReader({ format, onError, blockBytes: BLOCK_BYTES, recordBytesMax }, context),
   }
 }
 

@@ -2,7 +2,13 @@
 import { asError } from '../../base/errors.ts'
 import { t } from '../../types/t.ts'
 import type { Type } from '../../types/type.ts'
-import { type FileFormat, MalformedRecord, type RecordDecoder, shownText, trimLineEnd } from './file-format.ts'
+import {
+  type FileFormat,
+  MalformedRecord,
+  type RecordDecoder,
+  shownText,
+  trimLineEnd,
+} from './file-format.ts'
 import { jsonReader, toJsonText } from './json-value.ts'
 
 /** Without a type, records are what JSON.parse gives. Throws UNSUPPORTED for types that JSON cannot carry. */

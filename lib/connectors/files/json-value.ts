@@ -38,7 +38,8 @@ function objectToJson(value: object): unknown {
   if (Array.isArray(value)) return listToJson(value)
   if (value instanceof Map) return mapToJson(value)
   if (value instanceof Set) return listToJson([...value])
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
   if ('toJSON' in value && typeof value.toJSON === 'function') return value
   const source = value as Record<string, unknown>
   let copy: Record<string, unknown> | null = null
@@ -88,9 +89,21 @@ class JsonReaderGenerator {
       case 'float64':
         return this.#emitConverted(value, `typeof ${value} === "number"`, floatOf, 'float64', path)
       case 'timestamp':
-        return this.#emitConverted(value, `Number.isSafeInteger(${value})`, timestampOf, 'timestamp (ms or ISO 8601)', path)
+        return this.#emitConverted(
+          value,
+          `Number.isSafeInteger(${value})`,
+          timestampOf,
+          'timestamp (ms or ISO 8601)',
+          path,
+        )
       case 'bigint':
-        return this.#emitConverted(value, 'false', bigintOf, 'bigint (an integer, or digits in a string)', path)
+        return this.#emitConverted(
+          value,
+          'false',
+          bigintOf,
+          'bigint (an integer, or digits in a string)',
+          path,
+        )
       case 'bytes':
         return this.#emitConverted(value, 'false', bytesOf, 'bytes (base64)', path)
       case 'literal':
@@ -102,7 +115,9 @@ class JsonReaderGenerator {
         return this.#emitList(schema, value, path)
       case 'tuple':
         emitCheck(this.#code, schema, value, path)
-        return this.#hold(`[${schema.elements.map((element, i) => this.#emitItem(element, value, i, path)).join(', ')}]`)
+        return this.#hold(
+          `[${schema.elements.map((element, i) => this.#emitItem(element, value, i, path)).join(', ')}]`,
+        )
       case 'map':
         return this.#emitMap(schema, value, path)
       case 'object':
@@ -111,7 +126,10 @@ class JsonReaderGenerator {
       case 'union':
         return this.#emitUnion(schema, value, path)
       case 'avro':
-        throw new SluiceError('UNSUPPORTED', 'values of an Avro type have no JSON form here; declare the fields with t.object')
+        throw new SluiceError(
+          'UNSUPPORTED',
+          'values of an Avro type have no JSON form here; declare the fields with t.object',
+        )
       default:
         emitCheck(this.#code, schema, value, path)
         return value
@@ -125,7 +143,13 @@ class JsonReaderGenerator {
   }
 
   /** The value itself if it `fits`, otherwise what `convert` makes of it; undefined from there is a mismatch. */
-  #emitConverted(value: string, fits: string, convert: (json: unknown) => unknown, expected: string, path: PathCode): string {
+  #emitConverted(
+    value: string,
+    fits: string,
+    convert: (json: unknown) => unknown,
+    expected: string,
+    path: PathCode,
+  ): string {
     const result = this.#hold(`${fits} ? ${value} : ${this.#code.constant(convert)}(${value})`)
     this.#code.line(
       `if (${result} === undefined) throw ${this.#code.constant(mismatch)}(${path.expression}, ${quote(expected)}, ${value})`,
@@ -155,7 +179,13 @@ class JsonReaderGenerator {
   }
 
   #emitMap(schema: SchemaOf<'map'>, value: string, path: PathCode): string {
-    const entries = this.#emitConverted(value, 'false', entriesOf, 'a map (an object, or a list of pairs)', path)
+    const entries = this.#emitConverted(
+      value,
+      'false',
+      entriesOf,
+      'a map (an object, or a list of pairs)',
+      path,
+    )
     const [map, entry] = [this.#hold('new Map()'), this.#code.fresh()]
     this.#code.line(`for (const ${entry} of ${entries}) {`)
     const mapKey = this.#emit(schema.key, this.#hold(`${entry}[0]`), path.part('key'))
@@ -175,7 +205,13 @@ class JsonReaderGenerator {
           ? this.#emitUnless(variable, isAbsent, 'undefined', schema, path.field(name))
           : field.default === undefined
             ? this.#emit(schema, variable, path.field(name))
-            : this.#emitUnless(variable, isAbsent, `${this.#code.constant(defaultOf(field))}()`, schema, path.field(name))
+            : this.#emitUnless(
+                variable,
+                isAbsent,
+                `${this.#code.constant(defaultOf(field))}()`,
+                schema,
+                path.field(name),
+              )
       return `${key(name)}: ${result}`
     })
   }
@@ -190,7 +226,10 @@ class JsonReaderGenerator {
     this.#code.line(`switch (${index}) {`)
     for (const [i, variant] of schema.variants.entries()) {
       this.#code.line(`case ${i}: {`)
-      const fields = [`${key(schema.tag)}: ${quote(variant.name)}`, ...this.#emitFields(variant.fields, value, path)]
+      const fields = [
+        `${key(schema.tag)}: ${quote(variant.name)}`,
+        ...this.#emitFields(variant.fields, value, path),
+      ]
       this.#code.line(`${result} = { ${fields.join(', ')} }\nbreak\n}`)
     }
     this.#code.line('}')

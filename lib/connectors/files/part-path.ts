@@ -37,7 +37,8 @@ export class PartNames {
 
   /** What a hidden name says; null if it is none of this sink's. */
   parseHidden(name: string): PartOrigin | null {
-    if (!name.startsWith(`.${this.#prefix}-`) || !name.endsWith(`${this.#suffix}${HIDDEN_SUFFIX}`)) return null
+    if (!name.startsWith(`.${this.#prefix}-`) || !name.endsWith(`${this.#suffix}${HIDDEN_SUFFIX}`))
+      return null
     const core = name.slice(this.#prefix.length + 2, name.length - this.#suffix.length - HIDDEN_SUFFIX.length)
     const match = /^(\d+)-(\d+)-(.+)-(\d+)$/.exec(core)
     if (match === null || match[3] !== this.#writer) return null
@@ -65,6 +66,13 @@ const BUCKET_LENGTH_MAX = 512
  */
 export function bucketPath(bucket: string): string {
   if (bucket === '' || (bucket.length <= BUCKET_LENGTH_MAX && SAFE_BUCKET.test(bucket))) return bucket
-  const names = bucket.slice(0, BUCKET_LENGTH_MAX).split(/[/\\]/).filter((name) => name !== '')
-  return names.map((name) => name.replace(/[^\p{L}\p{N}=@+.,_ -]/gu, '-').replace(/^[._ ]+/, (dots) => '-'.repeat(dots.length))).join('/')
+  const names = bucket
+    .slice(0, BUCKET_LENGTH_MAX)
+    .split(/[/\\]/)
+    .filter((name) => name !== '')
+  return names
+    .map((name) =>
+      name.replace(/[^\p{L}\p{N}=@+.,_ -]/gu, '-').replace(/^[._ ]+/, (dots) => '-'.repeat(dots.length)),
+    )
+    .join('/')
 }

@@ -102,6 +102,9 @@ function newDecoder<T>(format: FileFormat<T>, header: string | null, path: strin
     return format.newDecoder(header)
   } catch (error) {
     if (!(error instanceof MalformedRecord)) throw error
-    throw new SluiceError('DECODE_FAILED', `${path}, line 1: ${error.message}`, { cause: error, details: { path, line: 1 } })
+    throw new SluiceError('DECODE_FAILED', `${path}, line 1: ${error.message}`, {
+      cause: error,
+      details: { path, line: 1 },
+    })
   }
 }

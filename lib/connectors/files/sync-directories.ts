@@ -4,7 +4,13 @@ import { dirname } from 'node:path'
 import { errorCode, fileError } from './file-error.ts'
 
 /** Systems that cannot open or sync a directory need not: their file systems log names themselves. */
-const UNSUPPORTED: ReadonlySet<string | undefined> = new Set(['EISDIR', 'EPERM', 'EINVAL', 'ENOTSUP', 'EACCES'])
+const UNSUPPORTED: ReadonlySet<string | undefined> = new Set([
+  'EISDIR',
+  'EPERM',
+  'EINVAL',
+  'ENOTSUP',
+  'EACCES',
+])
 
 /** Syncs each directory once. */
 export async function syncDirectories(directories: Iterable<string>): Promise<void> {

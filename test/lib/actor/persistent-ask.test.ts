@@ -6,7 +6,10 @@ import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 type Greeter = { greet: { request: { readonly name: string }; reply: { readonly text: string } } }
 
 /** Asks whose outcomes are given: an answer, or the code of an error. */
-function asking(outcomes: readonly (string | { readonly code: ErrorCode })[], obsoleteAfter = Number.POSITIVE_INFINITY) {
+function asking(
+  outcomes: readonly (string | { readonly code: ErrorCode })[],
+  obsoleteAfter = Number.POSITIVE_INFINITY,
+) {
   const clock = new ManualClock()
   const triedAtMs: number[] = []
   const asker = {
@@ -26,13 +29,16 @@ function asking(outcomes: readonly (string | { readonly code: ErrorCode })[], ob
   return { clock, triedAtMs, answer }
 }
 
-t.test('persistent ask - repeats what may succeed later, ever less often, until it is answered', async (t) => {
-  const failing = Array.from({ length: 7 }, () => ({ code: 'NO_RESPONDERS' as const }))
-  const { clock, triedAtMs, answer } = asking([...failing, 'hello'])
-  await clock.advance(1000)
-  t.same(await answer, { text: 'hello' })
-  t.same(triedAtMs, [0, 10, 30, 70, 150, 250, 350, 450])
-})
+t.test(
+  'persistent ask - repeats what may succeed later, ever less often, until it is answered',
+  async (t) => {
+    const failing = Array.from({ length: 7 }, () => ({ code: 'NO_RESPONDERS' as const }))
+    const { clock, triedAtMs, answer } = asking([...failing, 'hello'])
+    await clock.advance(1000)
+    t.same(await answer, { text: 'hello' })
+    t.same(triedAtMs, [0, 10, 30, 70, 150, 250, 350, 450])
+  },
+)
 
 t.test('persistent ask - gives up at once on errors that will not go away', async (t) => {
   const { answer, triedAtMs } = asking([{ code: 'ACTOR_STOPPED' }])

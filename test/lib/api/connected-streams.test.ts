@@ -7,7 +7,11 @@ import { build, edgesOf, numbers } from '../../support/build-graph.ts'
 function inputsOf(define: (env: StreamEnvironment) => void) {
   const { graph, origin } = build(define, { parallelism: 2 })
   const node = [...origin.nodes.values()].at(-1)!
-  return { isKeyed: node.keySelectors.map((keyOf) => keyOf !== null), edges: edgesOf(graph), operation: node.operation }
+  return {
+    isKeyed: node.keySelectors.map((keyOf) => keyOf !== null),
+    edges: edgesOf(graph),
+    operation: node.operation,
+  }
 }
 
 const both = { map1: (n: number) => n, map2: (n: number) => n }
@@ -43,34 +47,40 @@ t.test('connected streams - both keyed alike: one keyed state for both', async (
   }
 })
 
-t.test('connected streams - one keyed, one not: no keyed state, which only half the records would have a key for', async (t) => {
-  for (const connect of [
-    (env: StreamEnvironment) => {
-      const [a, b] = twoSources(env)
-      a.connect(b.keyBy(byParity) as DataStream<number>).map(both)
-    },
-    (env: StreamEnvironment) => {
-      const [a, b] = twoSources(env)
-      a.keyBy(byParity).connect(b).map(both)
-    },
-  ]) {
-    t.same(inputsOf(connect).isKeyed, [false, false])
-  }
-})
+t.test(
+  'connected streams - one keyed, one not: no keyed state, which only half the records would have a key for',
+  async (t) => {
+    for (const connect of [
+      (env: StreamEnvironment) => {
+        const [a, b] = twoSources(env)
+        a.connect(b.keyBy(byParity) as DataStream<number>).map(both)
+      },
+      (env: StreamEnvironment) => {
+        const [a, b] = twoSources(env)
+        a.keyBy(byParity).connect(b).map(both)
+      },
+    ]) {
+      t.same(inputsOf(connect).isKeyed, [false, false])
+    }
+  },
+)
 
-t.test('connected streams - broadcast: every subtask gets the second stream, the first keeps its keys', async (t) => {
-  const process = { processElement() {}, processBroadcastElement() {} }
-  const plain = inputsOf((env) => {
-    const [a, b] = twoSources(env)
-    a.connect(b.broadcast()).process(process, { name: 'c' })
-  })
-  t.same(plain.isKeyed, [false, false])
-  t.same(plain.edges, ['a -> c: forward', 'b -> c: broadcast, input 2'])
-  const keyed = inputsOf((env) => {
-    const [a, b] = twoSources(env)
-    a.keyBy(byParity).connect(b.keyBy(byParity).broadcast()).process(process, { name: 'c' })
-  })
-  t.same(keyed.isKeyed, [true, false])
-  t.same(keyed.edges, ['a -> c: hash', 'b -> c: broadcast, input 2'])
-  t.equal(keyed.operation, 'keyed broadcast process')
-})
+t.test(
+  'connected streams - broadcast: every subtask gets the second stream, the first keeps its keys',
+  async (t) => {
+    const process = { processElement() {}, processBroadcastElement() {} }
+    const plain = inputsOf((env) => {
+      const [a, b] = twoSources(env)
+      a.connect(b.broadcast()).process(process, { name: 'c' })
+    })
+    t.same(plain.isKeyed, [false, false])
+    t.same(plain.edges, ['a -> c: forward', 'b -> c: broadcast, input 2'])
+    const keyed = inputsOf((env) => {
+      const [a, b] = twoSources(env)
+      a.keyBy(byParity).connect(b.keyBy(byParity).broadcast()).process(process, { name: 'c' })
+    })
+    t.same(keyed.isKeyed, [true, false])
+    t.same(keyed.edges, ['a -> c: hash', 'b -> c: broadcast, input 2'])
+    t.equal(keyed.operation, 'keyed broadcast process')
+  },
+)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { buildJob, graphSettings, isJobDefinition, job } from '../../../lib/api/job.ts'
 import { forgetJob, importJob, registeredJob, registerJob } from '../../../lib/api/load-job.ts'
-import { SETTINGS, numbers } from '../../support/build-graph.ts'
+import { numbers, SETTINGS } from '../../support/build-graph.ts'
 
 const jobUrl = new URL('../../../lib/api/job.ts', import.meta.url).href
 const moduleOf = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`
@@ -47,15 +47,26 @@ t.test('job - what it says of itself gives way to what the run says', async (t) 
     maxParallelism: 50,
     args: ['x'],
   })
-  t.match(graphSettings(job('plain', () => {}), {}), { parallelism: 1, maxParallelism: null, isChainingEnabled: true })
+  t.match(
+    graphSettings(
+      job('plain', () => {}),
+      {},
+    ),
+    { parallelism: 1, maxParallelism: null, isChainingEnabled: true },
+  )
 })
 
 t.test('job - is found in a module by its default export', async (t) => {
-  const found = await importJob(moduleOf(`import { job } from '${jobUrl}'; export default job('found', () => {})`))
+  const found = await importJob(
+    moduleOf(`import { job } from '${jobUrl}'; export default job('found', () => {})`),
+  )
   t.equal(found.name, 'found')
   const refuse = async (code: string, message: RegExp) =>
     t.rejects(importJob(moduleOf(code), 'jobs/mine.ts'), { code: 'JOB_MODULE_INVALID', message })
-  await refuse(`import { job } from '${jobUrl}'; export const mine = job('x', () => {})`, /mine\.ts.*found the job as `mine`/)
+  await refuse(
+    `import { job } from '${jobUrl}'; export const mine = job('x', () => {})`,
+    /mine\.ts.*found the job as `mine`/,
+  )
   await refuse('export const x = 1', /no default export \(exports: x\)/)
   await refuse('export {}', /no default export\./)
   await refuse('export default 5', /default export of type number/)

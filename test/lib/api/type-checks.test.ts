@@ -22,7 +22,10 @@ const trades = (env: StreamEnvironment) => env.source(collection<Trade>([], Trad
 const tradeSink: Sink<Trade> = { ...printSink<Trade>(), accepts: (_trade: Trade) => {} }
 const mean = {
   createAccumulator: () => ({ sum: 0, count: 0 }),
-  add: (trade: Trade, { sum, count }: { sum: number; count: number }) => ({ sum: sum + trade.price, count: count + 1 }),
+  add: (trade: Trade, { sum, count }: { sum: number; count: number }) => ({
+    sum: sum + trade.price,
+    count: count + 1,
+  }),
   getResult: ({ sum, count }: { sum: number; count: number }) => sum / count,
 }
 
@@ -44,6 +47,9 @@ function right(env: StreamEnvironment): void {
 export function wrong(env: StreamEnvironment): void {
   const stream = trades(env)
   const keyed = stream.keyBy(({ symbol }) => symbol)
+  const prices = stream.map(({ price }) => price)
+  const windowedPrices = prices.keyBy((price) => price).window(tumbling('1s'))
+  const text = valueState('text', types.string)
   // @ts-expect-error: no such field
   stream.keyBy((trade) => trade.name)
   // @ts-expect-error: an object is no key
@@ -51,11 +57,11 @@ export function wrong(env: StreamEnvironment): void {
   // @ts-expect-error: no such field in the timestamp
   stream.watermarks(boundedOutOfOrderness<Trade>('1s', (trade) => trade.time))
   // @ts-expect-error: a sink of another type
-  stream.map(({ price }) => price).sinkTo(tradeSink)
+  prices.sinkTo(tradeSink)
   // @ts-expect-error: an accumulator of another shape
   keyed.window(tumbling('1s')).aggregate({ ...mean, getResult: (total: string) => total.length })
   // @ts-expect-error: an aggregate of other records
-  stream.map(({ price }) => price).keyBy((n) => n).window(tumbling('1s')).aggregate(mean)
+  windowedPrices.aggregate(mean)
   // @ts-expect-error: a map must not be asynchronous
   stream.map(async ({ price }) => price)
   // @ts-expect-error: a filter must not be asynchronous
@@ -77,9 +83,9 @@ export function wrong(env: StreamEnvironment): void {
   // @ts-expect-error: no option of this name
   stream.filter(() => true, { paralellism: 2 })
   // @ts-expect-error: the parts of a union are of one type
-  stream.union(stream.map(({ price }) => price))
+  stream.union(prices)
   // @ts-expect-error: the value of a state is of its type
-  keyed.process({ open: (context) => context.state(valueState('v', types.string)).update(5), processElement() {} })
+  keyed.process({ open: (context) => context.state(text).update(5), processElement() {} })
   // @ts-expect-error: a partitioner returns an index
   stream.partitionCustom(({ symbol }) => symbol)
 }

@@ -27,26 +27,37 @@ function lastNode(define: (env: StreamEnvironment) => void) {
   return [...build(define).origin.nodes.values()].at(-1)!
 }
 
-function windowed(assigner: WindowAssigner<number>, finish: (stream: WindowedStream<number, number>) => void) {
-  return lastNode((env) => finish(env.source(numbers(1)).keyBy((n) => n).window(assigner)))
+function windowed(
+  assigner: WindowAssigner<number>,
+  finish: (stream: WindowedStream<number, number>) => void,
+) {
+  return lastNode((env) =>
+    finish(
+      env
+        .source(numbers(1))
+        .keyBy((n) => n)
+        .window(assigner),
+    ),
+  )
 }
 
 t.test('windowed stream - slices do the work where they can, and only there', async (t) => {
-  const cases: [string, WindowAssigner<number>, (stream: WindowedStream<number, number>) => void, boolean][] = [
-    ['tumbling reduce', tumbling('1s'), (s) => s.reduce((a) => a), true],
-    ['tumbling aggregate', tumbling('1s'), (s) => s.aggregate(sum), true],
-    ['sliding reduce', sliding('4s', '1s'), (s) => s.reduce((a) => a), true],
-    ['sliding, can be merged', sliding('4s', '1s'), (s) => s.aggregate(mergeable), true],
-    ['sliding, cannot be merged', sliding('4s', '1s'), (s) => s.aggregate(sum), false],
-    ['lateness', tumbling('1s'), (s) => s.allowedLateness('5s').reduce((a) => a), true],
-    ['session', session('1s'), (s) => s.reduce((a) => a), false],
-    ['processing time', tumblingProcessingTime('1s'), (s) => s.reduce((a) => a), false],
-    ['a trigger', tumbling('1s'), (s) => s.trigger(countTrigger(2)).reduce((a) => a), false],
-    ['an evictor', tumbling('1s'), (s) => s.evictor(countEvictor(2)).reduce((a) => a), false],
-    ['with process', tumbling('1s'), (s) => s.reduce((a) => a, { process() {} }), false],
-    ['process', tumbling('1s'), (s) => s.process({ process() {} }), false],
-    ['global', globalWindow(), (s) => s.trigger(countTrigger(2)).reduce((a) => a), false],
-  ]
+  const cases: [string, WindowAssigner<number>, (stream: WindowedStream<number, number>) => void, boolean][] =
+    [
+      ['tumbling reduce', tumbling('1s'), (s) => s.reduce((a) => a), true],
+      ['tumbling aggregate', tumbling('1s'), (s) => s.aggregate(sum), true],
+      ['sliding reduce', sliding('4s', '1s'), (s) => s.reduce((a) => a), true],
+      ['sliding, can be merged', sliding('4s', '1s'), (s) => s.aggregate(mergeable), true],
+      ['sliding, cannot be merged', sliding('4s', '1s'), (s) => s.aggregate(sum), false],
+      ['lateness', tumbling('1s'), (s) => s.allowedLateness('5s').reduce((a) => a), true],
+      ['session', session('1s'), (s) => s.reduce((a) => a), false],
+      ['processing time', tumblingProcessingTime('1s'), (s) => s.reduce((a) => a), false],
+      ['a trigger', tumbling('1s'), (s) => s.trigger(countTrigger(2)).reduce((a) => a), false],
+      ['an evictor', tumbling('1s'), (s) => s.evictor(countEvictor(2)).reduce((a) => a), false],
+      ['with process', tumbling('1s'), (s) => s.reduce((a) => a, { process() {} }), false],
+      ['process', tumbling('1s'), (s) => s.process({ process() {} }), false],
+      ['global', globalWindow(), (s) => s.trigger(countTrigger(2)).reduce((a) => a), false],
+    ]
   for (const [name, assigner, finish, isSliced] of cases) {
     const operator = windowed(assigner, finish).newOperator()
     t.equal(operator instanceof SliceWindowOperator, isSliced, name)
@@ -62,7 +73,10 @@ t.test('windowed stream - the operation says everything that makes a difference'
       .allowedLateness(500)
       .reduce((a) => a),
   )
-  t.match(node.operation, /^window\(sliding\(4000ms, 1000ms.*trigger .*count.*evictor .*lateness 500ms\)\.reduce$/)
+  t.match(
+    node.operation,
+    /^window\(sliding\(4000ms, 1000ms.*trigger .*count.*evictor .*lateness 500ms\)\.reduce$/,
+  )
   t.equal(node.name, node.operation)
 })
 
@@ -70,17 +84,24 @@ t.test('windowed stream - options and process functions are told apart', async (
   const named = windowed(tumbling('1s'), (s) => s.reduce((a) => a, { name: 'short' }))
   t.equal(named.name, 'short')
   const both = windowed(tumbling('1s'), (s) =>
-    s.aggregate(sum, (_key, _context, elements, out) => {
-      for (const element of elements) out.collect(element)
-    }, { name: 'long' }),
+    s.aggregate(
+      sum,
+      (_key, _context, elements, out) => {
+        for (const element of elements) out.collect(element)
+      },
+      { name: 'long' },
+    ),
   )
   t.equal(both.name, 'long')
   t.ok(both.newOperator() instanceof WindowOperator)
 })
 
 t.test('windowed stream - what cannot work is refused at once', async (t) => {
-  const refuse = (message: RegExp, assigner: WindowAssigner<number>, finish: Parameters<typeof windowed>[1]) =>
-    t.throws(() => windowed(assigner, finish), { code: 'GRAPH_INVALID', message })
+  const refuse = (
+    message: RegExp,
+    assigner: WindowAssigner<number>,
+    finish: Parameters<typeof windowed>[1],
+  ) => t.throws(() => windowed(assigner, finish), { code: 'GRAPH_INVALID', message })
   refuse(/session.*merge.*no merge method/, session('1s'), (s) => s.aggregate(sum))
   const { onMerge: _, ...rigid } = countTrigger<number>(2)
   refuse(/cannot be used with session.*they merge/, session('1s'), (s) => s.trigger(rigid))
@@ -92,8 +113,14 @@ t.test('windowed stream - what cannot work is refused at once', async (t) => {
 t.test('windowed stream - settings of one use do not leak into the next', async (t) => {
   const names: string[] = []
   build((env) => {
-    const base = env.source(numbers(1)).keyBy((n) => n).window(tumbling('1s'))
-    base.allowedLateness('1s').lateOutput(outputTag('late')).reduce((a) => a)
+    const base = env
+      .source(numbers(1))
+      .keyBy((n) => n)
+      .window(tumbling('1s'))
+    base
+      .allowedLateness('1s')
+      .lateOutput(outputTag('late'))
+      .reduce((a) => a)
     const plain = base.reduce((a) => a)
     names.push(...env.graph.nodes.slice(1).map(({ operation }) => operation))
     t.ok(plain)

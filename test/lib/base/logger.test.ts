@@ -1,11 +1,19 @@
 import t from 'tap'
 import { SluiceError } from '../../../lib/base/errors.ts'
-import { createLogger, formatJson, formatText, type LogEntry, silentLogger } from '../../../lib/base/logger.ts'
+import {
+  createLogger,
+  formatJson,
+  formatText,
+  type LogEntry,
+  silentLogger,
+} from '../../../lib/base/logger.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 
 function logged(level: 'debug' | 'warn' | 'silent') {
   const entries: LogEntry[] = []
-  const log = createLogger(new ManualClock(Date.UTC(2024, 0, 1, 12, 0, 1, 250)), level, (entry) => entries.push(entry))
+  const log = createLogger(new ManualClock(Date.UTC(2024, 0, 1, 12, 0, 1, 250)), level, (entry) =>
+    entries.push(entry),
+  )
   return { entries, log }
 }
 

@@ -6,6 +6,7 @@ import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
 import { type Clock, systemClock } from '../../../lib/base/clock.ts'
 import { type Logger, silentLogger } from '../../../lib/base/logger.ts'
+import type { Connections } from '../../../lib/function/connections.ts'
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../../lib/function/sink.ts'
 import { MetricGroup } from '../../../lib/metrics/metric-group.ts'
 import type { Type } from '../../../lib/types/type.ts'
@@ -25,6 +26,7 @@ export interface SinkDriverOptions {
   readonly attempt?: number
   readonly hasCheckpoints?: boolean
   readonly log?: Logger
+  readonly connections?: Connections
   readonly restored?: SinkSnapshot
 }
 
@@ -63,6 +65,7 @@ export class SinkDriver<I, W, C> {
       clock: options.clock ?? systemClock,
       log: options.log ?? silentLogger,
       metrics: new MetricGroup(),
+      connections: options.connections ?? {},
       fail: () => {},
     }
     const committer = sink.createCommitter?.(context)

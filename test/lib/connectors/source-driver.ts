@@ -6,6 +6,7 @@ import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
 import { type Clock, systemClock } from '../../../lib/base/clock.ts'
 import { silentLogger } from '../../../lib/base/logger.ts'
+import type { Connections } from '../../../lib/function/connections.ts'
 import type { Source, SourceReader, Split, SplitEnumerator } from '../../../lib/function/source.ts'
 import { MetricGroup } from '../../../lib/metrics/metric-group.ts'
 import type { Type } from '../../../lib/types/type.ts'
@@ -25,6 +26,7 @@ export interface DrivenRecord<T> {
 export interface DriverOptions {
   readonly parallelism?: number
   readonly clock?: Clock
+  readonly connections?: Connections
   readonly restored?: SourceSnapshot
   /** Records a poll may collect; default 100. */
   readonly recordsMax?: number
@@ -41,6 +43,7 @@ export class SourceDriver<T, S extends Split, E> {
   readonly metrics = new MetricGroup()
   readonly #source: Source<T, S, E>
   readonly #recordsMax: number
+  readonly #restored: readonly Uint8Array[]
   readonly #readers: DrivenReader<T, S>[] = []
   readonly #enumerator: SplitEnumerator<E>
   #error: unknown
@@ -48,7 +51,7 @@ export class SourceDriver<T, S extends Split, E> {
   #hasEvent = false
 
   constructor(source: Source<T, S, E>, options: DriverOptions = {}) {
-    const { parallelism = 1, clock = systemClock, restored } = options
+    const { parallelism = 1, clock = systemClock, connections = {}, restored } = options
     this.#source = source
     this.#recordsMax = options.recordsMax ?? 100
     const fail = (error: unknown) => {
@@ -60,6 +63,7 @@ export class SourceDriver<T, S extends Split, E> {
         parallelism,
         clock,
         log: silentLogger,
+        connections,
         assign: (split, index) => {
           const copy = decode(source.splitType, encode(source.splitType, split))
           this.#readers[index]!.reader.addSplits([copy], this.#outputOf(index))
@@ -79,6 +83,7 @@ export class SourceDriver<T, S extends Split, E> {
         parallelism,
         clock,
         log: silentLogger,
+        connections,
         metrics: this.metrics,
         wake: () => this.#event(),
         requestSplit: () => this.#enumerator.onSplitRequest(index),
@@ -86,10 +91,7 @@ export class SourceDriver<T, S extends Split, E> {
       })
       this.#readers.push({ reader, hasEnded: false })
     }
-    restored?.splits.forEach((bytes, i) => {
-      const index = i % parallelism
-      this.#readers[index]!.reader.addSplits([decode(source.splitType, bytes)], this.#outputOf(index))
-    })
+    this.#restored = restored?.splits ?? []
   }
 
   get values(): T[] {
@@ -100,6 +102,9 @@ export class SourceDriver<T, S extends Split, E> {
     await this.#enumerator.start()
     for (const [index, { reader }] of this.#readers.entries()) {
       await reader.start?.()
+      const own = this.#restored.filter((_, i) => i % this.#readers.length === index)
+      const splits = own.map((bytes) => decode(this.#source.splitType, bytes))
+      if (splits.length > 0) reader.addSplits(splits, this.#outputOf(index))
       this.#enumerator.onSplitRequest(index)
     }
   }

@@ -8,17 +8,20 @@ import { graphOf, numbers } from '../../support/build-graph.ts'
 function example(): JobGraph {
   return graphOf((env) => {
     const words = env.source(numbers(1), { name: 'words', uid: 'words' }).map((n) => n, { name: 'clean' })
-    const counts = words
-      .keyBy((n) => n)
-      .reduce((a) => a, { name: 'count', parallelism: 2, uid: 'count' })
+    const counts = words.keyBy((n) => n).reduce((a) => a, { name: 'count', parallelism: 2, uid: 'count' })
     counts.sinkTo(blackholeSink(), { name: 'out', parallelism: 2 })
-    counts.sideOutput(outputTag('late')).connect(words).map({ map1: (n) => n, map2: (n) => n }, { name: 'both' })
+    counts
+      .sideOutput(outputTag('late'))
+      .connect(words)
+      .map({ map1: (n) => n, map2: (n) => n }, { name: 'both' })
   })
 }
 
 t.test('draw graph - as text: each vertex, its operators and where its output goes', async (t) => {
   const graph = example()
-  const text = drawText(graph).replace(graph.fingerprint, 'FINGERPRINT').replaceAll(/op-[0-9a-f]{12}/g, 'OP')
+  const text = drawText(graph)
+    .replace(graph.fingerprint, 'FINGERPRINT')
+    .replaceAll(/op-[0-9a-f]{12}/g, 'OP')
   t.equal(
     text,
     `job test  (fingerprint FINGERPRINT)

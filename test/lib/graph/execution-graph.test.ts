@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type ChannelPlan, type Placement, planSlot, type SlotLocation } from '../../../lib/graph/execution-graph.ts'
+import {
+  type ChannelPlan,
+  type Placement,
+  planSlot,
+  type SlotLocation,
+} from '../../../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../../../lib/graph/job-graph.ts'
 import { graphOf, numbers } from '../../support/build-graph.ts'
 
@@ -37,7 +42,10 @@ function graphWith([a, b, c, d, e]: readonly number[]): JobGraph {
   })
 }
 
-function place(graph: JobGraph, { slotCount, nodeCount }: Shape): { placement: Placement; slots: SlotLocation[] } {
+function place(
+  graph: JobGraph,
+  { slotCount, nodeCount }: Shape,
+): { placement: Placement; slots: SlotLocation[] } {
   const slots = Array.from({ length: slotCount * nodeCount }, (_, i) => ({
     node: `n${i % nodeCount}`,
     slot: Math.floor(i / nodeCount),
@@ -53,22 +61,25 @@ function place(graph: JobGraph, { slotCount, nodeCount }: Shape): { placement: P
 
 const idOf = ({ edge, from, to }: ChannelPlan): string => `${edge.id} ${from} ${to}`
 
-t.test('execution graph - each subtask is planned once, each channel at both ends with one carrier', async (t) => {
-  const property = fc.property(shape, (shape) => {
-    const graph = graphWith(shape.parallelism)
-    const { placement, slots } = place(graph, shape)
-    const plans = slots.flatMap((slot) => planSlot(graph, placement, slot, shape.exchange))
-    const subtasks = plans.map(({ vertex, index }) => `${vertex.id} ${index}`)
-    const total = graph.vertices.reduce((sum, { parallelism }) => sum + parallelism, 0)
-    if (new Set(subtasks).size !== total || subtasks.length !== total) return false
-    const carriersOf = (channels: ChannelPlan[]) =>
-      channels.map((channel) => `${idOf(channel)} ${channel.carrier}`).sort()
-    const inputs = carriersOf(plans.flatMap((plan) => plan.inputs))
-    const outputs = carriersOf(plans.flatMap((plan) => plan.outputs))
-    return new Set(inputs).size === inputs.length && inputs.join() === outputs.join()
-  })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 100, seed: 1 }))
-})
+t.test(
+  'execution graph - each subtask is planned once, each channel at both ends with one carrier',
+  async (t) => {
+    const property = fc.property(shape, (shape) => {
+      const graph = graphWith(shape.parallelism)
+      const { placement, slots } = place(graph, shape)
+      const plans = slots.flatMap((slot) => planSlot(graph, placement, slot, shape.exchange))
+      const subtasks = plans.map(({ vertex, index }) => `${vertex.id} ${index}`)
+      const total = graph.vertices.reduce((sum, { parallelism }) => sum + parallelism, 0)
+      if (new Set(subtasks).size !== total || subtasks.length !== total) return false
+      const carriersOf = (channels: ChannelPlan[]) =>
+        channels.map((channel) => `${idOf(channel)} ${channel.carrier}`).sort()
+      const inputs = carriersOf(plans.flatMap((plan) => plan.inputs))
+      const outputs = carriersOf(plans.flatMap((plan) => plan.outputs))
+      return new Set(inputs).size === inputs.length && inputs.join() === outputs.join()
+    })
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 100, seed: 1 }))
+  },
+)
 
 t.test('execution graph - a channel goes by the shortest way that is allowed', async (t) => {
   const graph = graphOf((env) => {

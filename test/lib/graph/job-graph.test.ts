@@ -48,10 +48,7 @@ t.test('job graph - chains end where the user says so', async (t) => {
 })
 
 t.test('job graph - chains end where records change subtask', async (t) => {
-  t.same(edgesOf(line({ b: { parallelism: 2 } })), [
-    'source -> a -> b: rebalance',
-    'b -> c: rebalance',
-  ])
+  t.same(edgesOf(line({ b: { parallelism: 2 } })), ['source -> a -> b: rebalance', 'b -> c: rebalance'])
   const define = (env: StreamEnvironment) => {
     const stream = env.source(numbers(1), { name: 's' })
     stream.rebalance().map((n) => n, { name: 'rebalanced' })
@@ -74,25 +71,28 @@ t.test('job graph - chains end where records change subtask', async (t) => {
   ])
 })
 
-t.test('job graph - an operator with two upstream edges begins a chain, branches stay in theirs', async (t) => {
-  const late = outputTag('late', types.int64)
-  const graph = graphOf((env) => {
-    const a = env.source(numbers(1), { name: 'a' })
-    const b = env.source(numbers(2), { name: 'b' })
-    const union = a.union(b).map((n) => n, { name: 'union' })
-    union.sideOutput(late).sinkTo(sink(), { name: 'late' })
-    union.map((n) => n, { name: 'x' }).sinkTo(sink(), { name: 'out 1' })
-    a.connect(b).map({ map1: (n) => n, map2: (n) => n }, { name: 'connect' })
-  })
-  t.same(chainsOf(graph), [['a'], ['b'], ['union', 'late', 'x', 'out 1'], ['connect']])
-  const union = 'union -> late -> x -> out 1'
-  t.same(edgesOf(graph), [
-    `a -> ${union}: forward`,
-    `b -> ${union}: forward`,
-    'a -> connect: forward',
-    'b -> connect: forward, input 2',
-  ])
-})
+t.test(
+  'job graph - an operator with two upstream edges begins a chain, branches stay in theirs',
+  async (t) => {
+    const late = outputTag('late', types.int64)
+    const graph = graphOf((env) => {
+      const a = env.source(numbers(1), { name: 'a' })
+      const b = env.source(numbers(2), { name: 'b' })
+      const union = a.union(b).map((n) => n, { name: 'union' })
+      union.sideOutput(late).sinkTo(sink(), { name: 'late' })
+      union.map((n) => n, { name: 'x' }).sinkTo(sink(), { name: 'out 1' })
+      a.connect(b).map({ map1: (n) => n, map2: (n) => n }, { name: 'connect' })
+    })
+    t.same(chainsOf(graph), [['a'], ['b'], ['union', 'late', 'x', 'out 1'], ['connect']])
+    const union = 'union -> late -> x -> out 1'
+    t.same(edgesOf(graph), [
+      `a -> ${union}: forward`,
+      `b -> ${union}: forward`,
+      'a -> connect: forward',
+      'b -> connect: forward, input 2',
+    ])
+  },
+)
 
 t.test('job graph - in a chain every operator comes after the one it reads from', async (t) => {
   const { graph, origin } = build((env) => {
@@ -121,25 +121,33 @@ t.test('job graph - max parallelism holds for a whole chain', async (t) => {
     separate.vertices.map(({ maxParallelism }) => maxParallelism),
     [64, 32],
   )
-  t.equal(graphOf((env) => env.source(numbers(1)).print(), { parallelism: 100 }).vertices[0]!.maxParallelism, 256)
+  t.equal(
+    graphOf((env) => env.source(numbers(1)).print(), { parallelism: 100 }).vertices[0]!.maxParallelism,
+    256,
+  )
 })
 
-t.test('job graph - the fingerprint: the same code gives the same, any difference that matters another', async (t) => {
-  const define = (options: { type?: 'int64' | 'float64'; name?: string; parallelism?: number; size?: number } = {}) =>
-    graphOf((env) => {
-      env
-        .source(numbers(1), { name: options.name ?? 'source' })
-        .map((n) => n, { type: types[options.type ?? 'int64'], parallelism: options.parallelism ?? 1 })
-        .keyBy((n) => n)
-        .reduce((a, b) => a + b)
-    }).fingerprint
-  const fingerprint = define()
-  t.match(fingerprint, /^[0-9a-f]{16}$/)
-  t.equal(define(), fingerprint)
-  t.not(define({ type: 'float64' }), fingerprint)
-  t.not(define({ parallelism: 2 }), fingerprint)
-  t.not(define({ name: 'other' }), fingerprint)
-})
+t.test(
+  'job graph - the fingerprint: the same code gives the same, any difference that matters another',
+  async (t) => {
+    const define = (
+      options: { type?: 'int64' | 'float64'; name?: string; parallelism?: number; size?: number } = {},
+    ) =>
+      graphOf((env) => {
+        env
+          .source(numbers(1), { name: options.name ?? 'source' })
+          .map((n) => n, { type: types[options.type ?? 'int64'], parallelism: options.parallelism ?? 1 })
+          .keyBy((n) => n)
+          .reduce((a, b) => a + b)
+      }).fingerprint
+    const fingerprint = define()
+    t.match(fingerprint, /^[0-9a-f]{16}$/)
+    t.equal(define(), fingerprint)
+    t.not(define({ type: 'float64' }), fingerprint)
+    t.not(define({ parallelism: 2 }), fingerprint)
+    t.not(define({ name: 'other' }), fingerprint)
+  },
+)
 
 t.test('job graph - slots: the greatest parallelism of each sharing group', async (t) => {
   const graph = graphOf((env) => {
@@ -149,10 +157,13 @@ t.test('job graph - slots: the greatest parallelism of each sharing group', asyn
       .map((n) => n, { parallelism: 3, slotSharingGroup: 'heavy' })
       .map((n) => n, { parallelism: 1 })
   })
-  t.same([...requiredSlots(graph.vertices)], [
-    ['default', 5],
-    ['heavy', 3],
-  ])
+  t.same(
+    [...requiredSlots(graph.vertices)],
+    [
+      ['default', 5],
+      ['heavy', 3],
+    ],
+  )
   t.equal(graph.vertices.at(-1)!.slotSharingGroup, 'heavy', 'an operator shares the slots of its input')
 })
 

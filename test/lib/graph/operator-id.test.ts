@@ -2,7 +2,7 @@ import t from 'tap'
 import type { StreamEnvironment } from '../../../lib/api/stream-environment.ts'
 import { blackholeSink } from '../../../lib/connectors/blackhole.ts'
 import { tumbling } from '../../../lib/window/window-assigner.ts'
-import { SETTINGS, graphOf, numbers } from '../../support/build-graph.ts'
+import { graphOf, numbers, type SETTINGS } from '../../support/build-graph.ts'
 
 /** Ids by the name of the operator. */
 function idsOf(define: (env: StreamEnvironment) => void, settings: Partial<typeof SETTINGS> = {}) {

@@ -23,15 +23,24 @@ t.test('stream graph - uids are unique, and fit into subjects', async (t) => {
 
 t.test('stream graph - parallelism is a positive integer within max parallelism', async (t) => {
   for (const parallelism of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-    t.throws(() => withOptions({ parallelism }), { code: 'GRAPH_INVALID', message: /parallelism/ }, String(parallelism))
+    t.throws(
+      () => withOptions({ parallelism }),
+      { code: 'GRAPH_INVALID', message: /parallelism/ },
+      String(parallelism),
+    )
   }
   for (const maxParallelism of [0, 32_769, 2.5]) {
     t.throws(() => withOptions({ maxParallelism }), { code: 'GRAPH_INVALID', message: /max parallelism/ })
   }
-  t.throws(() => withOptions({ parallelism: 9, maxParallelism: 8 }), { message: /9 is above max parallelism 8/ })
-  t.throws(() => graphOf((env) => env.source(numbers(1)).print(), { parallelism: 200, maxParallelism: 100 }), {
-    code: 'GRAPH_INVALID',
+  t.throws(() => withOptions({ parallelism: 9, maxParallelism: 8 }), {
+    message: /9 is above max parallelism 8/,
   })
+  t.throws(
+    () => graphOf((env) => env.source(numbers(1)).print(), { parallelism: 200, maxParallelism: 100 }),
+    {
+      code: 'GRAPH_INVALID',
+    },
+  )
 })
 
 t.test('stream graph - a forced forward edge keeps the parallelism', async (t) => {
@@ -47,7 +56,10 @@ t.test('stream graph - a forced forward edge keeps the parallelism', async (t) =
 })
 
 t.test('stream graph - slot sharing groups and output tags have names', async (t) => {
-  t.throws(() => withOptions({ slotSharingGroup: 'a b' }), { code: 'GRAPH_INVALID', message: /slot sharing group/ })
+  t.throws(() => withOptions({ slotSharingGroup: 'a b' }), {
+    code: 'GRAPH_INVALID',
+    message: /slot sharing group/,
+  })
   t.throws(() => outputTag('a b'), { code: 'GRAPH_INVALID', message: /output tag/ })
 })
 

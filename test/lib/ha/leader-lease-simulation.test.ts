@@ -31,7 +31,7 @@ t.test(
         if (report.calmAfterMs === undefined) throw new Error('nobody leads')
         return report.calmAfterMs < 9000
       }),
-      { numRuns: 400 },
+      { numRuns: 1500 },
     )
     t.ok(terms > 1000, `${terms} leaderships`)
   },

@@ -67,7 +67,11 @@ export class FaultyPort implements FramePort {
     if (random.nextFloat() < (faults.doubled ?? 0)) this.#carry(direction, frame.slice())
   }
 
-  receive(_address: ChannelAddress, direction: FrameDirection, onFrame: (frame: Uint8Array) => void): () => void {
+  receive(
+    _address: ChannelAddress,
+    direction: FrameDirection,
+    onFrame: (frame: Uint8Array) => void,
+  ): () => void {
     this.#receivers.set(direction, onFrame)
     return () => this.#receivers.delete(direction)
   }

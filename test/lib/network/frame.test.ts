@@ -116,32 +116,38 @@ t.test('frame - timestamps that are close together take half the room', async (t
   t.equal(of(close.map((timestamp) => timestamp * 1e5)) - none, 100 * 8)
 })
 
-t.test('frame - any bytes are read or refused, and nothing is made room for before it is there', async (t) => {
-  const decoder = type.newBatchDecoder()
-  const batch = new RecordBatch()
-  const isReadOrRefused = (bytes: Uint8Array): boolean => {
-    batch.clear()
-    try {
-      readFrameBody(bytes, decoder, batch)
-    } catch (error) {
-      return error instanceof SluiceError && error.code === 'DECODE_FAILED'
+t.test(
+  'frame - any bytes are read or refused, and nothing is made room for before it is there',
+  async (t) => {
+    const decoder = type.newBatchDecoder()
+    const batch = new RecordBatch()
+    const isReadOrRefused = (bytes: Uint8Array): boolean => {
+      batch.clear()
+      try {
+        readFrameBody(bytes, decoder, batch)
+      } catch (error) {
+        return error instanceof SluiceError && error.code === 'DECODE_FAILED'
+      }
+      return batch.count <= BATCH_RECORDS_MAX
     }
-    return batch.count <= BATCH_RECORDS_MAX
-  }
-  const random = fc.property(fc.uint8Array({ maxLength: 100 }), isReadOrRefused)
-  t.doesNotThrow(() => fc.assert(random, { numRuns: 5000, seed: 2 }))
-  const damaged = fc.property(content, fc.nat(), fc.nat(255), fc.nat(), (content, at, byte, cut) => {
-    const bytes = encode(content)
-    bytes[at % bytes.length] = byte
-    return isReadOrRefused(bytes) && isReadOrRefused(bytes.subarray(0, cut % bytes.length))
-  })
-  t.doesNotThrow(() => fc.assert(damaged, { numRuns: 3000, seed: 3 }))
-})
+    const random = fc.property(fc.uint8Array({ maxLength: 100 }), isReadOrRefused)
+    t.doesNotThrow(() => fc.assert(random, { numRuns: 5000, seed: 2 }))
+    const damaged = fc.property(content, fc.nat(), fc.nat(255), fc.nat(), (content, at, byte, cut) => {
+      const bytes = encode(content)
+      bytes[at % bytes.length] = byte
+      return isReadOrRefused(bytes) && isReadOrRefused(bytes.subarray(0, cut % bytes.length))
+    })
+    t.doesNotThrow(() => fc.assert(damaged, { numRuns: 3000, seed: 3 }))
+  },
+)
 
 t.test('frame - counts above the limits, events out of place and bytes left over are refused', async (t) => {
   const decoder = type.newBatchDecoder()
   const refuse = (bytes: number[], message: RegExp) =>
-    t.throws(() => readFrameBody(Uint8Array.from(bytes), decoder, new RecordBatch()), { code: 'DECODE_FAILED', message })
+    t.throws(() => readFrameBody(Uint8Array.from(bytes), decoder, new RecordBatch()), {
+      code: 'DECODE_FAILED',
+      message,
+    })
   refuse([0, 0x81, 0x04, 0], /513 records/)
   refuse([0, 0, 0x81, 0x08], /1025 events/)
   refuse([0, 0, 1, 1, 5], /out of place/)
@@ -159,10 +165,15 @@ t.test('frame - kind and sequence stand in front, up to 2^32', async (t) => {
 })
 
 t.test('frame - reports come through, anything else is no report', async (t) => {
-  const roundTrip = fc.property(fc.nat(2 ** 32 - 1), fc.maxSafeNat(), flag, (nextSequence, grantedBytes, isResendRequest) => {
-    const report = { nextSequence, grantedBytes, isResendRequest }
-    return isDeepStrictEqual(decodeReport(encodeReport(report)), report)
-  })
+  const roundTrip = fc.property(
+    fc.nat(2 ** 32 - 1),
+    fc.maxSafeNat(),
+    flag,
+    (nextSequence, grantedBytes, isResendRequest) => {
+      const report = { nextSequence, grantedBytes, isResendRequest }
+      return isDeepStrictEqual(decodeReport(encodeReport(report)), report)
+    },
+  )
   t.doesNotThrow(() => fc.assert(roundTrip, { numRuns: 500, seed: 4 }))
   const hostile = fc.property(fc.uint8Array({ maxLength: 20 }), flag, (bytes, isLong) => {
     const frame = isLong ? Uint8Array.from([5, ...bytes, ...new Array(13).fill(255)].slice(0, 14)) : bytes

@@ -78,25 +78,28 @@ t.test('local channel - any interleaving of both ends loses and reorders nothing
   t.doesNotThrow(() => fc.assert(property, { numRuns: 300, seed: 1 }))
 })
 
-t.test('local channel - four batches wait at most before it is not available, and it says when it is again', async (t) => {
-  const { channel } = newChannel()
-  let woken = 0
-  channel.onAvailable = () => woken++
-  for (let i = 0; i < 4; i++) {
-    t.ok(channel.isAvailable)
-    channel.write(i, -1)
+t.test(
+  'local channel - four batches wait at most before it is not available, and it says when it is again',
+  async (t) => {
+    const { channel } = newChannel()
+    let woken = 0
+    channel.onAvailable = () => woken++
+    for (let i = 0; i < 4; i++) {
+      t.ok(channel.isAvailable)
+      channel.write(i, -1)
+      channel.flush()
+    }
+    t.notOk(channel.isAvailable)
+    channel.write('what the step still emits', -1)
     channel.flush()
-  }
-  t.notOk(channel.isAvailable)
-  channel.write('what the step still emits', -1)
-  channel.flush()
-  take(channel)
-  t.equal(woken, 0)
-  t.notOk(channel.isAvailable)
-  take(channel)
-  t.equal(woken, 1)
-  t.ok(channel.isAvailable)
-})
+    take(channel)
+    t.equal(woken, 0)
+    t.notOk(channel.isAvailable)
+    take(channel)
+    t.equal(woken, 1)
+    t.ok(channel.isAvailable)
+  },
+)
 
 t.test('local channel - a sender that fills it while a batch is held is woken all the same', async (t) => {
   const { channel } = newChannel()
@@ -123,24 +126,27 @@ t.test('local channel - a sender that fills it while a batch is held is woken al
   t.ok(next > 50)
 })
 
-t.test('local channel - full batches, barriers and the end are handed over at once, the rest at a flush', async (t) => {
-  const { channel, at } = newChannel()
-  t.equal(channel.oldestUnsentMs, Number.POSITIVE_INFINITY)
-  at(10)
-  channel.write(0, -1)
-  at(20)
-  channel.write(1, -1)
-  t.equal(channel.oldestUnsentMs, 10)
-  for (let i = 2; i < BATCH_RECORDS_MAX; i++) channel.write(i, -1)
-  t.equal(take(channel)?.length, BATCH_RECORDS_MAX)
-  t.equal(channel.oldestUnsentMs, Number.POSITIVE_INFINITY)
-  channel.event(watermark(1))
-  t.equal(channel.oldestUnsentMs, 20)
-  t.notOk(channel.hasData)
-  channel.event({ kind: 'end' })
-  t.ok(channel.hasData)
-  t.same(channel.stats.records, BATCH_RECORDS_MAX)
-})
+t.test(
+  'local channel - full batches, barriers and the end are handed over at once, the rest at a flush',
+  async (t) => {
+    const { channel, at } = newChannel()
+    t.equal(channel.oldestUnsentMs, Number.POSITIVE_INFINITY)
+    at(10)
+    channel.write(0, -1)
+    at(20)
+    channel.write(1, -1)
+    t.equal(channel.oldestUnsentMs, 10)
+    for (let i = 2; i < BATCH_RECORDS_MAX; i++) channel.write(i, -1)
+    t.equal(take(channel)?.length, BATCH_RECORDS_MAX)
+    t.equal(channel.oldestUnsentMs, Number.POSITIVE_INFINITY)
+    channel.event(watermark(1))
+    t.equal(channel.oldestUnsentMs, 20)
+    t.notOk(channel.hasData)
+    channel.event({ kind: 'end' })
+    t.ok(channel.hasData)
+    t.same(channel.stats.records, BATCH_RECORDS_MAX)
+  },
+)
 
 t.test('local channel - the age of what is unsent is that of the oldest, event or record', async (t) => {
   const { channel, at } = newChannel()

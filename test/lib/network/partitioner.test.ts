@@ -28,8 +28,12 @@ t.test('partitioner - whom one end is connected to, the other end agrees with', 
 
 t.test('partitioner - rescale leaves nobody out and shares evenly', async (t) => {
   const property = fc.property(size, size, (upstream, downstream) => {
-    const targets = Array.from({ length: upstream }, (_, from) => targetsOf('rescale', from, upstream, downstream))
-    const sources = Array.from({ length: downstream }, (_, to) => sourcesOf('rescale', to, upstream, downstream))
+    const targets = Array.from({ length: upstream }, (_, from) =>
+      targetsOf('rescale', from, upstream, downstream),
+    )
+    const sources = Array.from({ length: downstream }, (_, to) =>
+      sourcesOf('rescale', to, upstream, downstream),
+    )
     const isEven = (lists: number[][]) => {
       const lengths = lists.map(({ length }) => length)
       return Math.min(...lengths) >= 1 && Math.max(...lengths) - Math.min(...lengths) <= 1

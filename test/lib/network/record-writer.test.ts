@@ -39,16 +39,19 @@ function writerOf(partitioner: Partitioner, channelCount: number, subtaskIndex =
 
 const byItself: Partitioner = { kind: 'hash', keyOf: (value: never) => value as Key }
 
-t.test('record writer - hash: the owner of the key group gets the record, and the group with it', async (t) => {
-  const property = fc.property(keyArbitrary, fc.integer({ min: 2, max: 9 }), (key, count) => {
-    const { writer, channels } = writerOf(byItself, count)
-    writer.collect(key)
-    const keyGroup = keyGroupOf(key, 128)
-    const { written } = channels[subtaskOfKeyGroup(128, count, keyGroup)]!
-    return written.length === 1 && Object.is(written[0]!.value, key) && written[0]!.keyGroup === keyGroup
-  })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
-})
+t.test(
+  'record writer - hash: the owner of the key group gets the record, and the group with it',
+  async (t) => {
+    const property = fc.property(keyArbitrary, fc.integer({ min: 2, max: 9 }), (key, count) => {
+      const { writer, channels } = writerOf(byItself, count)
+      writer.collect(key)
+      const keyGroup = keyGroupOf(key, 128)
+      const { written } = channels[subtaskOfKeyGroup(128, count, keyGroup)]!
+      return written.length === 1 && Object.is(written[0]!.value, key) && written[0]!.keyGroup === keyGroup
+    })
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
+  },
+)
 
 t.test('record writer - hash to a single subtask does without the key group', async (t) => {
   const { writer, channels } = writerOf(byItself, 1)
@@ -86,12 +89,18 @@ t.test('record writer - broadcast goes to all, forward and global to the first',
 })
 
 t.test('record writer - custom: to the subtask it says, and nowhere else', async (t) => {
-  const modulo: Partitioner = { kind: 'custom', subtaskOf: (value: never, count) => (value as number) % count }
+  const modulo: Partitioner = {
+    kind: 'custom',
+    subtaskOf: (value: never, count) => (value as number) % count,
+  }
   const { writer, counts } = writerOf(modulo, 3)
   for (let i = 0; i < 7; i++) writer.collect(i)
   t.same(counts(), [3, 2, 2])
   for (const wrong of [-1, 3, 0.5, Number.NaN, undefined, Promise.resolve(1)]) {
-    const { writer: failing, counts: none } = writerOf({ kind: 'custom', subtaskOf: () => wrong as number }, 3)
+    const { writer: failing, counts: none } = writerOf(
+      { kind: 'custom', subtaskOf: () => wrong as number },
+      3,
+    )
     t.throws(() => failing.collect('x'), {
       code: 'USER_FUNCTION_FAILED',
       message: /custom partitioner must return an integer from 0 to 2/,

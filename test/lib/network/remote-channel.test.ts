@@ -1,7 +1,7 @@
 /** Both ends of a remote channel together, over networks of every kind. */
 import t from 'tap'
-import { FRAME_DATA, FRAME_PART, writePrelude } from '../../../lib/network/frame.ts'
 import { SeededRandom } from '../../../lib/base/prng.ts'
+import { FRAME_DATA, FRAME_PART, writePrelude } from '../../../lib/network/frame.ts'
 import { ChannelRun, type ChannelRunOptions } from './channel-run.ts'
 import type { Faults } from './faulty-port.ts'
 
@@ -32,7 +32,12 @@ for (const [name, faults] of Object.entries(NETWORKS)) {
 
 t.test('remote channel - a fast receiver far away is given a wider window', async (t) => {
   // At the 64 KB of the beginning for every round trip of 40 ms it would take 2400 ms.
-  const options: ChannelRunOptions = { recordCount: 60_000, recordsPerMs: 100, sizeOf: () => 60, frameBytes: 8 * KB }
+  const options: ChannelRunOptions = {
+    recordCount: 60_000,
+    recordsPerMs: 100,
+    sizeOf: () => 60,
+    frameBytes: 8 * KB,
+  }
   const run = new ChannelRun({ ...options, faults: { delayMs: 20 } })
   await run.run(60_000)
   t.ok(run.isDone)
@@ -64,15 +69,26 @@ t.test('remote channel - the window of a receiver that turns slow shrinks to wha
   t.ok(queued.at(-1)! <= 80 * KB, `${queued.at(-1)} bytes wait in the end`)
 })
 
-t.test('remote channel - a slow receiver holds the sender back, memory stays within the credit', async (t) => {
-  const options: ChannelRunOptions = { recordCount: 4000, recordsPerMs: 100, sizeOf: () => 400, batchesPerMs: 1 }
-  const run = new ChannelRun({ ...options, faults: { delayMs: 2 } })
-  await run.run(60_000)
-  t.ok(run.isDone)
-  t.doesNotThrow(() => run.check())
-  t.ok(run.queuedBytesMax <= 256 * KB, `${run.queuedBytesMax} bytes queued`)
-  t.ok(run.port.seen.unacknowledgedBytesMax <= 256 * KB, `${run.port.seen.unacknowledgedBytesMax} bytes unacknowledged`)
-})
+t.test(
+  'remote channel - a slow receiver holds the sender back, memory stays within the credit',
+  async (t) => {
+    const options: ChannelRunOptions = {
+      recordCount: 4000,
+      recordsPerMs: 100,
+      sizeOf: () => 400,
+      batchesPerMs: 1,
+    }
+    const run = new ChannelRun({ ...options, faults: { delayMs: 2 } })
+    await run.run(60_000)
+    t.ok(run.isDone)
+    t.doesNotThrow(() => run.check())
+    t.ok(run.queuedBytesMax <= 256 * KB, `${run.queuedBytesMax} bytes queued`)
+    t.ok(
+      run.port.seen.unacknowledgedBytesMax <= 256 * KB,
+      `${run.port.seen.unacknowledgedBytesMax} bytes unacknowledged`,
+    )
+  },
+)
 
 t.test('remote channel - a receiver that stops holds no more than the credit it gave', async (t) => {
   const run = new ChannelRun({ recordCount: 100_000, recordsPerMs: 500, sizeOf: () => 100, batchesPerMs: 0 })
@@ -89,7 +105,14 @@ t.test('remote channel - records larger than a message are sent in parts, also t
     [2, { lost: 0.05, doubled: 0.05, delayMs: 1 }],
   ] as const) {
     const sizeOf = (n: number) => (n % 10 === 3 ? 300 * KB : 20)
-    const run = new ChannelRun({ seed, faults, recordCount: 60, recordsPerMs: 1, frameBytesMax: 16 * KB, sizeOf })
+    const run = new ChannelRun({
+      seed,
+      faults,
+      recordCount: 60,
+      recordsPerMs: 1,
+      frameBytesMax: 16 * KB,
+      sizeOf,
+    })
     await run.run(60_000)
     t.ok(run.isDone)
     t.doesNotThrow(() => run.check())
@@ -137,17 +160,23 @@ t.test('remote channel - when the line is cut for a while everything is made up 
   t.doesNotThrow(() => run.check())
 })
 
-t.test('remote channel - when the line stays cut the sender says so, once it has something to say', async (t) => {
-  const silent = new ChannelRun({ recordCount: 3000, recordsPerMs: 0, timeoutMs: 1000 })
-  silent.port.isCut = true
-  await silent.run(5000)
-  t.same(silent.errors, [], 'an idle channel misses nothing')
-  const run = new ChannelRun({ recordCount: 3000, timeoutMs: 1000 })
-  run.port.isCut = true
-  await run.run(5000)
-  t.match(run.errors[0], { code: 'CHANNEL_BROKEN', message: /e0 from subtask 1 to subtask 2: no sign of the receiver/ })
-  t.ok(run.clock.monotonic() < 1600)
-})
+t.test(
+  'remote channel - when the line stays cut the sender says so, once it has something to say',
+  async (t) => {
+    const silent = new ChannelRun({ recordCount: 3000, recordsPerMs: 0, timeoutMs: 1000 })
+    silent.port.isCut = true
+    await silent.run(5000)
+    t.same(silent.errors, [], 'an idle channel misses nothing')
+    const run = new ChannelRun({ recordCount: 3000, timeoutMs: 1000 })
+    run.port.isCut = true
+    await run.run(5000)
+    t.match(run.errors[0], {
+      code: 'CHANNEL_BROKEN',
+      message: /e0 from subtask 1 to subtask 2: no sign of the receiver/,
+    })
+    t.ok(run.clock.monotonic() < 1600)
+  },
+)
 
 t.test('remote channel - a gap on a line that loses nothing breaks the channel', async (t) => {
   const run = new ChannelRun({
@@ -194,7 +223,10 @@ t.test('remote channel - a frame that cannot be decoded fails the channel, namin
   writePrelude(frame, FRAME_DATA, 0)
   run.port.inject('data', frame)
   t.equal(run.input.poll(), null)
-  t.match(run.errors[0], { code: 'DECODE_FAILED', message: /^channel e0 from subtask 1 to subtask 2: expected 1 more bytes/ })
+  t.match(run.errors[0], {
+    code: 'DECODE_FAILED',
+    message: /^channel e0 from subtask 1 to subtask 2: expected 1 more bytes/,
+  })
   const large = new ChannelRun({ recordCount: 0, recordBytesMax: 100 })
   for (let sequence = 0; sequence < 5; sequence++) {
     const part = new Uint8Array(50)
@@ -206,7 +238,12 @@ t.test('remote channel - a frame that cannot be decoded fails the channel, namin
 
 t.test('remote channel - says when it is available again, and when it is drained', async (t) => {
   const calls: boolean[][] = []
-  const run = new ChannelRun({ recordCount: 2000, recordsPerMs: 300, sizeOf: () => 200, faults: { delayMs: 5 } })
+  const run = new ChannelRun({
+    recordCount: 2000,
+    recordsPerMs: 300,
+    sizeOf: () => 200,
+    faults: { delayMs: 5 },
+  })
   run.output.onAvailable = () => calls.push([run.output.isAvailable, run.output.isDrained])
   let wasData = 0
   run.input.onData = () => {

@@ -11,11 +11,17 @@
  *     report n/0 a.0=failed b.0=running    single subtasks; failed ones with an error of their name
  *     deploy-failed n/0                    deploy-failed n/0 #0
  */
-import type { JobGraph, JobVertex } from '../../../lib/graph/job-graph.ts'
-import { planSlot, type SlotLocation, type SubtaskState } from '../../../lib/graph/execution-graph.ts'
-import { type JobEvent, type JobOrder, JobScheduler, type SubtaskStatus } from '../../../lib/scheduler/job-scheduler.ts'
-import { newRestartStrategy, type RestartSettings } from '../../../lib/scheduler/restart-strategy.ts'
+
 import { SeededRandom } from '../../../lib/base/prng.ts'
+import { planSlot, type SlotLocation, type SubtaskState } from '../../../lib/graph/execution-graph.ts'
+import type { JobGraph, JobVertex } from '../../../lib/graph/job-graph.ts'
+import {
+  type JobEvent,
+  type JobOrder,
+  JobScheduler,
+  type SubtaskStatus,
+} from '../../../lib/scheduler/job-scheduler.ts'
+import { newRestartStrategy, type RestartSettings } from '../../../lib/scheduler/restart-strategy.ts'
 
 export const SLOT_REQUEST_TIMEOUT_MS = 30_000
 export const SLOT_TIMEOUT_MS = 10_000
@@ -90,9 +96,19 @@ export class JobPlay {
       case 'lost':
         return { kind: 'slotsLost', slots: rest.map(slotOf), reason: 'the node is gone' }
       case 'report':
-        return { kind: 'reported', slot: slotOf(rest[0]!), attempt, subtasks: this.#statuses(rest[0]!, rest.slice(1)) }
+        return {
+          kind: 'reported',
+          slot: slotOf(rest[0]!),
+          attempt,
+          subtasks: this.#statuses(rest[0]!, rest.slice(1)),
+        }
       case 'deploy-failed':
-        return { kind: 'deployFailed', slot: slotOf(rest[0]!), attempt, error: { code: 'TIMEOUT', message: 'no answer' } }
+        return {
+          kind: 'deployFailed',
+          slot: slotOf(rest[0]!),
+          attempt,
+          error: { code: 'TIMEOUT', message: 'no answer' },
+        }
       default:
         throw new Error(`unknown command: ${verb}`)
     }
@@ -108,7 +124,9 @@ export class JobPlay {
 
   #show(): string[] {
     const { state, attempt, error, slotsHeld, slotsNeeded, restartCount } = this.scheduler
-    const subtasks = this.scheduler.subtasks().map(({ vertexId, index, state }) => `${vertexId}.${index}=${state}`)
+    const subtasks = this.scheduler
+      .subtasks()
+      .map(({ vertexId, index, state }) => `${vertexId}.${index}=${state}`)
     const failure = error === undefined ? '' : `, last error: ${error.message}`
     return [
       `${state}, attempt ${attempt}, ${restartCount} restarts, ${slotsHeld} of ${slotsNeeded} slots${failure}`,

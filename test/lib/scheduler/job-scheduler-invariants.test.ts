@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { isFinal, isSameSlot, type SlotLocation, type SubtaskState } from '../../../lib/graph/execution-graph.ts'
+import {
+  isFinal,
+  isSameSlot,
+  type SlotLocation,
+  type SubtaskState,
+} from '../../../lib/graph/execution-graph.ts'
 import type { JobEvent, JobOrder } from '../../../lib/scheduler/job-scheduler.ts'
 import { JobPlay, SLOT_REQUEST_TIMEOUT_MS, SLOT_TIMEOUT_MS } from './job-play.ts'
 
@@ -19,7 +24,10 @@ const steps = fc.array(fc.nat(9), { minLength: 4, maxLength: 4 })
 const choice: fc.Arbitrary<Choice> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constant('report' as const), slot, steps }) },
   { weight: 12, arbitrary: fc.record({ kind: fc.constant('all report' as const), steps }) },
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('grant' as const), extra: fc.constantFrom(0, 0, 0, 1) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ kind: fc.constant('grant' as const), extra: fc.constantFrom(0, 0, 0, 1) }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constantFrom('old report' as const, 'lost', 'grant again'), slot }),
@@ -33,18 +41,18 @@ const choice: fc.Arbitrary<Choice> = fc.oneof(
 /** Most histories are neither cancelled nor left alone for long. */
 const history = fc
   .tuple(
-    fc.array(choice, { maxLength: 200 }),
+    fc.array(choice, { minLength: 60, maxLength: 200 }),
     fc.option(fc.constantFrom<Choice>({ kind: 'cancel' }, { kind: 'wait', ms: 12_000 })),
     fc.nat(200),
   )
   .map(([choices, rare, at]) => (rare === null ? choices : choices.toSpliced(at, 0, rare)))
 
-/** What a subtask may report next, by chance; the first are the likely ones. */
+/** What a subtask may report next, by chance. */
 const NEXT: Partial<Record<SubtaskState, readonly SubtaskState[]>> = {
-  created: ['opening', 'ready', 'ready', 'failed'],
-  opening: ['ready', 'ready', 'ready', 'failed'],
+  created: ['opening', 'ready', 'ready', 'ready', 'ready', 'ready', 'ready', 'ready', 'ready', 'failed'],
+  opening: ['ready'],
   ready: ['ready'],
-  running: ['running', 'finishing', 'finished', 'finished', 'failed'],
+  running: ['running', 'running', 'finishing', 'finished', 'failed'],
   finishing: ['draining', 'finished', 'failed'],
   draining: ['finished'],
 }
@@ -89,7 +97,12 @@ class World {
         break
       case 'deploy failed':
         if (location === undefined) break
-        this.tell({ kind: 'deployFailed', slot: location, attempt: scheduler.attempt, error: { code: 'TIMEOUT', message: '' } })
+        this.tell({
+          kind: 'deployFailed',
+          slot: location,
+          attempt: scheduler.attempt,
+          error: { code: 'TIMEOUT', message: '' },
+        })
         break
       case 'grant':
         this.#grant(choice.extra)
@@ -110,7 +123,7 @@ class World {
   end(): void {
     for (let round = 0; round < 60 && !this.job.scheduler.isTerminal(); round++) {
       this.do({ kind: 'grant', extra: 0 })
-      this.do({ kind: 'all report', steps: [1, 2, 1, 2] })
+      this.do({ kind: 'all report', steps: [3, 3, 3, 3] })
       this.do({ kind: 'wait', ms: 700 })
     }
     assert(this.job.scheduler.isTerminal(), `the job ends, it is ${this.job.scheduler.state}`)
@@ -126,7 +139,8 @@ class World {
     const { slotsHeld, slotsNeeded } = scheduler
     assert.equal(slotsHeld, this.owned.length, 'it knows what it holds')
     assert(slotsHeld <= slotsNeeded, 'and holds no more than it needs')
-    if (scheduler.state === 'waiting') assert.equal(this.#requested, slotsNeeded - slotsHeld, 'it asks for what it lacks')
+    if (scheduler.state === 'waiting')
+      assert.equal(this.#requested, slotsNeeded - slotsHeld, 'it asks for what it lacks')
     if (scheduler.isTerminal()) {
       assert.equal(slotsHeld, 0)
       // J4: what was reported last of each subtask is final, or its slot is lost.
@@ -149,13 +163,18 @@ class World {
         this.#startOrders = 0
         assert.deepEqual(new Set(order.slots), new Set(this.owned), 'it runs where it has slots')
         assert.equal(order.slots.length, 4)
-        this.#states = new Map(scheduler.subtasks().map(({ vertexId, index }) => [`${vertexId}.${index}`, 'created']))
+        this.#states = new Map(
+          scheduler.subtasks().map(({ vertexId, index }) => [`${vertexId}.${index}`, 'created']),
+        )
         break
       case 'start':
         assert.equal(order.attempt, this.#deployed, 'J1')
         this.#startOrders++
         if (this.#startOrders === 1) {
-          assert([...this.#states.values()].every((state) => state === 'ready'), 'all are ready before one starts')
+          assert(
+            [...this.#states.values()].every((state) => state === 'ready'),
+            'all are ready before one starts',
+          )
         }
         break
       case 'cancel':
@@ -194,7 +213,10 @@ class World {
 
   #grant(extra: number): void {
     if (this.#requested === 0 || this.job.scheduler.state !== 'waiting') return
-    const slots = Array.from({ length: this.#requested + extra }, () => ({ node: 'n', slot: this.#nextSlot++ }))
+    const slots = Array.from({ length: this.#requested + extra }, () => ({
+      node: 'n',
+      slot: this.#nextSlot++,
+    }))
     this.#requested = 0
     this.owned.push(...slots)
     this.tell({ kind: 'slotsGranted', slots })

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import type { SlotLocation } from '../../../lib/graph/execution-graph.ts'
-import { type LedgerOrder, SlotLedger, spreadOut } from '../../../lib/scheduler/slot-ledger.ts'
 import { assignSlots, slotCountOf } from '../../../lib/scheduler/assign-slots.ts'
+import { type LedgerOrder, SlotLedger, spreadOut } from '../../../lib/scheduler/slot-ledger.ts'
 import { graphOf } from './job-play.ts'
 
 const NODE_TIMEOUT_MS = 1000
@@ -22,9 +22,19 @@ const choice: fc.Arbitrary<Choice> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('report' as const), node }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('restart' as const, 'leave' as const), node }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('replace' as const), node, slot: fc.nat(3) }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('request' as const), job, count: fc.integer({ min: 1, max: 5 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('request' as const),
+      job,
+      count: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('release' as const), job, isWhole: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(10, 400, 1001) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(10, 400, 1001) }),
+  },
 )
 
 const keyOf = ({ node, slot }: SlotLocation): string => `${node}/${slot}`
@@ -126,7 +136,9 @@ class World {
       assert(this.#nowMs - lastSeenMs <= NODE_TIMEOUT_MS, 'L3: nobody is kept who is silent')
     }
     const owners = nodes.flatMap(({ nodeId, slots }) =>
-      slots.flatMap(({ jobId }, slot): [string, string][] => (jobId === null ? [] : [[`${nodeId}/${slot}`, jobId]])),
+      slots.flatMap(({ jobId }, slot): [string, string][] =>
+        jobId === null ? [] : [[`${nodeId}/${slot}`, jobId]],
+      ),
     )
     assert.deepEqual(new Map(owners.sort()), new Map([...this.#owners].sort()), 'everybody was told')
     const head = this.#queue[0]

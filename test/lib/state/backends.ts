@@ -33,7 +33,7 @@ export function load(
   const backend = newBackend(parallelism, index)
   declare(backend)
   backend.restore(chunks)
-  for (const _step of loadRestored(backend, 5)) continue
+  for (const _step of loadRestored(backend, 5));
   return backend
 }
 
@@ -43,7 +43,9 @@ export function rescale(
   declare: (backend: KeyedStateBackend) => void,
   parallelism: number,
 ): KeyedStateBackend[] {
-  return Array.from({ length: parallelism }, (_, index) => load(snapshots.flat(), declare, parallelism, index))
+  return Array.from({ length: parallelism }, (_, index) =>
+    load(snapshots.flat(), declare, parallelism, index),
+  )
 }
 
 /** Everything in the tables of some backends, by table and place; fails if something is there twice or astray. */

@@ -35,62 +35,71 @@ t.test('flat table - any history gives what a Map gives, and so does every snaps
   t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
 })
 
-t.test('flat table - the entry is looked up once per record, and found again after another key', async (t) => {
-  const context = new KeyContext(128)
-  const table = new FlatTable<number>(context, false)
-  context.set('a', -1)
-  t.equal(table.get(), undefined)
-  table.put(1)
-  t.equal(table.get(), 1)
-  table.remove()
-  t.equal(table.get(), undefined)
-  table.put(2)
-  context.set('b', -1)
-  t.equal(table.get(), undefined)
-  context.set('a', -1)
-  t.equal(table.get(), 2)
-})
+t.test(
+  'flat table - the entry is looked up once per record, and found again after another key',
+  async (t) => {
+    const context = new KeyContext(128)
+    const table = new FlatTable<number>(context, false)
+    context.set('a', -1)
+    t.equal(table.get(), undefined)
+    table.put(1)
+    t.equal(table.get(), 1)
+    table.remove()
+    t.equal(table.get(), undefined)
+    table.put(2)
+    context.set('b', -1)
+    t.equal(table.get(), undefined)
+    context.set('a', -1)
+    t.equal(table.get(), 2)
+  },
+)
 
-t.test('flat table - changes made before tracking began belong to the full snapshot, later ones to the delta', async (t) => {
-  const context = new KeyContext(128)
-  const table = new FlatTable<number>(context, false)
-  context.set('before', -1)
-  table.put(1)
-  context.set('both', -1)
-  table.put(2)
-  table.track()
-  table.put(3)
-  const written: unknown[] = []
-  t.same(
-    table.freeze(false, (entry) => written.push([entry.key, entry.value])),
-    [],
-  )
-  t.ok(table.drain(100))
-  t.same(written, [['both', 3]])
-})
+t.test(
+  'flat table - changes made before tracking began belong to the full snapshot, later ones to the delta',
+  async (t) => {
+    const context = new KeyContext(128)
+    const table = new FlatTable<number>(context, false)
+    context.set('before', -1)
+    table.put(1)
+    context.set('both', -1)
+    table.put(2)
+    table.track()
+    table.put(3)
+    const written: unknown[] = []
+    t.same(
+      table.freeze(false, (entry) => written.push([entry.key, entry.value])),
+      [],
+    )
+    t.ok(table.drain(100))
+    t.same(written, [['both', 3]])
+  },
+)
 
-t.test('flat table - a delta lists what was created and removed, and what was removed and created', async (t) => {
-  const context = new KeyContext(128)
-  const table = new FlatTable<string>(context, false)
-  table.track()
-  context.set('old', -1)
-  table.put('first')
-  table.freeze(true, () => {})
-  table.drain(10)
-  table.remove()
-  table.put('second')
-  context.set('short-lived', -1)
-  table.put('gone')
-  table.remove()
-  const written: unknown[] = []
-  const deleted = table.freeze(false, (entry) => written.push([entry.key, entry.value]))
-  t.same(
-    deleted.map(({ key }) => key),
-    ['old', 'short-lived'],
-  )
-  t.ok(table.drain(10))
-  t.same(written, [['old', 'second']])
-})
+t.test(
+  'flat table - a delta lists what was created and removed, and what was removed and created',
+  async (t) => {
+    const context = new KeyContext(128)
+    const table = new FlatTable<string>(context, false)
+    table.track()
+    context.set('old', -1)
+    table.put('first')
+    table.freeze(true, () => {})
+    table.drain(10)
+    table.remove()
+    table.put('second')
+    context.set('short-lived', -1)
+    table.put('gone')
+    table.remove()
+    const written: unknown[] = []
+    const deleted = table.freeze(false, (entry) => written.push([entry.key, entry.value]))
+    t.same(
+      deleted.map(({ key }) => key),
+      ['old', 'short-lived'],
+    )
+    t.ok(table.drain(10))
+    t.same(written, [['old', 'second']])
+  },
+)
 
 t.test('flat table - one snapshot at a time, and none without tracking but a full one', async (t) => {
   const table = new FlatTable<number>(new KeyContext(128), false)

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { KeyContext } from '../../../lib/state/key-context.ts'
 import {
   defaultMaxParallelism,
   intersectKeyGroups,
@@ -7,7 +8,6 @@ import {
   keyGroupRange,
   subtaskOfKeyGroup,
 } from '../../../lib/state/key-group.ts'
-import { KeyContext } from '../../../lib/state/key-context.ts'
 import { keyArbitrary } from '../types/key-arbitrary.ts'
 
 const sizes = fc
@@ -40,7 +40,10 @@ t.test('key group - any key has one, the same for equal keys', async (t) => {
 })
 
 t.test('key group - the default max parallelism is a power of two within its bounds', async (t) => {
-  t.same([1, 85, 86, 128, 171, 10_000, 32_768].map(defaultMaxParallelism), [128, 128, 256, 256, 256, 16_384, 32_768])
+  t.same(
+    [1, 85, 86, 128, 171, 10_000, 32_768].map(defaultMaxParallelism),
+    [128, 128, 256, 256, 256, 16_384, 32_768],
+  )
 })
 
 t.test('key group - ranges intersect or do not', async (t) => {

@@ -117,26 +117,29 @@ t.test('keyed snapshot - rescaling from 1 to 3 to 2 to 1 subtasks loses and doub
   t.doesNotThrow(() => fc.assert(property, { numRuns: 150, seed: 1 }))
 })
 
-t.test('keyed snapshot - a full one and the deltas after it give what was there at the last freeze', async (t) => {
-  const property = fc.property(steps, fc.array(fc.nat(5), { maxLength: 5 }), (steps, cuts) => {
-    const backend = newBackend()
-    declare(backend)
-    backend.track()
-    const chain: StateChunk[] = []
-    const size = Math.ceil(steps.length / (cuts.length + 1))
-    for (const [i, cut] of [...cuts, 0].entries()) {
-      for (const step of steps.slice(i * size, (i + 1) * size)) change(backend, step)
-      chain.push(...save(backend, i === 0, cut + 1))
-    }
-    const expected = contentsOf([backend])
-    for (const parallelism of [1, 2]) {
-      const backends = rescale([chain], declare, parallelism)
-      if (!isDeepStrictEqual(contentsOf(backends), expected)) return false
-    }
-    return true
-  })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 150, seed: 2 }))
-})
+t.test(
+  'keyed snapshot - a full one and the deltas after it give what was there at the last freeze',
+  async (t) => {
+    const property = fc.property(steps, fc.array(fc.nat(5), { maxLength: 5 }), (steps, cuts) => {
+      const backend = newBackend()
+      declare(backend)
+      backend.track()
+      const chain: StateChunk[] = []
+      const size = Math.ceil(steps.length / (cuts.length + 1))
+      for (const [i, cut] of [...cuts, 0].entries()) {
+        for (const step of steps.slice(i * size, (i + 1) * size)) change(backend, step)
+        chain.push(...save(backend, i === 0, cut + 1))
+      }
+      const expected = contentsOf([backend])
+      for (const parallelism of [1, 2]) {
+        const backends = rescale([chain], declare, parallelism)
+        if (!isDeepStrictEqual(contentsOf(backends), expected)) return false
+      }
+      return true
+    })
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 150, seed: 2 }))
+  },
+)
 
 t.test('keyed snapshot - changes while it is drained are not part of it', async (t) => {
   const backend = newBackend()
@@ -210,22 +213,32 @@ t.test('keyed snapshot - many rows make several chunks, none is lost at their bo
   t.strictSame(contentsOf([restored]), contentsOf([backend]))
 })
 
-t.test('keyed snapshot - a field that is new reads as its default, an incompatible type is refused', async (t) => {
-  const backend = newBackend()
-  const old = valueState('user', types.object({ name: types.string, age: types.int32 }))
-  backend.context.set('k', -1)
-  backend.state(old).update({ name: 'Ada', age: 36 })
-  const chunks = save(backend)
-  const now = valueState(
-    'user',
-    types.object({ age: types.int64, tags: types.defaulted(types.list(types.string), ['none']), note: types.optional(types.string) }),
-  )
-  const restored = load(chunks, (each) => each.state(now))
-  restored.context.set('k', -1)
-  t.strictSame(restored.state(now).value(), { age: 36, tags: ['none'], note: undefined })
-  const wrong = valueState('user', types.object({ age: types.string }))
-  t.throws(() => load(chunks, (each) => each.state(wrong)), { code: 'STATE_INCOMPATIBLE', message: /"user".*age/ })
-})
+t.test(
+  'keyed snapshot - a field that is new reads as its default, an incompatible type is refused',
+  async (t) => {
+    const backend = newBackend()
+    const old = valueState('user', types.object({ name: types.string, age: types.int32 }))
+    backend.context.set('k', -1)
+    backend.state(old).update({ name: 'Ada', age: 36 })
+    const chunks = save(backend)
+    const now = valueState(
+      'user',
+      types.object({
+        age: types.int64,
+        tags: types.defaulted(types.list(types.string), ['none']),
+        note: types.optional(types.string),
+      }),
+    )
+    const restored = load(chunks, (each) => each.state(now))
+    restored.context.set('k', -1)
+    t.strictSame(restored.state(now).value(), { age: 36, tags: ['none'], note: undefined })
+    const wrong = valueState('user', types.object({ age: types.string }))
+    t.throws(() => load(chunks, (each) => each.state(wrong)), {
+      code: 'STATE_INCOMPATIBLE',
+      message: /"user".*age/,
+    })
+  },
+)
 
 t.test('keyed snapshot - timers and slices restored before any record have their keys', async (t) => {
   for (const keys of [tupleKeys, plainKeys]) {

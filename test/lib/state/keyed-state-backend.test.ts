@@ -30,7 +30,10 @@ const KEYS = Array.from({ length: 50 }, (_, i) => i)
 t.test('keyed state backend - one name is one state', async (t) => {
   const backend = newBackend()
   t.equal(backend.state(count), backend.state(valueState('count', types.int64)))
-  const refused = { code: 'GRAPH_INVALID', message: /"count" is declared as value state and again as list state/ }
+  const refused = {
+    code: 'GRAPH_INVALID',
+    message: /"count" is declared as value state and again as list state/,
+  }
   t.throws(() => backend.state(listState('count', types.int64)), refused)
   t.throws(() => backend.state(valueState('count', types.string)), {
     code: 'GRAPH_INVALID',
@@ -38,27 +41,33 @@ t.test('keyed state backend - one name is one state', async (t) => {
   })
 })
 
-t.test('keyed state backend - state that is declared while records are processed has what was restored', async (t) => {
-  const chunks = save(filled(50))
-  const restored = load(chunks, () => {})
-  restored.context.set(7, -1)
-  t.equal(restored.state(count).value(), 7, 'and the current key is still current')
-  t.equal(restored.context.key, 7)
-  t.same(countsOf(restored, KEYS), KEYS)
-})
+t.test(
+  'keyed state backend - state that is declared while records are processed has what was restored',
+  async (t) => {
+    const chunks = save(filled(50))
+    const restored = load(chunks, () => {})
+    restored.context.set(7, -1)
+    t.equal(restored.state(count).value(), 7, 'and the current key is still current')
+    t.equal(restored.context.key, 7)
+    t.same(countsOf(restored, KEYS), KEYS)
+  },
+)
 
-t.test('keyed state backend - window state that is declared when a window fires has what was restored', async (t) => {
-  const scope = { sub: 'w1' }
-  const sum = valueState('sum', types.int64)
-  const backend = newBackend()
-  backend.context.set('k', -1)
-  backend.windowState(sum, scope).update(3)
-  const restored = load(save(backend), () => {})
-  restored.context.set('k', -1)
-  t.equal(restored.windowState(sum, scope).value(), 3)
-  scope.sub = 'w2'
-  t.equal(restored.windowState(sum, scope).value(), undefined)
-})
+t.test(
+  'keyed state backend - window state that is declared when a window fires has what was restored',
+  async (t) => {
+    const scope = { sub: 'w1' }
+    const sum = valueState('sum', types.int64)
+    const backend = newBackend()
+    backend.context.set('k', -1)
+    backend.windowState(sum, scope).update(3)
+    const restored = load(save(backend), () => {})
+    restored.context.set('k', -1)
+    t.equal(restored.windowState(sum, scope).value(), 3)
+    scope.sub = 'w2'
+    t.equal(restored.windowState(sum, scope).value(), undefined)
+  },
+)
 
 t.test('keyed state backend - state nobody declares is carried along, each part by its owner', async (t) => {
   const first = filled(50)
@@ -79,40 +88,46 @@ t.test('keyed state backend - state nobody declares is carried along, each part 
   t.strictSame(contentsOf(rescale(snapshots, declareBoth, 2)), expected)
 })
 
-t.test('keyed state backend - what one subtask declares late and another does not is still one state', async (t) => {
-  const before = rescale([save(filled(50))], () => {}, 2)
-  // Only the first subtask comes to use its state, and changes all of it.
-  const [first, second] = before as [KeyedStateBackend, KeyedStateBackend]
-  for (const { key } of [...first.keysOf('count')]) t.fail(`${key} is not loaded yet`)
-  first.state(count)
-  for (const { key, keyGroup } of first.keysOf('count')) {
-    first.context.setMapKey(key, keyGroup)
-    first.state(count).update(-1)
-  }
-  const changed = new Set([...first.keysOf('count')].map(({ key }) => key))
-  const after = load([...save(first), ...save(second)], (each) => each.state(count))
-  t.same(
-    countsOf(after, KEYS),
-    KEYS.map((key) => (changed.has(key) ? -1 : key)),
-  )
-  t.ok(changed.size > 0 && changed.size < 50)
-})
+t.test(
+  'keyed state backend - what one subtask declares late and another does not is still one state',
+  async (t) => {
+    const before = rescale([save(filled(50))], () => {}, 2)
+    // Only the first subtask comes to use its state, and changes all of it.
+    const [first, second] = before as [KeyedStateBackend, KeyedStateBackend]
+    for (const { key } of [...first.keysOf('count')]) t.fail(`${key} is not loaded yet`)
+    first.state(count)
+    for (const { key, keyGroup } of first.keysOf('count')) {
+      first.context.setMapKey(key, keyGroup)
+      first.state(count).update(-1)
+    }
+    const changed = new Set([...first.keysOf('count')].map(({ key }) => key))
+    const after = load([...save(first), ...save(second)], (each) => each.state(count))
+    t.same(
+      countsOf(after, KEYS),
+      KEYS.map((key) => (changed.has(key) ? -1 : key)),
+    )
+    t.ok(changed.size > 0 && changed.size < 50)
+  },
+)
 
-t.test('keyed state backend - deltas are complete once changes are tracked, also of states declared later', async (t) => {
-  const backend = filled(10)
-  backend.track()
-  const full = save(backend)
-  const late = valueState('late', types.int64)
-  backend.context.set(3, -1)
-  backend.state(late).update(33)
-  backend.state(count).update(-3)
-  const declare = (each: KeyedStateBackend) => {
-    for (const state of [count, other, late] as StateDescriptor<unknown>[]) each.state(state)
-  }
-  const restored = load([...full, ...save(backend, false)], declare)
-  t.strictSame(contentsOf([restored]), contentsOf([backend]))
-  t.equal(restored.size, 21)
-})
+t.test(
+  'keyed state backend - deltas are complete once changes are tracked, also of states declared later',
+  async (t) => {
+    const backend = filled(10)
+    backend.track()
+    const full = save(backend)
+    const late = valueState('late', types.int64)
+    backend.context.set(3, -1)
+    backend.state(late).update(33)
+    backend.state(count).update(-3)
+    const declare = (each: KeyedStateBackend) => {
+      for (const state of [count, other, late] as StateDescriptor<unknown>[]) each.state(state)
+    }
+    const restored = load([...full, ...save(backend, false)], declare)
+    t.strictSame(contentsOf([restored]), contentsOf([backend]))
+    t.equal(restored.size, 21)
+  },
+)
 
 t.test('keyed state backend - finds the keys that have a state, each once', async (t) => {
   const backend = newBackend()

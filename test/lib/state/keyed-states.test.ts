@@ -135,10 +135,13 @@ for (const [name, scoped] of Object.entries(SCOPES)) {
         ['y', 2],
       ],
     )
-    t.same([...map.entries()], [
-      ['x', 10],
-      ['z', 30],
-    ])
+    t.same(
+      [...map.entries()],
+      [
+        ['x', 10],
+        ['z', 30],
+      ],
+    )
     t.equal(save(backend).length, 1)
   })
 }

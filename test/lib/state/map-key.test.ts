@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { SluiceError } from '../../../lib/base/errors.ts'
 import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
+import { SluiceError } from '../../../lib/base/errors.ts'
 import type { Key } from '../../../lib/base/hash.ts'
 import { KeyContext } from '../../../lib/state/key-context.ts'
 import { fromMapKey, readMapKey, toMapKey, writeMapKey } from '../../../lib/state/map-key.ts'
@@ -44,7 +44,14 @@ t.test('map key - what is no key is refused, also where nobody computes a key gr
     t.throws(() => toMapKey(wrong as unknown as Key), SluiceError, String(wrong))
   }
   for (const wrong of [undefined, null, {}]) {
-    t.throws(() => new KeyContext(128).set(wrong as unknown as Key, -1), { code: 'USER_FUNCTION_FAILED' }, String(wrong))
+    t.throws(
+      () => new KeyContext(128).set(wrong as unknown as Key, -1),
+      { code: 'USER_FUNCTION_FAILED' },
+      String(wrong),
+    )
   }
-  t.throws(() => toMapKey(undefined as unknown as Key), { code: 'USER_FUNCTION_FAILED', message: /key must be/ })
+  t.throws(() => toMapKey(undefined as unknown as Key), {
+    code: 'USER_FUNCTION_FAILED',
+    message: /key must be/,
+  })
 })

@@ -49,10 +49,13 @@ t.test('nested table - keys have sub-keys of their own, in order of insertion', 
   t.same([...table.ofKey()], [['x', '3']])
   t.equal(table.countOfKey(), 1)
   context.set('a', -1)
-  t.same([...table.ofKey()], [
-    ['y', '1'],
-    ['x', '2'],
-  ])
+  t.same(
+    [...table.ofKey()],
+    [
+      ['y', '1'],
+      ['x', '2'],
+    ],
+  )
   t.equal(table.size, 3)
   t.ok(table.has('x'))
   table.remove('x')

@@ -10,26 +10,32 @@ import { keyArbitrary } from '../types/key-arbitrary.ts'
 const split = types.object({ id: types.string, next: types.int64 })
 const rules = mapState<Key, { weight: number }>('rules', types.object({ weight: types.float64 }))
 
-t.test('operator state - lists and broadcast maps come back, whether declared before or after the restore', async (t) => {
-  const property = fc.property(
-    fc.array(fc.record({ id: fc.string(), next: fc.maxSafeInteger() }, { noNullPrototype: true })),
-    fc.array(fc.tuple(keyArbitrary, fc.double())),
-    fc.boolean(),
-    (splits, weights, isDeclaredFirst) => {
-      const before = new OperatorStateBackend()
-      before.listState('splits', split, 'split').update(splits)
-      const map = before.broadcastState(rules)
-      for (const [key, weight] of weights) map.set(key, { weight })
-      const after = new OperatorStateBackend()
-      const declare = () => ({ list: after.listState('splits', split, 'split'), map: after.broadcastState(rules) })
-      if (isDeclaredFirst) declare()
-      after.restore(before.snapshot())
-      const { list, map: restored } = declare()
-      return isDeepStrictEqual([list.get(), [...restored.entries()]], [splits, [...map.entries()]])
-    },
-  )
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 300, seed: 1 }))
-})
+t.test(
+  'operator state - lists and broadcast maps come back, whether declared before or after the restore',
+  async (t) => {
+    const property = fc.property(
+      fc.array(fc.record({ id: fc.string(), next: fc.maxSafeInteger() }, { noNullPrototype: true })),
+      fc.array(fc.tuple(keyArbitrary, fc.double())),
+      fc.boolean(),
+      (splits, weights, isDeclaredFirst) => {
+        const before = new OperatorStateBackend()
+        before.listState('splits', split, 'split').update(splits)
+        const map = before.broadcastState(rules)
+        for (const [key, weight] of weights) map.set(key, { weight })
+        const after = new OperatorStateBackend()
+        const declare = () => ({
+          list: after.listState('splits', split, 'split'),
+          map: after.broadcastState(rules),
+        })
+        if (isDeclaredFirst) declare()
+        after.restore(before.snapshot())
+        const { list, map: restored } = declare()
+        return isDeepStrictEqual([list.get(), [...restored.entries()]], [splits, [...map.entries()]])
+      },
+    )
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 300, seed: 1 }))
+  },
+)
 
 t.test('operator state - what is restored and not declared stays in the next snapshot, once', async (t) => {
   const before = new OperatorStateBackend()

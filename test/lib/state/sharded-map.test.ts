@@ -34,32 +34,28 @@ const keys = fc.boolean().chain((ofTuples) =>
 )
 
 t.test('sharded map - keys of all kinds are found before, across and after the split', async (t) => {
-  const property = fc.property(
-    keys,
-    fc.boolean(),
-    (keys, knowsGroups) => {
-      const context = new KeyContext(1024)
-      const map = new ShardedMap<string>(context)
-      const group = (key: Key) => (knowsGroups ? keyGroupOf(key, 1024) : -1)
-      const isThere = (i: number) => {
-        context.set(keys[i]!, group(keys[i]!))
-        return map.get() === `key ${i}`
-      }
-      const put = (i: number) => {
-        context.set(keys[i]!, group(keys[i]!))
-        map.insert(`key ${i}`)
-      }
-      put(0)
-      fill(context, map, SPLIT_SIZE - 1, isTuple(keys[0]!))
-      for (let i = 1; i < keys.length; i++) put(i)
-      if (!keys.every((_key, i) => isThere(i))) return false
-      for (const [i, key] of keys.entries()) {
-        if (!map.delete(toMapKey(key), group(key)) || isThere(i)) return false
-        if (map.delete(toMapKey(key), group(key))) return false
-      }
-      return map.size === SPLIT_SIZE - 1 && [...map.values()].length === map.size
-    },
-  )
+  const property = fc.property(keys, fc.boolean(), (keys, knowsGroups) => {
+    const context = new KeyContext(1024)
+    const map = new ShardedMap<string>(context)
+    const group = (key: Key) => (knowsGroups ? keyGroupOf(key, 1024) : -1)
+    const isThere = (i: number) => {
+      context.set(keys[i]!, group(keys[i]!))
+      return map.get() === `key ${i}`
+    }
+    const put = (i: number) => {
+      context.set(keys[i]!, group(keys[i]!))
+      map.insert(`key ${i}`)
+    }
+    put(0)
+    fill(context, map, SPLIT_SIZE - 1, isTuple(keys[0]!))
+    for (let i = 1; i < keys.length; i++) put(i)
+    if (!keys.every((_key, i) => isThere(i))) return false
+    for (const [i, key] of keys.entries()) {
+      if (!map.delete(toMapKey(key), group(key)) || isThere(i)) return false
+      if (map.delete(toMapKey(key), group(key))) return false
+    }
+    return map.size === SPLIT_SIZE - 1 && [...map.values()].length === map.size
+  })
   t.doesNotThrow(() => fc.assert(property, { numRuns: 12, seed: 1 }))
 })
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { Entry } from '../../../lib/state/entry.ts'
 import { KeyContext } from '../../../lib/state/key-context.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
 import { SliceTable } from '../../../lib/state/slice-table.ts'
-import { Entry } from '../../../lib/state/entry.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
 import { history, play, type Subject, type Value } from './table-model.ts'
 

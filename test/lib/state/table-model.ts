@@ -114,7 +114,8 @@ function apply(operation: Operation, subject: Subject, model: Model): void {
       break
     case 'removeGroup':
       subject.removeGroup(at.key, at.sub)
-      for (const each of [...model.keys()]) if (subject.isInGroup(rowOf(each), at.key, at.sub)) model.delete(each)
+      for (const each of [...model.keys()])
+        if (subject.isInGroup(rowOf(each), at.key, at.sub)) model.delete(each)
   }
 }
 

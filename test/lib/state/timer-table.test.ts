@@ -87,7 +87,13 @@ t.test('timer table - firing pauses after so many timers and goes on where it wa
   }
   const fired = new Set<unknown>()
   let pauses = 0
-  while (!table.fire(1, (timer) => fired.add(timer.key), () => true)) {
+  while (
+    !table.fire(
+      1,
+      (timer) => fired.add(timer.key),
+      () => true,
+    )
+  ) {
     pauses++
     t.equal(table.size, 200 - fired.size)
   }

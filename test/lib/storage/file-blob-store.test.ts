@@ -22,7 +22,7 @@ blobStoreContract(
     const uri = pathToFileURL(join(temporaryDirectory(t), 'not yet/there')).href
     return { open: async () => new FileBlobStore(uri, systemClock) }
   },
-  { largeBytes: 5_000_000 },
+  { largeBytes: 2_500_000 },
 )
 
 const hidden = (directory: string) =>

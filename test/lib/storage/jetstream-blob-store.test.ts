@@ -3,13 +3,15 @@ import { Objm } from '@nats-io/obj'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { silentLogger } from '../../../lib/base/logger.ts'
+import { SeededRandom } from '../../../lib/base/prng.ts'
 import { connectNatsBus, type NatsBus } from '../../../lib/bus/nats-bus.ts'
 import { isNatsVersionAtLeast } from '../../../lib/bus/nats-version.ts'
 import { JetStreamBlobStore } from '../../../lib/storage/jetstream-blob-store.ts'
 import { JetStreamObjects, REPLICATED_VERSION_MIN } from '../../../lib/storage/jetstream-objects.ts'
+import { RetryingBlobStore } from '../../../lib/storage/retrying-blob-store.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { blobStoreContract, bytes, pattern, text } from '../../contracts/blob-store-contract.ts'
-import { startTestServer } from '../../support/nats-server.ts'
+import { startTestServer, temporaryDirectory } from '../../support/nats-server.ts'
 
 const server = await startTestServer(t, { jetstream: true })
 const never = new AbortController().signal
@@ -137,6 +139,36 @@ t.test('jetstream objects - a commit whose answer is lost is found out by readin
   t.equal(await lossy.commit('blob', other, undefined, 0), false, 'and a refusal is no lost answer')
   const current = await objects.find('blob')
   t.equal(current?.meta.nuid, upload.nuid)
+})
+
+t.test('jetstream blob store - with retries a put outlives the death of its server', async (t) => {
+  const storeDir = temporaryDirectory(t)
+  const first = await startTestServer(t, { jetstream: true, storeDir })
+  const port = Number(new URL(first.url).port)
+  const bus = await connect(t, first.url)
+  const plain = new JetStreamBlobStore('jetstream:b', { bus, clock: systemClock, timeoutMs: 300 })
+  const random = new SeededRandom(1)
+  const store = new RetryingBlobStore(plain, {
+    clock: systemClock,
+    random,
+    logger: silentLogger,
+    attemptsMax: 30,
+  })
+  const [old, next] = [pattern(1_000_000, 1), pattern(30_000_000, 2)]
+  await store.put('blob', old)
+  let isPut = false
+  const putting = store.put('blob', next).then(() => {
+    isPut = true
+  })
+  // Some chunks are stored by then.
+  let uploads = 1
+  while (!isPut && uploads < 2) uploads = (await chunkIds(bus, 'b')).length
+  process.kill(first.pid, 'SIGKILL')
+  await first.exited
+  await startTestServer(t, { jetstream: true, storeDir, port })
+  await putting
+  t.ok(store.retries > 0, `${store.retries} retries`)
+  t.equal(Buffer.compare(await store.get('blob'), next), 0)
 })
 
 t.test('jetstream blob store - check purges the chunks of uploads that died a day ago', async (t) => {

@@ -4,7 +4,8 @@ import { systemClock } from '../../../lib/base/clock.ts'
 import { toErrorRecord } from '../../../lib/base/errors.ts'
 import { SeededRandom } from '../../../lib/base/prng.ts'
 import { S3BlobStore, type S3BlobStoreOptions } from '../../../lib/storage/s3-blob-store.ts'
-import { credentialsFrom, loadS3, parseS3Uri } from '../../../lib/storage/s3-client.ts'
+import { loadS3 } from '../../../lib/storage/s3-client.ts'
+import { credentialsFrom, parseS3Uri } from '../../../lib/storage/s3-location.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { blobStoreContract, bytes, pattern, text } from '../../contracts/blob-store-contract.ts'
 import { BUCKET, credentials, type S3TestServer, startS3Server } from './s3-server.ts'
@@ -28,16 +29,21 @@ function openOn(
 const plain = await startS3Server(t, { pageSize: 5 })
 const conditional = await startS3Server(t, { isConditional: true, knowsUploads: true })
 
-blobStoreContract(t, 's3 blob store on a server with conditional writes', async (t) => {
-  const prefix = `/cluster-${seeds++}/blobs`
-  return {
-    async open() {
-      const store = await openOn(conditional, prefix)
-      t.teardown(() => store.close())
-      return store
-    },
-  }
-})
+blobStoreContract(
+  t,
+  's3 blob store on a server with conditional writes',
+  async (t) => {
+    const prefix = `/cluster-${seeds++}/blobs`
+    return {
+      async open() {
+        const store = await openOn(conditional, prefix)
+        t.teardown(() => store.close())
+        return store
+      },
+    }
+  },
+  { largeBytes: 1_200_000 },
+)
 
 blobStoreContract(
   t,
@@ -52,7 +58,7 @@ blobStoreContract(
       },
     }
   },
-  { largeBytes: 1_500_000 },
+  { largeBytes: 1_200_000 },
 )
 
 t.test('s3 blob store - what is ours but no blob is not listed, and does not stay', async (t) => {
@@ -168,6 +174,9 @@ t.test('s3 blob store - no error and no URI shows a secret', async (t) => {
     t.notOk(shown.includes(secret), secret)
   for (const uri of [
     's3://key:hush@bucket',
+    's3://key:1/hush@bucket',
+    's3://key:a/hush@b',
+    's3:// :hush@b',
     's3://b?endpoint=http://key:hush@host',
     's3://b?secretAccessKey=hush',
   ]) {

@@ -1,0 +1,130 @@
+import t from 'tap'
+import { LocalChannel } from '../../../lib/network/local-channel.ts'
+import type { RecordBatch } from '../../../lib/network/record-batch.ts'
+import { InputProcessor } from '../../../lib/task/input-processor.ts'
+import { TIME } from './chains.ts'
+
+/** A processor over some channels; `inputs` says which logical input each belongs to. */
+function newProcessor(inputs: readonly number[]) {
+  const log: string[] = []
+  const channels = inputs.map((_input, i) => new LocalChannel(i + 10, TIME, () => 0))
+  const process = [0, 1].map((input) => (batch: RecordBatch, from: number, to: number) => {
+    for (let i = from; i < to; i++) {
+      if (batch.values[i] === 'bad') throw new Error('bad record')
+      log.push(`${input}: ${String(batch.values[i])}`)
+    }
+  })
+  let signals = 0
+  const processor = new InputProcessor(
+    channels.map((channel, i) => ({ channel, input: inputs[i]! })),
+    process,
+    {
+      watermark: (timestamp) => log.push(`watermark ${timestamp}`),
+      status: (isIdle) => log.push(`idle ${isIdle}`),
+      barrier: (channelIndex, { checkpointId }) => log.push(`barrier ${checkpointId} by ${channelIndex}`),
+      data: () => signals++,
+    },
+  )
+  let nowMs = 0
+  const step = () => processor.step(() => nowMs++)
+  return {
+    channels,
+    processor,
+    step,
+    stepAll: () => {
+      while (step());
+      return log.splice(0)
+    },
+    signals: () => signals,
+  }
+}
+
+function send(channel: LocalChannel, ...values: unknown[]): void {
+  for (const value of values) channel.write(value, -1)
+  channel.flush()
+}
+
+t.test('input processor - channels take turns, batch by batch', async (t) => {
+  const { channels, stepAll } = newProcessor([0, 0, 0])
+  for (const turn of [1, 2]) for (const [i, channel] of channels.entries()) send(channel, `${'abc'[i]}${turn}`)
+  t.same(stepAll(), ['0: a1', '0: b1', '0: c1', '0: a2', '0: b2', '0: c2'])
+})
+
+t.test('input processor - records and events keep their places in a batch', async (t) => {
+  const { channels, stepAll } = newProcessor([0])
+  const [channel] = channels
+  channel!.event({ kind: 'watermark', timestamp: 1 })
+  channel!.write('a', -1)
+  channel!.write('b', -1)
+  channel!.event({ kind: 'watermark', timestamp: 2 })
+  channel!.event({ kind: 'status', isIdle: true })
+  channel!.event({ kind: 'status', isIdle: false })
+  channel!.write('c', -1)
+  channel!.event({
+    kind: 'barrier',
+    checkpointId: 4,
+    timestamp: 0,
+    isSavepoint: false,
+    isUnaligned: false,
+    alignmentTimeoutMs: 0,
+  })
+  t.same(stepAll(), ['watermark 1', '0: a', '0: b', 'watermark 2', 'idle true', 'idle false', '0: c', 'barrier 4 by 0'])
+})
+
+t.test('input processor - time is that of all channels, of both inputs', async (t) => {
+  const { channels, stepAll, processor } = newProcessor([0, 1])
+  channels[0]!.event({ kind: 'watermark', timestamp: 10 })
+  channels[0]!.flush()
+  t.same(stepAll(), [])
+  channels[1]!.event({ kind: 'watermark', timestamp: 7 })
+  send(channels[1]!, 'x')
+  t.same(stepAll(), ['watermark 7', '1: x'])
+  channels[1]!.event({ kind: 'end' })
+  t.same(stepAll(), ['watermark 10'])
+  t.notOk(processor.hasEnded)
+  channels[0]!.event({ kind: 'end' })
+  t.same(stepAll(), ['watermark Infinity'])
+  t.ok(processor.hasEnded)
+})
+
+t.test('input processor - long batches are done in chunks that others can get in between', async (t) => {
+  const { channels, step, stepAll } = newProcessor([0])
+  send(channels[0]!, ...Array.from({ length: 500 }, (_, i) => i))
+  let steps = 0
+  while (step()) steps++
+  t.ok(steps > 3, `${steps} steps`)
+  t.equal(stepAll().length, 500)
+})
+
+t.test('input processor - knows which record it was, for people', async (t) => {
+  const { channels, step, processor } = newProcessor([0, 1])
+  t.equal(processor.describePosition(0), 'between records')
+  send(channels[1]!, 'a', 'b')
+  step()
+  send(channels[1]!, 'c', 'bad')
+  t.throws(() => {
+    while (step());
+  }, /bad record/)
+  t.equal(processor.describePosition(1), 'record 3 from subtask 11 of input 2')
+})
+
+t.test('input processor - is told of data, also of what was there before it', async (t) => {
+  const early = new LocalChannel(0, TIME, () => 0)
+  send(early, 'early')
+  const log: unknown[] = []
+  const processor = new InputProcessor([{ channel: early, input: 0 }], [(batch) => log.push(batch.values[0])], {
+    watermark() {},
+    status() {},
+    barrier() {},
+    data() {},
+  })
+  t.ok(processor.step(() => 0))
+  t.same(log, ['early'])
+  const { channels, signals, stepAll } = newProcessor([0])
+  send(channels[0]!, 'a')
+  send(channels[0]!, 'b')
+  t.equal(signals(), 1)
+  t.equal(stepAll().length, 2)
+  send(channels[0]!, 'c')
+  t.equal(signals(), 2)
+})
