@@ -49,6 +49,8 @@ export type FromSlotThread =
   | { readonly kind: 'occupied'; readonly jobId: string | null }
   /** Sent every ALIVE_INTERVAL_MS: the thread's event loop turns. */
   | { readonly kind: 'alive' }
+  /** The answer to `close`: nothing of ours keeps the thread from ending. */
+  | { readonly kind: 'closed' }
 
 export const ALIVE_INTERVAL_MS = 1000
 /** Deep enough that the frames of operators below a deep user stack are still there. */
@@ -94,6 +96,7 @@ async function run(): Promise<void> {
         .then(close)
         .then(() => {
           mesh.close()
+          post({ kind: 'closed' })
           node.close()
         })
     }

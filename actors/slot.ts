@@ -198,8 +198,10 @@ export class Slot {
 
   #cancel(): void {
     if (this.#assignment === null) return
+    const { tasks } = this.#assignment
     this.#assignment.isCancelled = true
-    void this.#assignment.tasks?.cancel()
+    if (tasks === null) this.#changed()
+    else void tasks.cancel()
   }
 
   #changed(): void {

@@ -6,7 +6,8 @@
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type Behavior, handling } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { isFinal } from '../lib/graph/execution-graph.ts'
+import { SluiceError } from '../lib/base/errors.ts'
+import { isFinal, type SubtaskState } from '../lib/graph/execution-graph.ts'
 import type { SourceOperator } from '../lib/operator/source-operator.ts'
 import type { SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
@@ -30,6 +31,10 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
     describe: (_message, sender) => sender.reply({ state: built.task.state, metrics: metrics() }),
     takeSplits: (message, sender) => {
       if (message.attempt !== attempt || source === null || isFinal(built.task.state)) return
+      if (!hasReader(built.task.state)) {
+        sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))
+        return
+      }
       if (message.sequence === nextDelivery) {
         nextDelivery++
         takeSplits(source, built, message.splits)
@@ -37,6 +42,11 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
       if (message.sequence < nextDelivery) sender.reply({})
     },
   })
+}
+
+/** Enumerators may hand out splits before they are asked. */
+function hasReader(state: SubtaskState): boolean {
+  return state !== 'created' && state !== 'opening'
 }
 
 function takeSplits(

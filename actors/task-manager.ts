@@ -51,6 +51,7 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
   let isRegistered = false
   let isWaiting = false
   let refusedSinceMs: number | null = null
+  let silentBeats = 0
 
   function beat(context: ActorContext<Protocol>): void {
     if (isWaiting) return
@@ -86,6 +87,7 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
       heartbeat: (_message, _sender, context) => beat(context),
       answered: ({ reply }, _sender, context) => {
         isWaiting = false
+        silentBeats = 0
         refusedSinceMs = null
         if (!isRegistered) {
           isRegistered = true
@@ -97,7 +99,8 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
       unanswered: ({ error }, _sender, context) => {
         isWaiting = false
         if (error.code === 'ID_TAKEN') refused(error, context)
-        else context.log.debug('the coordinator does not answer', { reason: error.message })
+        else if (silentBeats++ === 0)
+          context.log.warn('no coordinator answers, waiting for one', { reason: error.message })
       },
     },
     {

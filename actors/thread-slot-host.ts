@@ -35,6 +35,8 @@ export interface ThreadSlotHostOptions
 const RESTART_DELAY_MS = 500
 /** What a worker is given to end by itself. */
 const CLOSE_TIMEOUT_MS = 3000
+/** And once it has closed everything of ours: what is left then is a timer or a socket of the job's module. */
+const STRAY_TIMEOUT_MS = 300
 /** Starting a worker loads the engine, which takes a second or two on a busy machine. */
 const START_TIMEOUT_MS = 60_000
 /** Room for short-lived objects: a slot makes many, and few of them live. */
@@ -148,6 +150,8 @@ export class ThreadSlotHost implements SlotHost {
         break
       case 'alive':
         break
+      case 'closed':
+        this.#options.clock.schedule(STRAY_TIMEOUT_MS, () => void slot.worker?.terminate())
     }
   }
 

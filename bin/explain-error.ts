@@ -9,14 +9,17 @@ export interface ExplainOptions {
   readonly hasColor: boolean
 }
 
+const LOST_HINT =
+  'the log of the node says more; with -D restart.strategy=fixed-delay a job goes on in the slots that are left'
+
 const HINTS: Partial<Record<ErrorCode, string>> = {
   CANNOT_CONNECT:
     'start a server with `sluice nats start`, or say where one is: --nats URL or NATS_URL; `sluice doctor` looks closer',
   NATS_SERVER_MISSING: '`sluice nats install` installs one, without administrator\u2019s rights where it can',
   JOB_NOT_FOUND: '`sluice jobs` lists the jobs the cluster knows',
   TIMEOUT: 'the cluster may be busy: wait longer with --timeout 30s',
-  NODE_LOST: 'with -D restart.strategy=fixed-delay a job goes on in the slots that are left',
-  SLOT_LOST: 'with -D restart.strategy=fixed-delay a job goes on in the slots that are left',
+  NODE_LOST: LOST_HINT,
+  SLOT_LOST: LOST_HINT,
   INTERNAL: 'this looks like a bug in Sluice: -v shows where it happened',
 }
 const LOGIN_HINT =

@@ -71,9 +71,9 @@ export class JobProgress {
   oneLine(remark: string): string {
     const isMoving = this.#description?.state === 'running'
     const vertices = (isMoving ? this.#paces() : []).map(
-      ({ name, recordsPerSecond, watermark, busy, backPressured }) => {
+      ({ name, recordsPerSecond, watermark, busy, backPressured, idle }) => {
         const time = watermark === null ? '' : `, event time ${formatTimestamp(watermark)}`
-        return `${name} ${formatRate(recordsPerSecond)}/s, busy ${formatShare(busy)}, back-pressured ${formatShare(backPressured)}${time}`
+        return `${name} ${formatRate(recordsPerSecond)}/s, busy ${formatShare(busy)}, back-pressured ${formatShare(backPressured)}, idle ${formatShare(idle)}${time}`
       },
     )
     return [this.headline(remark), ...vertices].join('; ')

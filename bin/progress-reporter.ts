@@ -22,6 +22,7 @@ export class ProgressReporter {
   readonly #block: LiveBlock | null
   readonly #isSpoken: boolean
   #state = ''
+  #restarts = 0
   #heardMs: number
   #lineMs: number
   #nodesMs = Number.NEGATIVE_INFINITY
@@ -52,6 +53,7 @@ export class ProgressReporter {
     this.#heardMs = nowMs
     this.#progress.on(description, nowMs)
     if (description.state === 'waiting') this.#askForSlots(nowMs)
+    if (description.restarts > this.#restarts) this.#onRestart(description)
     if (description.state !== this.#state) this.#onState(description)
     this.#say(nowMs)
   }
@@ -61,12 +63,16 @@ export class ProgressReporter {
     this.#block?.close()
   }
 
-  #onState({ jobId, name, state, attempt, error }: JobDescription): void {
+  /** The states between failure and restart may be too short to be seen; that there was one is not lost. */
+  #onRestart({ name, restarts, error }: JobDescription): void {
+    this.#restarts = restarts
+    if (!this.#isSpoken || error === undefined) return
+    this.#context.out.note(`${name} failed and is restarted (${restarts}): ${error.message}`)
+  }
+
+  #onState({ jobId, name, state, attempt }: JobDescription): void {
     this.#state = state
     this.#context.out.event({ event: 'state', jobId, name, state, attempt })
-    const isRestart = state === 'backing-off' && error !== undefined
-    if (this.#isSpoken && isRestart)
-      this.#context.out.note(`${name} failed and will be restarted: ${error.message}`)
     // Short waits are not worth a line; a change makes one due sooner.
     if (state === 'waiting')
       this.#lineMs = Math.min(this.#lineMs, this.#heardMs - LINE_INTERVAL_MS + NODES_INTERVAL_MS)

@@ -15,7 +15,7 @@ import type { CommandContext, Configured, Globals } from './verb.ts'
 /** The frames of operators lie below those of a deep user stack. */
 const STACK_TRACE_LIMIT = 60
 /** What may still be open when all is done, such as a timer of a job module, is not waited for longer than this. */
-const LINGER_MS = 1000
+const LINGER_MS = 500
 
 /** Resolves with the exit code. Prints everything there is to say, errors included. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -75,7 +75,7 @@ async function configure({ verb, command }: Invocation, globals: Globals): Promi
         ? 'info'
         : 'warn'
   const level = isGiven && !globals.isVerbose && !globals.isQuiet ? config['log.level'] : spoken
-  const isText = process.stderr.isTTY && !globals.isJson
+  const isText = (process.stderr.isTTY || verb.isService !== true) && !globals.isJson
   const logFormat = config['log.format'] === 'auto' ? (isText ? 'text' : 'json') : config['log.format']
   const log = createLogger(systemClock, level, stderrSink(logFormat))
   return { ...loaded, config: { ...config, 'log.level': level }, log, logFormat }

@@ -1,6 +1,6 @@
 /**
- * All verbs, in the order help lists them. A verb's own file is loaded when its name is on the command line: loading the
- * engine and the NATS client takes longer than most of what is asked for.
+ * All verbs, in the order help lists them. A verb's own file is loaded when its name is on the command line: loading
+ * the engine and the NATS client takes longer than most of what is asked for.
  */
 import type { VerbSpec, VerbTitle } from '../verb.ts'
 

@@ -137,7 +137,7 @@ export const OPTIONS = {
   }),
   'log.format': oneOf(['auto', 'json', 'text'], {
     fallback: 'auto',
-    doc: 'auto: text on a terminal, else JSON lines',
+    doc: 'auto: text, but JSON lines of what runs until stopped without a terminal',
   }),
 } as const satisfies Record<string, Option<string | number | boolean | undefined>>
 

@@ -31,7 +31,7 @@ export interface SinkContext {
   readonly subtaskIndex: number
   readonly parallelism: number
   readonly attempt: number
-  /** Whether the job takes checkpoints. If not, nothing is ever restored, and commits happen at the end of the input. */
+  /** Whether the job takes checkpoints. If not, nothing is ever restored, and commits happen at the end. */
   readonly hasCheckpoints: boolean
   readonly clock: Clock
   readonly log: Logger

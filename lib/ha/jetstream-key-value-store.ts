@@ -15,7 +15,7 @@ import { type Clock, sleep } from '../base/clock.ts'
 import { asError, SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { NatsBus } from '../bus/nats-bus.ts'
-import { checkReplicas } from '../storage/jetstream-objects.ts'
+import { checkReplicas, lacksJetStream } from '../storage/jetstream-objects.ts'
 import { messagesOf } from '../storage/stream-messages.ts'
 import {
   checkKey,
@@ -143,7 +143,7 @@ export class JetStreamKeyValueStore implements KeyValueStore {
     } catch (error) {
       if (error instanceof SluiceError) throw error
       const text = `cannot ${what} in the bucket "${bucket}"`
-      if (bus.hasJetStream || bus.connection.isClosed()) {
+      if (!lacksJetStream(bus)) {
         throw new SluiceError('STORAGE_FAILED', `${text}: ${asError(error).message}`, { cause: error })
       }
       throw new SluiceError(
@@ -241,6 +241,8 @@ async function openBucket(options: JetStreamKeyValueOptions): Promise<OpenBucket
   const js = jetstream(bus.connection, { timeout: timeoutMs })
   const kv = await new Kvm(js).create(bucket, { history: 1, replicas, allow_direct: false })
   const jsm = await js.jetstreamManager()
+  // Somebody else may have made it with other settings.
+  checkReplicas(bus, bucket, (await jsm.streams.info(`KV_${bucket}`)).config.num_replicas)
   await removeOldMarks(jsm, bucket, clock.now() - MARK_AGE_MS)
   return { kv, jsm }
 }

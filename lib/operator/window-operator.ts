@@ -117,11 +117,8 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #merge(window: Window, value: I, timestamp: number): boolean {
     const windows = this.#readWindowSet()
     const inUse = windows.add(window, (merge) => this.#onMerge(merge))
-    if (this.#isLate(inUse)) {
-      windows.retire(inUse)
-      this.#writeWindowSet(windows)
-      return false
-    }
+    // It is new then, since those in use are not late: the set need not be written.
+    if (this.#isLate(inUse)) return false
     this.#writeWindowSet(windows)
     this.#addAndTrigger(inUse, this.#idOf(windows.stateWindowOf(inUse)!), value, timestamp)
     return true

@@ -19,6 +19,7 @@ import { BlobStoreTemplate, type Diagnosis } from './blob-store-template.ts'
 import {
   type JetStreamBucketOptions,
   JetStreamObjects,
+  lacksJetStream,
   type StoredObject,
   type Upload,
 } from './jetstream-objects.ts'
@@ -124,7 +125,7 @@ export class JetStreamBlobStore extends BlobStoreTemplate {
   }
 
   protected override _diagnose(error: Error): Diagnosis {
-    if (!this.#bus.hasJetStream && !this.#bus.connection.isClosed()) {
+    if (lacksJetStream(this.#bus)) {
       return {
         reason: 'the NATS server runs without JetStream',
         advice: 'start it with -js, or choose another store',

@@ -25,6 +25,7 @@ import {
   jetstream,
   type PubAck,
   type StoredMsg,
+  type StreamConfig,
 } from '@nats-io/jetstream'
 import { headers } from '@nats-io/nats-core'
 import { SluiceError } from '../base/errors.ts'
@@ -68,7 +69,7 @@ export interface StoredObject {
   readonly revision: number
 }
 
-/** A larger chunk is faster (limits of JetStream: 240 MB/s with 128 KB, 700 with 512 KB), up to the payload. */
+/** The larger the faster (240 MB/s with 128 KB, 700 with 512 KB on one machine), as far as the payload allows. */
 const CHUNK_BYTES = 2 ** 19
 /** Room for subject and headers in the largest payload. */
 const HEADROOM_BYTES = 2 ** 12
@@ -78,10 +79,15 @@ const CHUNKS_IN_FLIGHT_MAX = 8
 const LEFTOVERS_MAX = 10_000
 
 /**
- * Servers before this may accept two writers with the same expected sequence on a replicated stream (fixed in
- * 2.9.21, nats-server#4319), and empty a whole replicated stream when restarted after a partial purge (2.9.18).
+ * On a replicated stream servers before this may accept two writers with the same expected sequence (mended in
+ * 2.9.21), and lose the whole stream when restarted after a purge of one subject (mended in 2.9.18).
  */
 export const REPLICATED_VERSION_MIN = '2.9.22'
+
+/** Whether the server runs without; while there is no connection nobody knows. */
+export function lacksJetStream(bus: NatsBus): boolean {
+  return bus.connection.info !== undefined && !bus.hasJetStream
+}
 
 export function checkReplicas(bus: NatsBus, bucket: string, replicas: number): void {
   if (replicas === 1 || isNatsVersionAtLeast(bus.serverVersion, REPLICATED_VERSION_MIN)) return
@@ -117,7 +123,8 @@ export class JetStreamObjects {
     checkReplicas(bus, bucket, replicas)
     const js = jetstream(bus.connection, { timeout: timeoutMs })
     const jsm = await js.jetstreamManager()
-    const isDirect = await openStream(jsm, bucket, replicas)
+    const { num_replicas, allow_direct: isDirect } = await openStream(jsm, bucket, replicas)
+    checkReplicas(bus, bucket, num_replicas)
     const chunkBytes = Math.min(CHUNK_BYTES, Math.max(HEADROOM_BYTES, bus.payloadBytesMax - HEADROOM_BYTES))
     return new JetStreamObjects({ js, jsm, bucket, chunkBytes, isDirect })
   }
@@ -261,8 +268,8 @@ export class JetStreamObjects {
   }
 }
 
-/** Whether the stream answers direct gets. */
-async function openStream(jsm: JetStreamManager, bucket: string, replicas: number): Promise<boolean> {
+/** As it is: somebody else may have made it with other settings. */
+async function openStream(jsm: JetStreamManager, bucket: string, replicas: number): Promise<StreamConfig> {
   const name = `OBJ_${bucket}`
   const wanted = {
     name,
@@ -273,10 +280,10 @@ async function openStream(jsm: JetStreamManager, bucket: string, replicas: numbe
     num_replicas: replicas,
   }
   try {
-    return (await jsm.streams.info(name)).config.allow_direct
+    return (await jsm.streams.info(name)).config
   } catch (error) {
     if (!isApiError(error, JetStreamApiCodes.StreamNotFound)) throw error
-    return (await jsm.streams.add(wanted)).config.allow_direct
+    return (await jsm.streams.add(wanted)).config
   }
 }
 

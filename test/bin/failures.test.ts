@@ -63,7 +63,7 @@ t.test('failures - a cluster that notices losses after a second', async (t) => {
       n2.kill('SIGKILL')
       const { code, stdout, stderr } = await run.exited
       t.equal(code, EXIT.ok, stderr)
-      t.match(stdout, /"state":"backing-off"/)
+      t.match(stdout, /"state":"running","attempt":1/)
       t.match(JSON.parse(stdout.trim().split('\n').at(-1)!), {
         event: 'ended',
         state: 'finished',

@@ -57,7 +57,10 @@ t.test('progress - rates and shares are those of the last seconds, not of the wh
     const fast = { records: second * 1000, busyMs: second * 1000 }
     progress.on(description('running', [fast, fast]), second * 1000)
   }
-  t.match(progress.oneLine(''), /^count {2}running {2}10s; map 2\.00k\/s, busy 100%, back-pressured 0%$/)
+  t.match(
+    progress.oneLine(''),
+    /^count {2}running {2}10s; map 2\.00k\/s, busy 100%, back-pressured 0%, idle 0%$/,
+  )
   for (let second = 11; second <= 15; second++) {
     const idle = { records: 10_000, busyMs: 10_000, idleMs: (second - 10) * 1000 }
     progress.on(description('running', [idle, idle]), second * 1000)

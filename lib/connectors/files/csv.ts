@@ -16,9 +16,9 @@ export interface CsvOptions {
   readonly header?: boolean
   /** One character; default a comma. */
   readonly delimiter?: string
-  /** Names of the columns, in their order: of files without header, and of files written. Default: the type's fields. */
+  /** Names of the columns, in order: of files without header, and of files written. Default: the type's fields. */
   readonly columns?: readonly string[]
-  /** False: quotes are ordinary characters, no cell contains a line end, and large files are read in parts. Default true. */
+  /** False: quotes are ordinary characters, cells have no line ends, large files are read in parts. Default true. */
   readonly quotes?: boolean
 }
 

@@ -60,6 +60,7 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
     if (watchMs === null && this.#isRestored) return
     const files = await listFiles(path, filesMax)
     if (files.length === 0 && watchMs === null && isPattern(path)) throw fileError('read', path, noMatch())
+    if (this.#isClosed) return
     this.#take(files)
     this.#schedule()
   }
@@ -93,7 +94,7 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
 
   #schedule(): void {
     const { watchMs } = this.#options
-    if (watchMs === null || this.#isClosed) return
+    if (watchMs === null) return
     this.#timer = this.#context.clock.schedule(watchMs, () => void this.#look())
   }
 

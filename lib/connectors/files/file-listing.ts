@@ -79,7 +79,7 @@ async function* matchNames(
   for (const entry of await entriesOf(directory, depth)) {
     if (!pattern.test(entry.name)) continue
     const path = join(directory, entry.name)
-    const kind = entry.isSymbolicLink() ? await kindOf(path) : entry.isDirectory() ? 'directory' : 'file'
+    const kind = await kindOfEntry(entry, path)
     if (rest.length === 0 && kind === 'file') yield path
     else if (rest.length > 0 && kind === 'directory') yield* matchNames(path, rest, depth + 1)
   }
@@ -88,7 +88,7 @@ async function* matchNames(
 async function* filesUnder(directory: string, depth: number): AsyncGenerator<string> {
   for (const entry of await entriesOf(directory, depth)) {
     const path = join(directory, entry.name)
-    const kind = entry.isSymbolicLink() ? await kindOf(path) : entry.isDirectory() ? 'directory' : 'file'
+    const kind = await kindOfEntry(entry, path)
     if (kind === 'file') yield path
     else if (kind === 'directory') yield* filesUnder(path, depth + 1)
   }
@@ -113,6 +113,11 @@ async function entriesOf(directory: string, depth: number): Promise<Dirent[]> {
 function patternOf(name: string): RegExp {
   const escaped = name.replace(/[\\^$.|+()[\]{}]/g, '\\$&')
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's')
+}
+
+/** Null for pipes, sockets and the like. Links are followed. */
+async function kindOfEntry(entry: Dirent, path: string): Promise<'file' | 'directory' | null> {
+  return entry.isFile() ? 'file' : entry.isDirectory() ? 'directory' : kindOf(path)
 }
 
 async function kindOf(path: string): Promise<'file' | 'directory' | null> {

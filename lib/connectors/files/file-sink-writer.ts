@@ -223,10 +223,9 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
     const hidden = hiddenPath(finalPath)
     const sizeBytes = sizeOf(hidden)
     if (sizeBytes === null && sizeOf(finalPath) !== null) {
-      const { log } = this.#context
-      return log.warn('a part of the restored snapshot has been finished since; what it has stays', {
-        path: finalPath,
-      })
+      const event = 'a part of the restored snapshot has been finished since; what it has stays'
+      this.#context.log.warn(event, { path: finalPath })
+      return
     }
     if (sizeBytes === null || sizeBytes < length) throw partDamaged(hidden, length, sizeBytes)
     const bucket = this.#bucketAt(name)

@@ -37,7 +37,10 @@ export interface FilesOptions<T> {
   readonly splitBytes?: ByteSize
   /** A longer record fails the job. Default 16 MB. */
   readonly recordBytesMax?: ByteSize
-  /** More files at a time fail the job: their names are kept in memory and, when watching, in checkpoints. Default 100,000. */
+  /**
+   * More files at a time fail the job: their names are kept in memory and, when watching, in checkpoints.
+   * Default 100,000.
+   */
   readonly filesMax?: number
   /** Default `files`. */
   readonly name?: string
@@ -48,7 +51,9 @@ const RECORD_BYTES_MAX = '16mb'
 const FILES_MAX = 100_000
 const BLOCK_BYTES = 256 * 1024
 
-/** Throws CONFIG_INVALID for sizes and durations that are none. A path that does not exist fails the job at its start. */
+/**
+ * Throws CONFIG_INVALID for sizes and durations that are none. A path that does not exist fails the job at its start.
+ */
 export function files<T>(options: FilesOptions<T>): Source<T, FileSplit, FileEnumeratorState> {
   const { format, onError = 'fail', filesMax = FILES_MAX } = options
   const path = resolve(options.path instanceof URL ? fileURLToPath(options.path) : options.path)

@@ -29,6 +29,8 @@ export interface PartFileOptions {
 
 /** So much text is worth a write. */
 const TEXT_LENGTH = 64 * 1024
+/** What a file that is being closed counts for: who opens and closes many must not have them all open at once. */
+const CLOSE_COST_BYTES = 64 * 1024
 
 export class PartFile implements Part {
   readonly finalPath: string
@@ -49,6 +51,8 @@ export class PartFile implements Part {
     this.#options = options
     this.#position = beginning.kind === 'new' ? 0 : beginning.length
     this.#last = this.#guarded(this.#open(beginning))
+    // It has been reported, and comes again out of whatever is tried next.
+    this.#last.catch(() => {})
     if (beginning.kind === 'new' && options.header !== null) this.append(options.header)
   }
 
@@ -73,8 +77,11 @@ export class PartFile implements Part {
   }
 
   close(): void {
-    this.#closed ??= this.flush().then(() => this.#release())
-    this.#closed.catch(() => {})
+    if (this.#closed !== null) return
+    const { budget } = this.#options
+    budget.take(CLOSE_COST_BYTES)
+    this.#closed = this.flush().then(() => this.#release())
+    this.#closed.catch(() => {}).finally(() => budget.give(CLOSE_COST_BYTES))
   }
 
   /** Resolves when the file is complete and closed. */

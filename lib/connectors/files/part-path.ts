@@ -1,14 +1,14 @@
 /**
  * Where parts are, and what their names say. A part is written under a hidden name and renamed when it is committed:
  *
- *     <path>/<bucket>/.part-<subtask>-<number>-<writer>-<attempt>.inprogress  ->  part-<subtask>-<number>-<writer>-<attempt>
+ *     <path>/<bucket>/.part-<subtask>-<number>-<writer>-<attempt>.inprogress
+ *     <path>/<bucket>/part-<subtask>-<number>-<writer>-<attempt>
  *
  * `writer` is the same for all subtasks and attempts of one sink in one job, and different for any other. Numbers
  * count from 0 in each attempt of a subtask. So a name is never used twice, and who finds a hidden file knows whose it
  * is and when it was begun.
  */
 import { basename, dirname, join } from 'node:path'
-import { stringHash } from '../../base/hash.ts'
 
 /** Whose part it is, and which. */
 export interface PartOrigin {
@@ -46,9 +46,9 @@ export class PartNames {
   }
 }
 
-/** Stands for a sink of a job in names. */
+/** Stands for a sink of a job in names. Both parts are tokens of at most 64 letters, digits, `_` and `-`. */
 export function writerId(jobId: string, uid: string): string {
-  return `${jobId}-${(stringHash(uid) >>> 0).toString(16).padStart(8, '0')}`
+  return `${jobId}-${uid}`
 }
 
 /** Where a part is until it is committed. */

@@ -2,13 +2,19 @@
  * Finds out where each subject of a stream begins and ends, once, and deals the splits out. Its state is what has not
  * been dealt out, and which subjects it knows: those a later version of a job adds are found on restore.
  */
-import { AckPolicy, type ConsumerConfig, DeliverPolicy } from '@nats-io/jetstream'
+import { AckPolicy, type ConsumerConfig, DeliverPolicy, RetentionPolicy } from '@nats-io/jetstream'
 import { SluiceError } from '../../base/errors.ts'
 import type { NatsOptions } from '../../bus/nats-options.ts'
 import type { EnumeratorContext, SplitEnumerator } from '../../function/source.ts'
 import { t } from '../../types/t.ts'
 import type { Type } from '../../types/type.ts'
-import { describeStreams, isStreamMissing, type JetStreamLink, jetStreamError, openJetStream } from './jetstream-link.ts'
+import {
+  describeStreams,
+  isStreamMissing,
+  type JetStreamLink,
+  jetStreamError,
+  openJetStream,
+} from './jetstream-link.ts'
 import { JETSTREAM_SPLIT, type JetStreamSplit, splitId } from './jetstream-split.ts'
 import { filtersOverlap } from './subject-filter.ts'
 
@@ -90,6 +96,7 @@ export class JetStreamEnumerator implements SplitEnumerator<JetStreamEnumeratorS
     const { stream, from, boundedAt } = this.#options
     try {
       const { config, state } = await link.manager.streams.info(stream)
+      if (config.retention !== RetentionPolicy.Limits) throw forgetful(stream, config.retention)
       this.#warnOfForeignSubjects(config.subjects ?? [], subjects)
       const next =
         from === 'first'
@@ -116,9 +123,21 @@ export class JetStreamEnumerator implements SplitEnumerator<JetStreamEnumeratorS
     for (const subject of subjects) {
       if (ofStream.length === 0 || ofStream.some((filter) => filtersOverlap(filter, subject))) continue
       const { stream } = this.#options
-      this.#context.log.warn('a stream does not take messages of this subject', { stream, subject, subjects: ofStream })
+      this.#context.log.warn('a stream does not take messages of this subject', {
+        stream,
+        subject,
+        subjects: ofStream,
+      })
     }
   }
+}
+
+/** What is read from such a stream is gone: after a failure, a job could not read it again. */
+function forgetful(stream: string, retention: string): SluiceError {
+  return new SluiceError(
+    'UNSUPPORTED',
+    `stream ${stream} removes messages as they are consumed (retention "${retention}"), so a job could not go back to its last checkpoint; read a stream with retention "limits", such as a mirror of it`,
+  )
 }
 
 /** The first sequence stored at or after a time: where the server would begin to deliver. */

@@ -3,14 +3,20 @@
  * are sequences of the stream, and advance as records are collected; the server is never told.
  */
 import { asError, SluiceError } from '../../base/errors.ts'
-import type { PollResult, ReaderContext, ReaderOutput, SourceReader, SplitOutput } from '../../function/source.ts'
+import type { NatsOptions } from '../../bus/nats-options.ts'
+import type {
+  PollResult,
+  ReaderContext,
+  ReaderOutput,
+  SourceReader,
+  SplitOutput,
+} from '../../function/source.ts'
 import type { Counter } from '../../metrics/metric-group.ts'
 import { type JetStreamLink, openJetStream } from './jetstream-link.ts'
 import type { JetStreamSplit } from './jetstream-split.ts'
 import { MessageBuffer } from './message-buffer.ts'
 import { PullConsumer } from './pull-consumer.ts'
 import type { JetStreamMessage, PulledMessage } from './pulled-message.ts'
-import type { NatsOptions } from '../../bus/nats-options.ts'
 
 export interface JetStreamReaderOptions<T> {
   readonly nats: NatsOptions | undefined
@@ -46,8 +52,12 @@ export class JetStreamReader<T> implements SourceReader<T, JetStreamSplit> {
     this.#options = options
     this.#context = context
     this.#malformed = context.metrics.counter('malformed_records_total')
-    context.metrics.gauge('buffered_messages', () => this.#splits.reduce((sum, { buffer }) => sum + buffer.count, 0))
-    context.metrics.gauge('pending_messages', () => this.#splits.reduce((sum, { consumer }) => sum + consumer.pending, 0))
+    context.metrics.gauge('buffered_messages', () =>
+      this.#splits.reduce((sum, { buffer }) => sum + buffer.count, 0),
+    )
+    context.metrics.gauge('pending_messages', () =>
+      this.#splits.reduce((sum, { consumer }) => sum + consumer.pending, 0),
+    )
   }
 
   async start(): Promise<void> {
@@ -57,7 +67,11 @@ export class JetStreamReader<T> implements SourceReader<T, JetStreamSplit> {
   addSplits(splits: readonly JetStreamSplit[], output: ReaderOutput<T>): void {
     for (const split of splits) {
       if (this.#options.isWanted(split)) this.#open(split, output)
-      else this.#context.log.warn('a split of the snapshot is not read any more: the source has other subjects', { split: split.id })
+      else
+        this.#context.log.warn(
+          'a split of the snapshot is not read any more: the source has other subjects',
+          { split: split.id },
+        )
     }
   }
 
@@ -108,7 +122,14 @@ export class JetStreamReader<T> implements SourceReader<T, JetStreamSplit> {
       onError: (error) => this.#context.fail(error),
     })
     const isComplete = split.end !== null && split.next > split.end
-    const open: OpenSplit<T> = { split, output: output.ofSplit(split.id), buffer, consumer, next: split.next, isComplete }
+    const open: OpenSplit<T> = {
+      split,
+      output: output.ofSplit(split.id),
+      buffer,
+      consumer,
+      next: split.next,
+      isComplete,
+    }
     this.#splits.push(open)
     if (isComplete) this.#context.wake()
     else consumer.start()
@@ -140,7 +161,11 @@ export class JetStreamReader<T> implements SourceReader<T, JetStreamSplit> {
       if (this.#options.onError === 'fail') throw malformed(message, error)
       if (this.#malformed.value === 1) {
         const { subject, sequence } = message
-        this.#context.log.warn('malformed records are skipped and counted; this is the first', { subject, sequence, error })
+        this.#context.log.warn('malformed records are skipped and counted; this is the first', {
+          subject,
+          sequence,
+          error,
+        })
       }
       return
     }

@@ -33,7 +33,10 @@ export interface JetStreamSinkOptions<I> {
   readonly inFlightMax?: number
   /** Their bytes. Default 16 MB. */
   readonly inFlightBytesMax?: ByteSize
-  /** A message that is not acknowledged for so long fails the job. Less than the duplicate window of the stream; default 1 minute. */
+  /**
+   * A message that is not acknowledged for so long fails the job. Should be less than the duplicate window of the
+   * stream. Default one minute.
+   */
   readonly retryFor?: Duration
   /** Default `jetstream-sink`. */
   readonly name?: string
@@ -50,14 +53,23 @@ export function jetstreamSink<I>(options: JetStreamSinkOptions<I>): Sink<I> {
   const retryMs = parseDuration(options.retryFor ?? RETRY_FOR)
   const encode = options.encode ?? toJsonText
   if (typeof subject === 'string' && !isLiteralSubject(subject)) {
-    throw new SluiceError('GRAPH_INVALID', `jetstreamSink: expected a subject without wildcards, found ${JSON.stringify(subject)}`)
+    throw new SluiceError(
+      'GRAPH_INVALID',
+      `jetstreamSink: expected a subject without wildcards, found ${JSON.stringify(subject)}`,
+    )
   }
   if (!(inFlightMax >= 1) || !(inFlightBytesMax >= 1) || !(retryMs >= 1)) {
-    throw new SluiceError('CONFIG_INVALID', 'jetstreamSink: expected inFlightMax, inFlightBytesMax and retryFor to be at least 1')
+    throw new SluiceError(
+      'CONFIG_INVALID',
+      'jetstreamSink: expected inFlightMax, inFlightBytesMax and retryFor to be at least 1',
+    )
   }
   return {
     name: options.name ?? 'jetstream-sink',
     createWriter: (context) =>
-      new JetStreamWriter({ subject, encode, headers, nats, inFlightMax, inFlightBytesMax, retryMs }, context),
+      new JetStreamWriter(
+        { subject, encode, headers, nats, inFlightMax, inFlightBytesMax, retryMs },
+        context,
+      ),
   }
 }

@@ -127,7 +127,9 @@ async function checkStream(link: JetStreamLink, subject: string): Promise<void> 
   try {
     await link.manager.streams.find(subject)
   } catch (error) {
-    const what = isStreamMissing(error) ? `no stream takes messages of this subject${await describeStreams(link)}` : asError(error).message
+    const what = isStreamMissing(error)
+      ? `no stream takes messages of this subject${await describeStreams(link)}`
+      : asError(error).message
     throw new SluiceError('CONNECTOR_FAILED', `cannot publish to ${subject} at ${link.servers}: ${what}`, {
       cause: error,
     })

@@ -37,7 +37,7 @@ export interface JetStreamSourceOptions<T> {
   readonly type?: Type<T>
   /** Makes a record of a message. What it throws is a malformed record. */
   readonly decode?: (message: JetStreamMessage) => T
-  /** Where to begin: at the first message (default), with those that come after the start of the job, at a sequence or at a time (ms). */
+  /** Where to begin: at the first message (default), after the last there is, at a sequence, or at a time (ms). */
   readonly from?: JetStreamStart
   /** Ends the job after the last message there is when it starts, or after a sequence. Default: never. */
   readonly boundedAt?: 'end' | { readonly sequence: number }
@@ -56,11 +56,21 @@ export interface JetStreamSourceOptions<T> {
 const BUFFER_MESSAGES_MAX = 8192
 const BUFFER_BYTES_MAX = '32mb'
 
-/** Throws GRAPH_INVALID for names, subjects and positions that cannot be. A stream that is missing fails the job at its start. */
+/**
+ * Throws GRAPH_INVALID for names, subjects and positions that cannot be. A stream that is missing fails the job at its
+ * start.
+ */
 export function jetstream<T = unknown>(
   options: JetStreamSourceOptions<T>,
 ): Source<T, JetStreamSplit, JetStreamEnumeratorState> {
-  const { stream, type = t.any as Type<T>, nats, boundedAt = null, from = 'first', onError = 'fail' } = options
+  const {
+    stream,
+    type = t.any as Type<T>,
+    nats,
+    boundedAt = null,
+    from = 'first',
+    onError = 'fail',
+  } = options
   const subjects = options.subjects ?? [options.subject ?? '>']
   check(options, subjects)
   const decode = options.decode ?? jsonDecoder(type)
@@ -88,11 +98,14 @@ function jsonDecoder<T>(type: Type<T>): (message: JetStreamMessage) => T {
 
 function check<T>(options: JetStreamSourceOptions<T>, subjects: readonly string[]): void {
   const { stream, from, boundedAt, subject } = options
-  if (!/^[^\s.*>/\\]+$/.test(stream)) throw invalid(`expected the name of a stream, found ${JSON.stringify(stream)}`)
-  if (subject !== undefined && options.subjects !== undefined) throw invalid('give subject or subjects, not both')
+  if (!/^[^\s.*>/\\]+$/.test(stream))
+    throw invalid(`expected the name of a stream, found ${JSON.stringify(stream)}`)
+  if (subject !== undefined && options.subjects !== undefined)
+    throw invalid('give subject or subjects, not both')
   if (subjects.length === 0) throw invalid('expected at least one subject')
   const wrong = subjects.find((each) => !isSubjectFilter(each))
-  if (wrong !== undefined) throw invalid(`expected a subject such as orders.*.eu or orders.>, found ${JSON.stringify(wrong)}`)
+  if (wrong !== undefined)
+    throw invalid(`expected a subject such as orders.*.eu or orders.>, found ${JSON.stringify(wrong)}`)
   for (const [i, a] of subjects.entries()) {
     const b = subjects.slice(0, i).find((other) => filtersOverlap(a, other))
     if (b !== undefined) throw invalid(`subjects "${b}" and "${a}" share messages, which would be read twice`)

@@ -85,7 +85,7 @@ export class Publisher {
     this.#unlisten = bus.onStatus((status) => {
       this.#isConnected = status === 'connected'
       // What was on its way when the connection broke may have got lost.
-      if (this.#isConnected) for (const each of this.#inFlight.values()) this.#send(each)
+      
     })
     this.#schedule()
   }
@@ -108,7 +108,7 @@ export class Publisher {
     this.#sendWaiting()
   }
 
-  /** Undefined while there is room; otherwise resolves when half the window is free, and rejects if that will not be. */
+  /** Undefined while there is room; else resolves when half the window is free, and rejects if it will not be. */
   whenReady(): Promise<void> | undefined {
     return this.#isBelow(1) ? undefined : this.#until(() => this.#isBelow(READY_SHARE))
   }
@@ -265,6 +265,9 @@ function refusalOf(ack: Msg): { readonly reason: string; readonly isTransient: b
     if (error === undefined) return null
     return { reason: error.description ?? 'no reason given', isTransient: (error.code ?? 0) >= 500 }
   } catch {
-    return { reason: `an answer that is no acknowledgement: ${ack.string().slice(0, 100)}`, isTransient: false }
+    return {
+      reason: `an answer that is no acknowledgement: ${ack.string().slice(0, 100)}`,
+      isTransient: false,
+    }
   }
 }

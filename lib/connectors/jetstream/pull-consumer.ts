@@ -316,7 +316,11 @@ export class PullConsumer {
   async #describe(error: unknown): Promise<SluiceError> {
     const { link, stream } = this.#options
     if (!isStreamMissing(error)) return jetStreamError(`read stream ${stream}`, link, error)
-    return jetStreamError(`read stream ${stream}`, link, new Error(`it has gone${await describeStreams(link)}`))
+    return jetStreamError(
+      `read stream ${stream}`,
+      link,
+      new Error(`it has gone${await describeStreams(link)}`),
+    )
   }
 
   #nextRetryMs(): number {

@@ -29,7 +29,7 @@ export class PulledMessage implements JetStreamMessage {
   readonly #message: Msg
 
   constructor(message: Msg) {
-    // $JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>[.<random>]
+    // $JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<sequence>.<of consumer>.<ns>.<pending>[.<any>]
     const tokens = (message.reply ?? '').split('.')
     const first = tokens.length === 9 ? 5 : 7
     assert(tokens.length >= 9 && tokens[1] === 'ACK', 'a message from a consumer')

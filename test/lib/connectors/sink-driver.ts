@@ -45,14 +45,25 @@ export class SinkDriver<I, W, C> {
   #pending: Pending[] = []
   #closed: Promise<void> | undefined
 
-  private constructor(sink: Sink<I, W, C>, context: SinkContext, committer: Committer<C> | undefined, restored: W[]) {
+  private constructor(
+    sink: Sink<I, W, C>,
+    context: SinkContext,
+    committer: Committer<C> | undefined,
+    restored: W[],
+  ) {
     this.#sink = sink
     this.#committer = committer
-    this.#writer = sink.createWriter({ ...context, metrics: this.metrics, fail: (error) => void this.errors.push(error) }, restored)
+    this.#writer = sink.createWriter(
+      { ...context, metrics: this.metrics, fail: (error) => void this.errors.push(error) },
+      restored,
+    )
   }
 
   /** Commits what the snapshot has pending, then makes the writer. */
-  static async open<I, W, C>(sink: Sink<I, W, C>, options: SinkDriverOptions = {}): Promise<SinkDriver<I, W, C>> {
+  static async open<I, W, C>(
+    sink: Sink<I, W, C>,
+    options: SinkDriverOptions = {},
+  ): Promise<SinkDriver<I, W, C>> {
     const { restored } = options
     const context: SinkContext = {
       jobId: options.jobId ?? 'job',
@@ -99,7 +110,8 @@ export class SinkDriver<I, W, C> {
   /** A barrier; `isEnd`: no record follows. */
   async checkpoint(checkpointId: number, isEnd = false): Promise<SinkSnapshot> {
     await this.#writer.flush(isEnd)
-    for (const committable of (await this.#writer.prepareCommit?.()) ?? []) this.#pending.push({ checkpointId, committable })
+    for (const committable of (await this.#writer.prepareCommit?.()) ?? [])
+      this.#pending.push({ checkpointId, committable })
     const writer = this.#writer.snapshot?.(checkpointId) ?? []
     return {
       writer: writer.map((state) => encode(this.#sink.writerStateType!, state)),

@@ -146,7 +146,8 @@ export class SourceDriver<T, S extends Split, E> {
   #outputOf(subtaskIndex: number) {
     return {
       ofSplit: (splitId: string) => ({
-        collect: (value: T, timestamp?: number) => void this.records.push({ value, timestamp, splitId, subtaskIndex }),
+        collect: (value: T, timestamp?: number) =>
+          void this.records.push({ value, timestamp, splitId, subtaskIndex }),
         emitWatermark: () => {},
         markIdle: () => {},
       }),
@@ -167,7 +168,10 @@ export class SourceDriver<T, S extends Split, E> {
 }
 
 /** Reads a bounded source to its end. */
-export async function readAll<T, S extends Split, E>(source: Source<T, S, E>, options: DriverOptions = {}): Promise<T[]> {
+export async function readAll<T, S extends Split, E>(
+  source: Source<T, S, E>,
+  options: DriverOptions = {},
+): Promise<T[]> {
   const driver = new SourceDriver(source, options)
   try {
     await driver.start()

@@ -204,6 +204,14 @@ t.test(
   },
 )
 
+t.test('keyed process - after close no timer fires', async (t) => {
+  const harness = await openSumming()
+  harness.element(['a', 1], 10)
+  await harness.close()
+  harness.processingTime(1000)
+  t.same(harness.takeOutput(), [])
+})
+
 t.test(
   'process - a function object is opened and closed once, and serves one operator at a time',
   async (t) => {

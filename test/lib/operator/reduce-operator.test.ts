@@ -22,7 +22,10 @@ t.test('reduce - the value so far of each key, once per record', async (t) => {
 })
 
 t.test('reduce - goes on from snapshots, wherever they are taken', async (t) => {
-  const records = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(9), fc.nat(5)), { maxLength: 40 })
+  const records = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(9), fc.nat(5)), {
+    maxLength: 40,
+    size: 'max',
+  })
   const property = fc.asyncProperty(records, async (list) => {
     const sofar = new Map<string, string>()
     let harness = await OperatorHarness.open<string>(join)

@@ -111,6 +111,7 @@ t.test('window operator - a late session fires once when it merges with one that
   script.records('a 1@0, a 2@15')
   t.same(script.watermark(30), ['a 0-10: 1', 'a 15-25: 2'])
   t.same(script.records('a 3@8'), ['a 0-25: 1 2 3'])
+  t.same(script.watermark(40), [])
 })
 
 t.test('window operator - processing-time sessions go by the clock', async (t) => {
@@ -212,6 +213,18 @@ t.test('window operator - what an evictor leaves is what the next firing begins 
   t.same(after.records('a 3, a 4'), ['a -Infinity-Infinity: 2 3 4'])
 })
 
+t.test('window operator - a window that an evictor has emptied holds nothing', async (t) => {
+  const script = await WindowScript.open({
+    assigner: globalWindow(),
+    trigger: countTrigger(2),
+    evictor: countEvictor(0, { after: true }),
+  })
+  t.same(script.records('a 1, a 2'), ['a -Infinity-Infinity: 1 2'])
+  t.equal(script.stateSize, 0)
+  await script.restore()
+  t.same(script.records('a 3, a 4'), ['a -Infinity-Infinity: 3 4'])
+})
+
 t.test(
   'window operator - the function is opened, told the time and of windows that go, and closed',
   async (t) => {
@@ -283,6 +296,25 @@ t.test('window operator - functions keep state of a window and of a key, over sn
   script.watermark(MAX_TIMESTAMP)
   t.equal(script.stateSize, 2, 'the totals of both keys')
 })
+
+t.test(
+  'window operator - the states of a function and of the trigger are apart, whatever their names',
+  async (t) => {
+    const same = valueState<string>('trigger-count', types.string)
+    const script = await WindowScript.open({
+      assigner: globalWindow(),
+      trigger: countTrigger(2),
+      process: {
+        process: (_key, context, elements, out) => {
+          const text = (context.windowState(same).value() ?? '') + [...elements].length
+          context.windowState(same).update(text)
+          out.collect(text)
+        },
+      },
+    })
+    t.same(script.records('a 1, a 2, a 3, a 4'), ['2', '24'])
+  },
+)
 
 t.test('window operator - windows that merge cannot have state of their own', async (t) => {
   const script = await WindowScript.open({

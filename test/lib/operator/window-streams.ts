@@ -83,7 +83,7 @@ export function streams({ disorderMs, delayMs, isRestoring = false }: StreamOpti
     isWatermark: fc.boolean(),
     isRestore: isRestoring ? fc.nat(9).map((n) => n === 0) : fc.constant(false),
   })
-  return fc.array(draw, { maxLength: 60 }).map((draws) => {
+  return fc.array(draw, { maxLength: 60, size: 'max' }).map((draws) => {
     const events: Event[] = []
     let newest = -50
     let watermark = MIN_TIMESTAMP

@@ -155,6 +155,18 @@ t.test('timers - what is registered while firing and due fires in the same pass,
   t.equal(service.eventTimerCount, 1)
 })
 
+t.test('timers - an earlier one that is registered while firing comes before other namespaces', async (t) => {
+  const timers = newTimers()
+  const { service, keys, fired } = timers
+  keys.set('a', -1)
+  for (const namespace of [1, 2]) service.registerEventTimer(10, namespace)
+  timers.onTimer = () => {
+    if (fired.length === 1) service.registerEventTimer(5, 3)
+  }
+  service.advanceWatermark(50)
+  t.same(fired, ['a@10 in 1', 'a@5 in 3', 'a@10 in 2'])
+})
+
 t.test('timers - the watermark has moved before the first of them fires', async (t) => {
   const timers = newTimers()
   const { service, keys } = timers
@@ -299,7 +311,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('advance' as const), timestamp }) },
   ),
-  { maxLength: 80 },
+  { maxLength: 80, size: 'max' },
 )
 
 t.test('timers - are a set that watermarks take the due part of, pausing or not', async (t) => {

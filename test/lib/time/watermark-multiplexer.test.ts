@@ -112,7 +112,7 @@ const calls = fc.array(
       { weight: 1, arbitrary: fc.constantFrom('unregister', 'periodic') },
     ),
   }),
-  { maxLength: 60 },
+  { maxLength: 60, size: 'max' },
 )
 
 t.test(

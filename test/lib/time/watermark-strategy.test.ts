@@ -56,7 +56,10 @@ t.test('bounded out-of-orderness - records without a timestamp do not count', as
 
 t.test('bounded out-of-orderness - no record within the bound is ever behind the watermark', async (t) => {
   const delay = 10
-  const disordered = fc.array(fc.tuple(fc.nat(20), fc.nat(delay), fc.boolean()), { maxLength: 100 })
+  const disordered = fc.array(fc.tuple(fc.nat(20), fc.nat(delay), fc.boolean()), {
+    maxLength: 100,
+    size: 'max',
+  })
   const property = fc.property(disordered, (records) => {
     const generator = newGenerator(boundedOutOfOrderness<null>(delay))
     const output = newOutput()

@@ -2,9 +2,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { type CsvOptions, csv } from '../../../../lib/connectors/files/csv.ts'
-import { MalformedRecord, type FileFormat } from '../../../../lib/connectors/files/file-format.ts'
+import { type FileFormat, MalformedRecord } from '../../../../lib/connectors/files/file-format.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import type { Infer, Type } from '../../../../lib/types/type.ts'
+import { runs } from '../../types/schema-arbitrary.ts'
 
 const cell = type.object({ a: type.string, b: type.string })
 
@@ -21,7 +22,10 @@ function read<T>(format: FileFormat<T>, text: string): T[] {
 
 function write<T>(format: FileFormat<T>, records: readonly T[], lineEnd = '\n'): string {
   const encoder = format.newEncoder()
-  const all = [...(encoder.header === null ? [] : [encoder.header]), ...records.map((record) => encoder.encode(record))]
+  const all = [
+    ...(encoder.header === null ? [] : [encoder.header]),
+    ...records.map((record) => encoder.encode(record)),
+  ]
   return all.map((line) => line + lineEnd).join('')
 }
 
@@ -41,7 +45,11 @@ t.test('csv - cells, quotes, escaped quotes, line ends in quotes, both kinds of 
     ['a "b" c', ''],
     ['x,y', 'l1\r\nl2\n'],
   ])
-  t.same(readCells('5" pipe, x "y" \n'), [['5" pipe', ' x "y" ']], 'a quote inside a plain cell is a character')
+  t.same(
+    readCells('5" pipe, x "y" \n'),
+    [['5" pipe', ' x "y" ']],
+    'a quote inside a plain cell is a character',
+  )
   t.same(readCells('a,b\n\n\r\nc,d\n\n'), [
     ['a', 'b'],
     ['c', 'd'],
@@ -60,14 +68,19 @@ t.test('csv - delimiters, and files without quotes', async (t) => {
 })
 
 t.test('csv - columns are found by name, in any order, and others are passed over', async (t) => {
-  const point = type.object({ x: type.int32, y: type.optional(type.int32), z: type.defaulted(type.string, 'none') })
+  const point = type.object({
+    x: type.int32,
+    y: type.optional(type.int32),
+    z: type.defaulted(type.string, 'none'),
+  })
   t.same(read(csv(point), 'ignored,"y", x \nq,1,2\nq,,3\n'), [
     { x: 2, y: 1, z: 'none' },
     { x: 3, y: undefined, z: 'none' },
   ])
   t.same(Object.keys(read(csv(point), 'z,y,x\nw,1,2\n')[0]!), ['x', 'y', 'z'], 'declaration order')
   t.same(read(csv(point, { header: false, columns: ['y', 'x'] }), '1,2\n'), [{ x: 2, y: 1, z: 'none' }])
-  const malformed = (text: string, message: RegExp) => t.throws(() => read(csv(point), text), { name: 'MalformedRecord', message })
+  const malformed = (text: string, message: RegExp) =>
+    t.throws(() => read(csv(point), text), { name: 'MalformedRecord', message })
   malformed('y,X\n1,2\n', /the header lacks column "x"; it has y, X\. Did you mean "X"\?/)
   malformed('x,x\n1,2\n', /the header has column "x" twice/)
   malformed('x,y\n1\n', /expected 2 columns, found 1/)
@@ -113,7 +126,9 @@ t.test('csv - cells are converted to their types, or refused with column and val
     return (read(format, `"${text.replaceAll('"', '""')}",w`)[0] as { v: unknown }).v
   }
   const refused = (of: Type<unknown>, text: string, expected: string) =>
-    t.throws(() => convert(of, text), { message: `column "v": expected ${expected}, found ${JSON.stringify(text)}` })
+    t.throws(() => convert(of, text), {
+      message: `column "v": expected ${expected}, found ${JSON.stringify(text)}`,
+    })
   t.equal(convert(type.int32, '-12'), -12)
   t.equal(convert(type.int32, ' 7 '), 7)
   for (const text of ['', 'x', '1.5', '2147483648', '0x10', '1 2', 'NaN']) refused(type.int32, text, 'int32')
@@ -131,7 +146,11 @@ t.test('csv - cells are converted to their types, or refused with column and val
   refused(type.bigint, '1.0', 'bigint')
   t.equal(convert(type.timestamp, '1700000000000'), 1700000000000)
   t.equal(convert(type.timestamp, '2024-02-29'), Date.UTC(2024, 1, 29))
-  t.equal(convert(type.timestamp, '2024-02-29T12:30'), Date.UTC(2024, 1, 29, 12, 30), 'UTC, whatever the host')
+  t.equal(
+    convert(type.timestamp, '2024-02-29T12:30'),
+    Date.UTC(2024, 1, 29, 12, 30),
+    'UTC, whatever the host',
+  )
   t.equal(convert(type.timestamp, '2024-02-29 12:30:01.5+01:00'), Date.UTC(2024, 1, 29, 11, 30, 1, 500))
   refused(type.timestamp, 'yesterday', 'timestamp (ms or ISO 8601)')
   t.equal(convert(type.literal('a', 'b'), 'b'), 'b')
@@ -141,7 +160,10 @@ t.test('csv - cells are converted to their types, or refused with column and val
   t.same(convert(type.list(type.int32), '[1, 2]'), [1, 2])
   refused(type.list(type.int32), '[1, "2"]', 'list as JSON')
   t.equal(convert(type.nullable(type.string), ''), '', 'in quotes, an empty string')
-  t.same(read(csv(type.object({ a: type.nullable(type.int32), b: type.string }), { header: false }), ',x\n'), [{ a: null, b: 'x' }])
+  t.same(
+    read(csv(type.object({ a: type.nullable(type.int32), b: type.string }), { header: false }), ',x\n'),
+    [{ a: null, b: 'x' }],
+  )
 })
 
 t.test('csv - types and options that cannot work are refused at once', async (t) => {
@@ -149,7 +171,9 @@ t.test('csv - types and options that cannot work are refused at once', async (t)
   invalid(/needs the type of an object/, () => csv(type.list(type.string)))
   invalid(/delimiter of one character/, () => csv(cell, { delimiter: '::' }))
   invalid(/delimiter of one character/, () => csv(cell, { delimiter: '"' }))
-  invalid(/field "b" is not among the columns a, B\. Did you mean "B"\?/, () => csv(cell, { columns: ['a', 'B'] }))
+  invalid(/field "b" is not among the columns a, B\. Did you mean "B"\?/, () =>
+    csv(cell, { columns: ['a', 'B'] }),
+  )
   invalid(/distinct column names/, () => csv(cell, { columns: ['a', 'b', 'a'] }))
   t.throws(() => csv(type.object({ a: type.avro('string') })), { code: 'UNSUPPORTED', message: /field "a"/ })
 })
@@ -157,7 +181,10 @@ t.test('csv - types and options that cannot work are refused at once', async (t)
 t.test('csv - without quotes, what needs them cannot be written', async (t) => {
   const encoder = csv(cell, { quotes: false }).newEncoder()
   t.equal(encoder.encode({ a: '"', b: '' }), '",')
-  t.throws(() => encoder.encode({ a: 'x', b: 'y,z' }), { code: 'TYPE_MISMATCH', message: /csv column "b".*"y,z"/ })
+  t.throws(() => encoder.encode({ a: 'x', b: 'y,z' }), {
+    code: 'TYPE_MISMATCH',
+    message: /csv column "b".*"y,z"/,
+  })
 })
 
 t.test('csv - a column of its own may be empty, and is a record all the same', async (t) => {
@@ -184,7 +211,10 @@ t.test('csv - what is written is read back', async (t) => {
     list: type.list(type.nullable(type.string)),
     map: type.map(type.int32, type.bigint),
   })
-  const text = fc.string({ unit: fc.constantFrom('a', ' ', '"', ',', ';', '\n', '\r', '\ufeff', 'é', '𝄞'), maxLength: 6 })
+  const text = fc.string({
+    unit: fc.constantFrom('a', ' ', '"', ',', ';', '\n', '\r', '\ufeff', 'é', '𝄞'),
+    maxLength: 6,
+  })
   const record = fc.record({
     text,
     empty: fc.option(text),
@@ -212,6 +242,6 @@ t.test('csv - what is written is read back', async (t) => {
         t.same(read(format, write(format, records as Infer<typeof all>[], lineEnd)), records)
       },
     ),
-    { numRuns: 200 },
+    runs(200),
   )
 })

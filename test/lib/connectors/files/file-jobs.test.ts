@@ -11,10 +11,16 @@ import { files } from '../../../../lib/connectors/files/files.ts'
 import { jsonLines } from '../../../../lib/connectors/files/json-lines.ts'
 import { lines } from '../../../../lib/connectors/files/lines.ts'
 import { generator } from '../../../../lib/connectors/generator.ts'
+import type { Collector } from '../../../../lib/function/functions.ts'
 import { t as type } from '../../../../lib/types/t.ts'
+import type { Infer } from '../../../../lib/types/type.ts'
 import { temporaryDirectory } from '../../../support/nats-server.ts'
 
 const count = type.object({ word: type.string, count: type.int32 })
+
+function countWords(line: string, out: Collector<Infer<typeof count>>): void {
+  for (const word of line.split(' ')) if (word !== '') out.collect({ word, count: 1 })
+}
 
 t.test('file jobs - words of a directory, counted into files, read back', async (t) => {
   const dir = temporaryDirectory(t)
@@ -23,12 +29,12 @@ t.test('file jobs - words of a directory, counted into files, read back', async 
   const counting = job('count', (env) => {
     env
       .source(files({ path: join(dir, 'in'), format: lines(), splitBytes: 5 }))
-      .flatMap((line, out) => {
-        for (const word of line.split(' ')) if (word !== '') out.collect({ word, count: 1 })
-      }, { type: count })
+      .flatMap(countWords, { type: count })
       .keyBy(({ word }) => word)
       .reduce((a, b) => ({ word: a.word, count: a.count + b.count }))
-      .sinkTo(fileSink({ path: join(dir, 'out'), format: csv(count), bucket: ({ word }) => word, suffix: '.csv' }))
+      .sinkTo(
+        fileSink({ path: join(dir, 'out'), format: csv(count), bucket: ({ word }) => word, suffix: '.csv' }),
+      )
   })
   await runLocal(counting, { parallelism: 2, threads: 'never' })
   t.same(readdirSync(join(dir, 'out')).sort(), ['a', 'b'])
@@ -37,14 +43,17 @@ t.test('file jobs - words of a directory, counted into files, read back', async 
     env.source(files({ path: join(dir, 'out', '**', '*.csv'), format: csv(count) })).sinkTo(rows)
   })
   await runLocal(reading, { parallelism: 2, threads: 'never' })
-  const most = (word: string) => Math.max(...rows.items.filter((row) => row.word === word).map((row) => row.count))
+  const most = (word: string) =>
+    Math.max(...rows.items.filter((row) => row.word === word).map((row) => row.count))
   t.equal(most('a'), 6)
   t.equal(most('b'), 6 + 15)
 })
 
 t.test('file jobs - a path that does not exist fails the job, naming it', async (t) => {
   const missing = join(temporaryDirectory(t), 'nothing')
-  const failing = job('fail', (env) => env.source(files({ path: missing, format: lines() })).sinkTo(collectSink()))
+  const failing = job('fail', (env) =>
+    env.source(files({ path: missing, format: lines() })).sinkTo(collectSink()),
+  )
   await t.rejects(runLocal(failing), {
     code: 'CONNECTOR_FAILED',
     message: new RegExp(`cannot read ${missing}: no such file or directory`),
@@ -64,9 +73,14 @@ t.test('file jobs - a restarted job writes its results once', async (t) => {
       .sinkTo(fileSink({ path: dir, format: jsonLines() }))
   })
   await runLocal(failing, { restart: { kind: 'fixed-delay', attempts: 2, delayMs: 1 } })
-  const found = readdirSync(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n').slice(0, -1))
+  const found = readdirSync(dir).flatMap((name) =>
+    readFileSync(join(dir, name), 'utf8').split('\n').slice(0, -1),
+  )
   t.equal(found.length, 1000)
-  t.same(readdirSync(dir).filter((name) => name.startsWith('.')), [])
+  t.same(
+    readdirSync(dir).filter((name) => name.startsWith('.')),
+    [],
+  )
 })
 
 t.test('collect - at most so many records', async (t) => {

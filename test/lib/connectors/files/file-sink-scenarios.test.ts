@@ -1,6 +1,6 @@
 /**
  * The scenarios of the conformance suite `file-sink`, twice: with buckets whose parts are lists in memory, where every
- * state of a part is visible, and with the sink and real files, where what counts is what a reader of the directory sees.
+ * state of a part is visible, and with the sink and real files, where what counts is what the directory shows.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,11 @@ import { Bucket, type Part } from '../../../../lib/connectors/files/bucket.ts'
 import type { FileFormat } from '../../../../lib/connectors/files/file-format.ts'
 import { fileSink } from '../../../../lib/connectors/files/file-sink.ts'
 import { lines } from '../../../../lib/connectors/files/lines.ts'
-import { onCheckpointPolicy, type RollingPolicy, sizeAndTimePolicy } from '../../../../lib/connectors/files/rolling-policy.ts'
+import {
+  onCheckpointPolicy,
+  type RollingPolicy,
+  sizeAndTimePolicy,
+} from '../../../../lib/connectors/files/rolling-policy.ts'
 import { ManualClock } from '../../../../lib/testing/manual-clock.ts'
 import { temporaryDirectory } from '../../../support/nats-server.ts'
 import { SinkDriver, type SinkSnapshot } from '../sink-driver.ts'
@@ -56,7 +60,11 @@ interface PairCase {
       readonly file: { readonly size: number; readonly createdAt: number; readonly lastWriteAt: number }
       readonly now: number
     }
-    readonly out: { readonly onEvent: boolean; readonly onCheckpoint: boolean; readonly onProcessingTime: boolean }
+    readonly out: {
+      readonly onEvent: boolean
+      readonly onCheckpoint: boolean
+      readonly onProcessingTime: boolean
+    }
   }[]
 }
 
@@ -147,7 +155,11 @@ class MemoryPart implements Part {
 }
 
 interface MemorySnapshot {
-  readonly current: readonly { readonly bucket: string; readonly records: readonly string[]; readonly createdMs: number }[]
+  readonly current: readonly {
+    readonly bucket: string
+    readonly records: readonly string[]
+    readonly createdMs: number
+  }[]
   readonly pending: readonly { readonly id: number; readonly part: MemoryPart }[]
 }
 
@@ -176,7 +188,9 @@ class MemorySubject implements Subject {
     const ready = [...this.#buckets.values()].flatMap((bucket) => bucket.prepareCommit(this.#nowMs, isEnd))
     this.#pending = [...this.#pending, ...ready.map((part) => ({ id, part }))]
     const current = [...this.#buckets.values()].flatMap(({ current }) =>
-      current === null ? [] : [{ bucket: current.part.bucket, records: [...current.part.records], createdMs: current.createdMs }],
+      current === null
+        ? []
+        : [{ bucket: current.part.bucket, records: [...current.part.records], createdMs: current.createdMs }],
     )
     this.#snapshots.set(id, { current, pending: this.#pending })
   }
@@ -233,7 +247,12 @@ class FileSubject implements Subject {
 
   private constructor(directory: string, policy: RollingPolicy) {
     this.#directory = directory
-    this.#sink = fileSink<Row>({ path: directory, format: rows, bucket: ([bucket]) => bucket, rolling: policy })
+    this.#sink = fileSink<Row>({
+      path: directory,
+      format: rows,
+      bucket: ([bucket]) => bucket,
+      rolling: policy,
+    })
   }
 
   static async open(directory: string, policy: RollingPolicy): Promise<FileSubject> {
@@ -244,7 +263,11 @@ class FileSubject implements Subject {
 
   open(restored: SinkSnapshot | undefined) {
     const attempt = this.#attempt++
-    return SinkDriver.open(this.#sink, { clock: this.#clock, attempt, ...(restored === undefined ? {} : { restored }) })
+    return SinkDriver.open(this.#sink, {
+      clock: this.#clock,
+      attempt,
+      ...(restored === undefined ? {} : { restored }),
+    })
   }
 
   write(bucket: string, text: string): void {
@@ -275,7 +298,11 @@ class FileSubject implements Subject {
     t.same(this.#parts(false), sorted(finished), `finished ${step}`)
     const hidden = sorted([...inProgress, ...pending])
     // What a failed attempt left over is removed in the background.
-    for (let turn = 0; turn < TURNS_MAX && JSON.stringify(hidden) !== JSON.stringify(this.#parts(true)); turn++) {
+    for (
+      let turn = 0;
+      turn < TURNS_MAX && JSON.stringify(hidden) !== JSON.stringify(this.#parts(true));
+      turn++
+    ) {
       await new Promise<void>((resolve) => systemClock.defer(resolve))
     }
     t.same(this.#parts(true), hidden, `hidden ${step}`)
@@ -292,7 +319,12 @@ class FileSubject implements Subject {
     for (const bucket of readdirSync(this.#directory)) {
       for (const name of readdirSync(join(this.#directory, bucket))) {
         if (name.startsWith('.') !== isHidden) continue
-        parts.push({ bucket, records: readFileSync(join(this.#directory, bucket, name), 'utf8').split('\n').slice(0, -1) })
+        parts.push({
+          bucket,
+          records: readFileSync(join(this.#directory, bucket, name), 'utf8')
+            .split('\n')
+            .slice(0, -1),
+        })
       }
     }
     return sorted(parts)

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { systemClock } from '../../../../lib/base/clock.ts'
 import type { LogFields } from '../../../../lib/base/logger.ts'
 import { silentLogger } from '../../../../lib/base/logger.ts'
 import { csv } from '../../../../lib/connectors/files/csv.ts'
@@ -16,6 +17,7 @@ import type { Sink } from '../../../../lib/function/sink.ts'
 import { ManualClock } from '../../../../lib/testing/manual-clock.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import { temporaryDirectory } from '../../../support/nats-server.ts'
+import { runs } from '../../types/schema-arbitrary.ts'
 import { SinkDriver, type SinkDriverOptions, type SinkSnapshot } from '../sink-driver.ts'
 import { readAll } from '../source-driver.ts'
 
@@ -49,7 +51,12 @@ const hidden = (directory: string) => Object.keys(contents(directory)).filter((n
 
 t.test('file sink - without checkpoints, files appear at the end, with all names in place', async (t) => {
   const dir = temporaryDirectory(t)
-  const sink = fileSink({ path: join(dir, 'out/put'), format: csv(order), suffix: '.csv', bucket: ({ id }) => `day=${id % 2}` })
+  const sink = fileSink({
+    path: join(dir, 'out/put'),
+    format: csv(order),
+    suffix: '.csv',
+    bucket: ({ id }) => `day=${id % 2}`,
+  })
   const driver = await open(t, sink, { jobId: 'j1', uid: 'u', hasCheckpoints: false, subtaskIndex: 3 })
   for (const id of [1, 2, 3]) driver.write({ id, item: `"${id}"` })
   await driver.flush()
@@ -58,8 +65,8 @@ t.test('file sink - without checkpoints, files appear at the end, with all names
   t.same(hidden(dir), [])
   const found = visible(dir)
   t.match(Object.keys(found).sort(), [
-    /^out\/put\/day=0\/part-3-1-j1-[0-9a-f]{8}-0\.csv$/,
-    /^out\/put\/day=1\/part-3-0-j1-[0-9a-f]{8}-0\.csv$/,
+    /^out\/put\/day=0\/part-3-1-j1-u-0\.csv$/,
+    /^out\/put\/day=1\/part-3-0-j1-u-0\.csv$/,
   ])
   t.same(Object.values(found).sort(), ['id,item\n1,"""1"""\n3,"""3"""\n', 'id,item\n2,"""2"""\n'])
   const back = await readAll(files({ path: join(dir, 'out'), format: csv(order) }))
@@ -88,21 +95,32 @@ t.test('file sink - buckets stay below the path', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...'./\\_ -aé€\0\n:*'), maxLength: 30 }), (bucket) => {
       const path = bucketPath(bucket)
-      return path.split('/').every((name) => path === '' || (!/^[._]|\0/.test(name) && name !== '')) && bucketPath(path) === path
+      return (
+        path.split('/').every((name) => path === '' || (!/^[._]|\0/.test(name) && name !== '')) &&
+        bucketPath(path) === path
+      )
     }),
   )
   const dir = temporaryDirectory(t)
-  const driver = await open(t, textSink(join(dir, 'out'), { bucket: (value) => value }), { hasCheckpoints: false })
+  const driver = await open(t, textSink(join(dir, 'out'), { bucket: (value) => value }), {
+    hasCheckpoints: false,
+  })
   driver.write('../../escaped')
   driver.write('--/--/escaped')
   await driver.finish()
-  t.match(Object.keys(visible(dir)), [/^out\/--\/--\/escaped\/part-0-0-/], 'names that become the same share a bucket')
+  t.match(
+    Object.keys(visible(dir)),
+    [/^out\/--\/--\/escaped\/part-0-0-/],
+    'names that become the same share a bucket',
+  )
 })
 
 t.test('file sink - buckets know time and watermark', async (t) => {
   const dir = temporaryDirectory(t)
   const clock = new ManualClock(5000)
-  const sink = textSink(dir, { bucket: (_, { timestamp, nowMs, watermark }) => `${timestamp} ${nowMs} ${watermark}` })
+  const sink = textSink(dir, {
+    bucket: (_, { timestamp, nowMs, watermark }) => `${timestamp} ${nowMs} ${watermark}`,
+  })
   const driver = await open(t, sink, { clock, hasCheckpoints: false })
   driver.write('a', 7)
   await driver.finish()
@@ -139,7 +157,8 @@ t.test('file sink - parts that a snapshot needs must be as it left them', async 
   truncateSync(join(dir, name!), 4)
   await t.rejects(open(t, sink, { restored, attempt: 1 }), {
     code: 'CONNECTOR_FAILED',
-    message: /the restored snapshot has 10 bytes of .*\.inprogress, but it has 4 bytes; was the directory changed by hand\?/,
+    message:
+      /the restored snapshot has 10 bytes of .*\.inprogress, but it has 4 bytes; was the directory changed by hand\?/,
   })
   await first.close()
 })
@@ -243,19 +262,26 @@ t.test('file sink - a part taken over from another job is copied', async (t) => 
   t.same(Object.values(visible(dir)).sort(), ['a\nb\n', 'a\nc\n'], 'both jobs go on')
 })
 
-t.test('file sink - too many parts in progress: the one not written to for longest is finished', async (t) => {
-  const dir = temporaryDirectory(t)
-  const clock = new ManualClock()
-  const driver = await open(t, textSink(dir, { bucket: (value) => value, openPartsMax: 2 }), { clock })
-  for (const bucket of ['a', 'b', 'a', 'c', 'b']) {
-    driver.write(bucket)
-    await clock.advance(10)
-  }
-  await driver.checkpoint(1)
-  await driver.complete(1)
-  t.same(Object.keys(visible(dir)).map((name) => name[0]), ['a', 'b'], 'b made room for c, a for b')
-  await driver.close()
-})
+t.test(
+  'file sink - too many parts in progress: the one not written to for longest is finished',
+  async (t) => {
+    const dir = temporaryDirectory(t)
+    const clock = new ManualClock()
+    const driver = await open(t, textSink(dir, { bucket: (value) => value, openPartsMax: 2 }), { clock })
+    for (const bucket of ['a', 'b', 'a', 'c', 'b']) {
+      driver.write(bucket)
+      await clock.advance(10)
+    }
+    await driver.checkpoint(1)
+    await driver.complete(1)
+    t.same(
+      Object.keys(visible(dir)).map((name) => name[0]),
+      ['a', 'b'],
+      'b made room for c, a for b',
+    )
+    await driver.close()
+  },
+)
 
 t.test('file sink - more than the buffer may hold has to wait for the disk', async (t) => {
   const dir = temporaryDirectory(t)
@@ -277,13 +303,24 @@ t.test('file sink - errors name the path and what to do', async (t) => {
   writeFileSync(join(dir, 'file'), '')
   const driver = await open(t, textSink(join(dir, 'file', 'out')))
   driver.write('a')
-  const error = { code: 'CONNECTOR_FAILED', message: /^cannot write .*file\/out\/\.part-0-0-.*: a part of the path is a file/ }
+  const error = {
+    code: 'CONNECTOR_FAILED',
+    message: /^cannot write .*file\/out\/\.part-0-0-.*: a part of the path is a file/,
+  }
   await t.rejects(driver.checkpoint(1), error)
   t.match(driver.errors, [error])
   await driver.close()
-  const of = (code: string) => fileError('write', '/data/part-0', Object.assign(new Error('x'), { code })).message
+  const unasked = await open(t, textSink(join(dir, 'file', 'out')))
+  unasked.write('a')
+  while (unasked.errors.length === 0) await new Promise<void>((resolve) => systemClock.defer(resolve))
+  t.match(unasked.errors, [error], 'reported as soon as it happens')
+  const of = (code: string) =>
+    fileError('write', '/data/part-0', Object.assign(new Error('x'), { code })).message
   t.equal(of('ENOSPC'), 'cannot write /data/part-0: the disk is full; free some space or choose another path')
-  t.equal(of('EACCES'), 'cannot write /data/part-0: permission denied; let the user that runs the job have access')
+  t.equal(
+    of('EACCES'),
+    'cannot write /data/part-0: permission denied; let the user that runs the job have access',
+  )
   t.equal(fileError('read', '/x', new Error('odd')).message, 'cannot read /x: odd')
 })
 
@@ -303,15 +340,29 @@ type Event =
   | { readonly kind: 'crash'; readonly parallelism: number; readonly isClosed: boolean }
 
 const event = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('write' as const), count: fc.integer({ min: 1, max: 5 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(10, 1000, 70_000) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('write' as const), count: fc.integer({ min: 1, max: 5 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(10, 1000, 70_000) }),
+  },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('checkpoint' as const), isCompleted: fc.boolean(), isNotified: fc.boolean() }),
+    arbitrary: fc.record({
+      kind: fc.constant('checkpoint' as const),
+      isCompleted: fc.boolean(),
+      isNotified: fc.boolean(),
+    }),
   },
   {
     weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('crash' as const), parallelism: fc.integer({ min: 1, max: 3 }), isClosed: fc.boolean() }),
+    arbitrary: fc.record({
+      kind: fc.constant('crash' as const),
+      parallelism: fc.integer({ min: 1, max: 3 }),
+      isClosed: fc.boolean(),
+    }),
   },
 )
 
@@ -328,10 +379,20 @@ t.test('file sink - every record once, whatever fails and however the parallelis
       for (const each of events) await job.on(each)
       await job.end()
       const found = Object.values(visible(dir)).flatMap((text) => text.split('\n').slice(0, -1))
-      t.same(found.map(Number).sort((a, b) => a - b), Array.from({ length: job.written }, (_, i) => i))
-      t.ok(Object.entries(visible(dir)).every(([name, text]) => text.split('\n').slice(0, -1).every((value) => name.startsWith(`b${Number(value) % 3}/`))))
+      t.same(
+        found.map(Number).sort((a, b) => a - b),
+        Array.from({ length: job.written }, (_, i) => i),
+      )
+      t.ok(
+        Object.entries(visible(dir)).every(([name, text]) =>
+          text
+            .split('\n')
+            .slice(0, -1)
+            .every((value) => name.startsWith(`b${Number(value) % 3}/`)),
+        ),
+      )
     }),
-    { numRuns: 60 },
+    runs(60),
   )
 })
 
@@ -344,7 +405,10 @@ class SinkJob {
   #zombies: SinkDriver<string, unknown, unknown>[] = []
   #attempt = 0
   #checkpointId = 0
-  #completed: { readonly position: number; readonly subtasks: readonly SinkSnapshot[] } = { position: 0, subtasks: [] }
+  #completed: { readonly position: number; readonly subtasks: readonly SinkSnapshot[] } = {
+    position: 0,
+    subtasks: [],
+  }
 
   constructor(sink: ReturnType<typeof textSink>) {
     this.#sink = sink

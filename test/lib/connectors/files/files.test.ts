@@ -14,6 +14,7 @@ import { lines } from '../../../../lib/connectors/files/lines.ts'
 import { ManualClock } from '../../../../lib/testing/manual-clock.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import { temporaryDirectory } from '../../../support/nats-server.ts'
+import { runs } from '../../types/schema-arbitrary.ts'
 import { readAll, SourceDriver } from '../source-driver.ts'
 
 const order = type.object({ id: type.int64, item: type.string })
@@ -32,7 +33,14 @@ function linesOf(path: string | URL, options: Partial<FilesOptions<string>> = {}
 
 t.test('files - a file, a directory and a pattern, in the order of names', async (t) => {
   const dir = temporaryDirectory(t)
-  write(dir, { 'b.txt': 'b1\nb2\n', 'a.txt': 'a1\n', 'sub/c.txt': 'c1\n', 'x.log': 'x1\n', '.hidden': 'h\n', '_tmp': 't\n' })
+  write(dir, {
+    'b.txt': 'b1\nb2\n',
+    'a.txt': 'a1\n',
+    'sub/c.txt': 'c1\n',
+    'x.log': 'x1\n',
+    '.hidden': 'h\n',
+    _tmp: 't\n',
+  })
   t.same(await linesOf(join(dir, 'b.txt')), ['b1', 'b2'])
   t.same(await linesOf(pathToFileURL(join(dir, 'b.txt'))), ['b1', 'b2'])
   t.same(await linesOf(dir), ['a1', 'b1', 'b2', 'c1', 'x1'])
@@ -48,11 +56,14 @@ t.test('files - a name with the characters of a pattern is that name if it exist
   t.same(await linesOf(join(dir, 'a*.txt')), ['star'])
 })
 
-t.test('files - line ends of both kinds, last lines without, empty lines and files, byte order marks', async (t) => {
-  const dir = temporaryDirectory(t)
-  write(dir, { '1': 'a\r\nb\nc', '2': '', '3': '\n\n', '4': '\ufeffmark\nrest\ufeff\n', '5': 'end\r' })
-  t.same(await linesOf(dir), ['a', 'b', 'c', '', '', 'mark', 'rest\ufeff', 'end'])
-})
+t.test(
+  'files - line ends of both kinds, last lines without, empty lines and files, byte order marks',
+  async (t) => {
+    const dir = temporaryDirectory(t)
+    write(dir, { '1': 'a\r\nb\nc', '2': '', '3': '\n\n', '4': '\ufeffmark\nrest\ufeff\n', '5': 'end\r' })
+    t.same(await linesOf(dir), ['a', 'b', 'c', '', '', 'mark', 'rest\ufeff', 'end'])
+  },
+)
 
 t.test('files - characters and lines over the ends of blocks', async (t) => {
   const dir = temporaryDirectory(t)
@@ -103,8 +114,12 @@ t.test('files - what is missing is named at the start', async (t) => {
     code: 'CONNECTOR_FAILED',
     message: `cannot read ${missing}: no such file or directory`,
   })
-  await t.rejects(linesOf(join(dir, 'none', '*.csv')), { message: `cannot read ${join(dir, 'none')}: no such file or directory` })
-  await t.rejects(linesOf(join(dir, '*.csv')), { message: `cannot read ${join(dir, '*.csv')}: no file matches the pattern` })
+  await t.rejects(linesOf(join(dir, 'none', '*.csv')), {
+    message: `cannot read ${join(dir, 'none')}: no such file or directory`,
+  })
+  await t.rejects(linesOf(join(dir, '*.csv')), {
+    message: `cannot read ${join(dir, '*.csv')}: no file matches the pattern`,
+  })
   t.same(await linesOf(dir), [], 'an empty directory is no mistake')
 })
 
@@ -157,20 +172,32 @@ t.test('files - several subtasks share the files', async (t) => {
 
 t.test('files - malformed records fail with file, line and reason', async (t) => {
   const dir = temporaryDirectory(t)
-  write(dir, { 'a.jsonl': `${'{"id":1,"item":"x"}\n'.repeat(30_000)}{"id":"two","item":"y"}\n`, 'b.jsonl': '{"id":\n' })
-  const read = (name: string, format: FileFormat<unknown>) => readAll(files({ path: join(dir, name), format }))
+  write(dir, {
+    'a.jsonl': `${'{"id":1,"item":"x"}\n'.repeat(30_000)}{"id":"two","item":"y"}\n`,
+    'b.jsonl': '{"id":\n',
+  })
+  const read = (name: string, format: FileFormat<unknown>) =>
+    readAll(files({ path: join(dir, name), format }))
   await t.rejects(read('a.jsonl', jsonLines(order)), {
     code: 'DECODE_FAILED',
     message: /a\.jsonl, line 30001: id: expected int64 \(a safe integer\), found string 'two', in "{\\"id/,
     details: { line: 30001 },
   })
   await t.rejects(read('b.jsonl', jsonLines(order)), { message: /b\.jsonl, line 1: .*JSON/ })
-  write(dir, { 'c.csv': 'id,item\n1,"two\nlines"\nx,y\n', 'd.csv': 'id,thing\n1,2\n', 'e.csv': 'id,item\n1,"open\n' })
+  write(dir, {
+    'c.csv': 'id,item\n1,"two\nlines"\nx,y\n',
+    'd.csv': 'id,thing\n1,2\n',
+    'e.csv': 'id,item\n1,"open\n',
+  })
   await t.rejects(read('c.csv', csv(order)), {
     message: `${join(dir, 'c.csv')}, line 4: column "id": expected int64, found "x"`,
   })
-  await t.rejects(read('d.csv', csv(order)), { message: /d\.csv, line 1: the header lacks column "item"; it has id, thing/ })
-  await t.rejects(read('e.csv', csv(order)), { message: /e\.csv, line 2: a quote is opened and never closed/ })
+  await t.rejects(read('d.csv', csv(order)), {
+    message: /d\.csv, line 1: the header lacks column "item"; it has id, thing/,
+  })
+  await t.rejects(read('e.csv', csv(order)), {
+    message: /e\.csv, line 2: a quote is opened and never closed/,
+  })
 })
 
 t.test('files - malformed records are skipped and counted if asked for', async (t) => {
@@ -188,23 +215,29 @@ t.test('files - malformed records are skipped and counted if asked for', async (
   t.equal(driver.metrics.read().malformed_records_total, 4)
 })
 
-t.test('files - a snapshot taken before a malformed record fails the job does not pass it over', async (t) => {
-  const dir = temporaryDirectory(t)
-  write(dir, { 'a.jsonl': '1\n2\nx\n4\n' })
-  const source = files({ path: dir, format: jsonLines(type.int32) })
-  const driver = new SourceDriver(source)
-  await driver.start()
-  await t.rejects(driver.run(), { message: /line 3/ })
-  const restored = driver.snapshot()
-  await driver.close()
-  t.same(driver.values, [1, 2])
-  await t.rejects(readAll(source, { restored }), { message: /line 3/ })
-})
+t.test(
+  'files - a snapshot taken before a malformed record fails the job does not pass it over',
+  async (t) => {
+    const dir = temporaryDirectory(t)
+    write(dir, { 'a.jsonl': '1\n2\nx\n4\n' })
+    const source = files({ path: dir, format: jsonLines(type.int32) })
+    const driver = new SourceDriver(source)
+    await driver.start()
+    await t.rejects(driver.run(), { message: /line 3/ })
+    const restored = driver.snapshot()
+    await driver.close()
+    t.same(driver.values, [1, 2])
+    await t.rejects(readAll(source, { restored }), { message: /line 3/ })
+  },
+)
 
 t.test('files - quoted line ends over the ends of blocks', async (t) => {
   const dir = temporaryDirectory(t)
   const text = type.object({ id: type.int32, text: type.string })
-  const records = Array.from({ length: 40 }, (_, id) => ({ id, text: `"${'many,\n"lines"\r\n'.repeat(3000)}` }))
+  const records = Array.from({ length: 40 }, (_, id) => ({
+    id,
+    text: `"${'many,\n"lines"\r\n'.repeat(3000)}`,
+  }))
   const encoder = csv(text).newEncoder()
   write(dir, { 'big.csv': [encoder.header, ...records.map((record) => encoder.encode(record))].join('\n') })
   t.same(await readAll(files({ path: dir, format: csv(text) })), records)
@@ -256,12 +289,18 @@ function driveUntil<T>(
   clock: ManualClock,
   count: number,
 ): Promise<void> {
-  return passVirtually(clock, driver.run(() => driver.records.length >= count))
+  return passVirtually(
+    clock,
+    driver.run(() => driver.records.length >= count),
+  )
 }
 
 t.test('files - cut anywhere and restored from any position, each record comes once', async (t) => {
   const dir = temporaryDirectory(t)
-  const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '"', ',', 'é', '€', '𝄞', '\r'), maxLength: 12 })
+  const text = fc.string({
+    unit: fc.constantFrom('a', 'b', ' ', '"', ',', 'é', '€', '𝄞', '\r'),
+    maxLength: 12,
+  })
   const line = text.map((value) => value.replace(/\r+$/, ''))
   let count = 0
   await fc.assert(
@@ -286,7 +325,7 @@ t.test('files - cut anywhere and restored from any position, each record comes o
         t.same((await readInPieces(source, stops, parallelism)).sort(), expected.sort())
       },
     ),
-    { numRuns: 150 },
+    runs(150),
   )
 })
 
@@ -311,7 +350,7 @@ t.test('files - csv restored from any position, each record comes once', async (
         t.same(await readInPieces(withBlocks({ path, format }, blockBytes), stops, 1), records)
       },
     ),
-    { numRuns: 150 },
+    runs(150),
   )
 })
 
@@ -330,7 +369,11 @@ async function readInPieces<T>(
   const values: T[] = []
   let restored: ReturnType<SourceDriver<T, never, never>['snapshot']> | undefined
   for (const stop of [...stops, Number.POSITIVE_INFINITY]) {
-    const driver = new SourceDriver(source, { parallelism, recordsMax: 1, ...(restored === undefined ? {} : { restored }) })
+    const driver = new SourceDriver(source, {
+      parallelism,
+      recordsMax: 1,
+      ...(restored === undefined ? {} : { restored }),
+    })
     await driver.start()
     await driver.run(() => driver.records.length >= stop)
     restored = driver.snapshot()

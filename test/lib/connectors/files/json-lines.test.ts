@@ -7,6 +7,7 @@ import { jsonReader, toJsonText } from '../../../../lib/connectors/files/json-va
 import { lines } from '../../../../lib/connectors/files/lines.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import type { Type } from '../../../../lib/types/type.ts'
+import { runs } from '../../types/schema-arbitrary.ts'
 
 function read<T>(format: FileFormat<T>, text: string): T[] {
   const decoder = format.newDecoder(null)
@@ -22,7 +23,10 @@ t.test('json lines - one value a line, empty lines are none', async (t) => {
 })
 
 t.test('json - what JSON has no word for', async (t) => {
-  t.equal(toJsonText({ n: 1n, m: new Map([['k', 2n]]), i: Number.NEGATIVE_INFINITY }), '{"n":"1","m":{"k":"2"},"i":"-Infinity"}')
+  t.equal(
+    toJsonText({ n: 1n, m: new Map([['k', 2n]]), i: Number.NEGATIVE_INFINITY }),
+    '{"n":"1","m":{"k":"2"},"i":"-Infinity"}',
+  )
   t.equal(toJsonText(new Map([[1, 'a']])), '[[1,"a"]]')
   t.equal(toJsonText([Uint8Array.of(1, 2), Buffer.from('x'), new Set([1])]), '["AQI=","eA==",[1]]')
   t.equal(toJsonText({ a: undefined, at: new Date(0) }), '{"at":"1970-01-01T00:00:00.000Z"}')
@@ -46,17 +50,37 @@ t.test('json - generous where the meaning is clear, strict elsewhere', async (t)
   refused(type.float64, '1', "value: expected float64, found string '1'")
   refused(type.int32, 1.5, 'value: expected int32, found number 1.5')
   refused(type.bytes, 'é', "value: expected bytes (base64), found string 'é'")
-  refused(type.list(type.tuple(type.int32, type.string)), [[1, 'a'], [2, 3]], "[1][1]: expected string, found number 3")
+  refused(
+    type.list(type.tuple(type.int32, type.string)),
+    [
+      [1, 'a'],
+      [2, 3],
+    ],
+    '[1][1]: expected string, found number 3',
+  )
   refused(type.map(type.string, type.int32), { a: 'b' }, "{value}: expected int32, found string 'b'")
-  refused(type.map(type.int32, type.int32), [[1]], 'value: expected a map (an object, or a list of pairs), found a list of 1')
+  refused(
+    type.map(type.int32, type.int32),
+    [[1]],
+    'value: expected a map (an object, or a list of pairs), found a list of 1',
+  )
   const shape = type.object({
     id: type.int32,
     note: type.optional(type.string),
     level: type.defaulted(type.int32, 3),
     of: type.nullable(type.string),
   })
-  t.same(from(shape, { id: 1, note: null, of: null, more: true }), { id: 1, note: undefined, level: 3, of: null })
-  t.same(Object.keys(from(shape, { of: 'x', id: 1 }) as object), ['id', 'note', 'level', 'of'], 'declaration order')
+  t.same(from(shape, { id: 1, note: null, of: null, more: true }), {
+    id: 1,
+    note: undefined,
+    level: 3,
+    of: null,
+  })
+  t.same(
+    Object.keys(from(shape, { of: 'x', id: 1 }) as object),
+    ['id', 'note', 'level', 'of'],
+    'declaration order',
+  )
   refused(shape, { id: 1 }, 'of: expected string, found undefined')
   const event = type.union('kind', { a: type.object({ x: type.int32 }), b: type.object({ y: type.string }) })
   t.same(from(event, { kind: 'b', y: 'q', x: 1 }), { kind: 'b', y: 'q' })
@@ -84,8 +108,23 @@ t.test('json - what is written is read back', async (t) => {
     huge: fc.bigInt(),
     bytes: fc.uint8Array({ maxLength: 5 }).map((bytes) => new Uint8Array(bytes)),
     maybe: fc.option(fc.maxSafeInteger(), { nil: undefined }),
-    pairs: fc.array(fc.tuple(fc.integer(), fc.array(fc.double().map((value) => value + 0), { maxLength: 3 })), { maxLength: 3 }).map((e) => new Map(e)),
-    names: fc.array(fc.tuple(fc.oneof(fc.string(), fc.constant('__proto__')), fc.option(fc.bigInt())), { maxLength: 3 }).map((e) => new Map(e)),
+    pairs: fc
+      .array(
+        fc.tuple(
+          fc.integer(),
+          fc.array(
+            fc.double().map((value) => value + 0),
+            { maxLength: 3 },
+          ),
+        ),
+        { maxLength: 3 },
+      )
+      .map((e) => new Map(e)),
+    names: fc
+      .array(fc.tuple(fc.oneof(fc.string(), fc.constant('__proto__')), fc.option(fc.bigInt())), {
+        maxLength: 3,
+      })
+      .map((e) => new Map(e)),
     tuple: fc.tuple(fc.boolean(), fc.constantFrom('x' as const, 'y' as const)),
     kind: fc.oneof(
       fc.uint8Array({ maxLength: 3 }).map((v) => ({ k: 'a' as const, v: new Uint8Array(v) })),
@@ -99,7 +138,7 @@ t.test('json - what is written is read back', async (t) => {
       const encoder = format.newEncoder()
       t.same(read(format, records.map((each) => `${encoder.encode(each as never)}\n`).join('')), records)
     }),
-    { numRuns: 150 },
+    runs(150),
   )
 })
 

@@ -9,7 +9,10 @@ import { connectNatsBus } from '../../../../lib/bus/nats-bus.ts'
 import { collectSink } from '../../../../lib/connectors/collect.ts'
 import { generator } from '../../../../lib/connectors/generator.ts'
 import { jetstream } from '../../../../lib/connectors/jetstream/jetstream.ts'
-import { type JetStreamSinkOptions, jetstreamSink } from '../../../../lib/connectors/jetstream/jetstream-sink.ts'
+import {
+  type JetStreamSinkOptions,
+  jetstreamSink,
+} from '../../../../lib/connectors/jetstream/jetstream-sink.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import { startTestServer, temporaryDirectory } from '../../../support/nats-server.ts'
 import { SinkDriver, type SinkDriverOptions } from '../sink-driver.ts'
@@ -30,8 +33,10 @@ async function newStream(options: Parameters<typeof manager.streams.add>[0] | ob
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
-const sinkTo = (subject: JetStreamSinkOptions<number>['subject'], options: Partial<JetStreamSinkOptions<number>> = {}) =>
-  jetstreamSink<number>({ subject, nats, ...options })
+const sinkTo = (
+  subject: JetStreamSinkOptions<number>['subject'],
+  options: Partial<JetStreamSinkOptions<number>> = {},
+) => jetstreamSink<number>({ subject, nats, ...options })
 const read = (stream: string, subject = '>') =>
   readAll(jetstream<number>({ stream, subject, type: type.int32, nats, boundedAt: 'end' }))
 
@@ -43,7 +48,10 @@ async function open(t: Test, sink: ReturnType<typeof sinkTo>, options: SinkDrive
 
 t.test('jetstream sink - what a checkpoint covers has arrived', async (t) => {
   const stream = await newStream()
-  const driver = await open(t, sinkTo((value) => `${stream}.${value % 2}`, { inFlightMax: 64 }))
+  const driver = await open(
+    t,
+    sinkTo((value) => `${stream}.${value % 2}`, { inFlightMax: 64 }),
+  )
   await driver.writeAll(range(0, 2000))
   await driver.checkpoint(1)
   t.same(await read(stream), range(0, 2000), 'in order')
@@ -54,7 +62,10 @@ t.test('jetstream sink - what a checkpoint covers has arrived', async (t) => {
 t.test('jetstream sink - ids, headers and contents', async (t) => {
   const stream = await newStream()
   const options = { jobId: 'j', uid: 'u', subtaskIndex: 2, attempt: 3 }
-  const sink = sinkTo(`${stream}.a`, { encode: (value) => `<${value}>`, headers: (value) => ({ Parity: String(value % 2) }) })
+  const sink = sinkTo(`${stream}.a`, {
+    encode: (value) => `<${value}>`,
+    headers: (value) => ({ Parity: String(value % 2) }),
+  })
   const driver = await open(t, sink, options)
   driver.write(1)
   driver.write(2)
@@ -97,13 +108,20 @@ t.test('jetstream sink - subjects nobody takes fail, with the streams there are'
   early.write(1)
   await t.rejects(early.checkpoint(1), {
     code: 'CONNECTOR_FAILED',
-    message: /cannot publish to nowhere\.at\.all at .*: no stream takes messages of this subject; there are T0/,
+    message:
+      /cannot publish to nowhere\.at\.all at .*: no stream takes messages of this subject; there are T0/,
   })
   t.equal(early.errors.length, 1)
-  const late = await open(t, sinkTo(() => 'nowhere.either', { retryFor: 300 }))
+  const late = await open(
+    t,
+    sinkTo(() => 'nowhere.either', { retryFor: 300 }),
+  )
   late.write(1)
   await t.rejects(late.checkpoint(1), { message: /nowhere\.either.*no stream takes/ })
-  const odd = await open(t, sinkTo(() => `${stream}.a b`))
+  const odd = await open(
+    t,
+    sinkTo(() => `${stream}.a b`),
+  )
   t.throws(() => odd.write(1), { code: 'CONNECTOR_FAILED', message: /found "T\d+\.a b"/ })
 })
 
@@ -111,7 +129,10 @@ t.test('jetstream sink - what a server refuses fails with its reason', async (t)
   const full = await newStream({ max_msgs: 3, discard: DiscardPolicy.New })
   const driver = await open(t, sinkTo(`${full}.a`, { retryFor: 300 }))
   for (let i = 0; i < 5; i++) driver.write(i)
-  await t.rejects(driver.checkpoint(1), { code: 'CONNECTOR_FAILED', message: /cannot publish to T\d+\.a .*: maximum messages exceeded/ })
+  await t.rejects(driver.checkpoint(1), {
+    code: 'CONNECTOR_FAILED',
+    message: /cannot publish to T\d+\.a .*: maximum messages exceeded/,
+  })
   const large = await open(t, sinkTo(`${full}.a`, { encode: () => new Uint8Array(200_000) }))
   await large.whenReady()
   t.throws(() => large.write(1), { code: 'RECORD_TOO_LARGE', message: /195\.3 KB .*max_payload, 97\.7 KB/ })
@@ -126,18 +147,24 @@ t.test('jetstream sink - without a server, or with options that cannot be', asyn
   t.throws(() => sinkTo('a', { retryFor: 'long' }), { code: 'CONFIG_INVALID' })
 })
 
-t.test('jetstream sink - connections that break lose nothing, and the server drops what comes twice', async (t) => {
-  const stream = await newStream()
-  const proxy = await startBreakingProxy(t, server.url)
-  const driver = await open(t, sinkTo(`${stream}.a`, { nats: { servers: proxy.url } }))
-  for (let i = 0; i < 10; i++) {
-    await driver.whenReady()
-    for (const value of range(i * 500, (i + 1) * 500)) driver.write(value)
-    if (i % 3 === 1) proxy.breakAll()
-  }
-  await driver.checkpoint(1)
-  t.same((await read(stream)).sort((a, b) => a - b), range(0, 5000))
-})
+t.test(
+  'jetstream sink - connections that break lose nothing, and the server drops what comes twice',
+  async (t) => {
+    const stream = await newStream()
+    const proxy = await startBreakingProxy(t, server.url)
+    const driver = await open(t, sinkTo(`${stream}.a`, { nats: { servers: proxy.url } }))
+    for (let i = 0; i < 10; i++) {
+      await driver.whenReady()
+      for (const value of range(i * 500, (i + 1) * 500)) driver.write(value)
+      if (i % 3 === 1) proxy.breakAll()
+    }
+    await driver.checkpoint(1)
+    t.same(
+      (await read(stream)).sort((a, b) => a - b),
+      range(0, 5000),
+    )
+  },
+)
 
 t.test('jetstream - connections that break while reading lose and repeat nothing', async (t) => {
   const stream = await newStream()
@@ -175,34 +202,56 @@ t.test('jetstream sink - a server that is restarted in the middle', async (t) =>
   const found = await readAll(
     jetstream<number>({ stream: 'AGAIN', type: type.int32, nats: { servers: first.url }, boundedAt: 'end' }),
   )
-  t.same(found.sort((a, b) => a - b), range(0, 1500))
+  t.same(
+    found.sort((a, b) => a - b),
+    range(0, 1500),
+  )
 })
 
 t.test('jetstream sink - a message that is never acknowledged fails', async (t) => {
   // Somebody else takes the message and does not answer: so the server does not say that nobody is there.
   bus.subscribe('blackhole', () => {})
-  const driver = await open(t, sinkTo(() => 'blackhole', { retryFor: 300 }))
+  const driver = await open(
+    t,
+    sinkTo(() => 'blackhole', { retryFor: 300 }),
+  )
   driver.write(1)
-  await t.rejects(driver.checkpoint(1), { message: /cannot publish to blackhole .*: no acknowledgement came within 300ms/ })
+  await t.rejects(driver.checkpoint(1), {
+    message: /cannot publish to blackhole .*: no acknowledgement came within 300ms/,
+  })
 })
 
-t.test('jetstream sink - whole jobs: from a generator to a stream and back, restarted on the way', async (t) => {
-  const stream = await newStream()
-  let failures = 0
-  const writing = job('write', (env) => {
-    env
-      .source(generator({ count: 20_000, generate: (i) => i, type: type.int32 }))
-      .map((i) => {
-        if (i === 15_000 && failures++ < 1) throw new Error('on purpose')
-        return i
-      }, { type: type.int32 })
-      .sinkTo(sinkTo((value) => `${stream}.${value % 3}`))
-  })
-  await runLocal(writing, { parallelism: 2, threads: 'never', restart: { kind: 'fixed-delay', attempts: 1, delayMs: 1 } })
-  const rows = collectSink<number>()
-  const reading = job('read', (env) => {
-    env.source(jetstream<number>({ stream, type: type.int32, nats, boundedAt: 'end' })).sinkTo(rows)
-  })
-  await runLocal(reading)
-  t.same([...new Set(rows.items)].sort((a, b) => a - b), range(0, 20_000), 'at least once')
-})
+t.test(
+  'jetstream sink - whole jobs: from a generator to a stream and back, restarted on the way',
+  async (t) => {
+    const stream = await newStream()
+    let failures = 0
+    const writing = job('write', (env) => {
+      env
+        .source(generator({ count: 20_000, generate: (i) => i, type: type.int32 }))
+        .map(
+          (i) => {
+            if (i === 15_000 && failures++ < 1) throw new Error('on purpose')
+            return i
+          },
+          { type: type.int32 },
+        )
+        .sinkTo(sinkTo((value) => `${stream}.${value % 3}`))
+    })
+    await runLocal(writing, {
+      parallelism: 2,
+      threads: 'never',
+      restart: { kind: 'fixed-delay', attempts: 1, delayMs: 1 },
+    })
+    const rows = collectSink<number>()
+    const reading = job('read', (env) => {
+      env.source(jetstream<number>({ stream, type: type.int32, nats, boundedAt: 'end' })).sinkTo(rows)
+    })
+    await runLocal(reading)
+    t.same(
+      [...new Set(rows.items)].sort((a, b) => a - b),
+      range(0, 20_000),
+      'at least once',
+    )
+  },
+)

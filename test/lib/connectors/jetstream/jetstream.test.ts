@@ -1,5 +1,11 @@
 /** Reading streams of a real server: positions, bounds, restores, and what happens when the server goes away. */
-import { AckPolicy, jetstream as jetstreamClient, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import {
+  AckPolicy,
+  jetstream as jetstreamClient,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
 import { headers, type NatsConnection } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
 import { runLocal } from '../../../../actors/run-local.ts'
@@ -9,9 +15,13 @@ import { silentLogger } from '../../../../lib/base/logger.ts'
 import { connectNatsBus } from '../../../../lib/bus/nats-bus.ts'
 import type { NatsServerProcess } from '../../../../lib/bus/start-nats-server.ts'
 import { collectSink } from '../../../../lib/connectors/collect.ts'
-import { jetstream, type JetStreamSourceOptions } from '../../../../lib/connectors/jetstream/jetstream.ts'
+import { type JetStreamSourceOptions, jetstream } from '../../../../lib/connectors/jetstream/jetstream.ts'
 import { jetstreamSink } from '../../../../lib/connectors/jetstream/jetstream-sink.ts'
-import { filtersOverlap, isLiteralSubject, isSubjectFilter } from '../../../../lib/connectors/jetstream/subject-filter.ts'
+import {
+  filtersOverlap,
+  isLiteralSubject,
+  isSubjectFilter,
+} from '../../../../lib/connectors/jetstream/subject-filter.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import { startTestServer, temporaryDirectory } from '../../../support/nats-server.ts'
 import { SinkDriver } from '../sink-driver.ts'
@@ -39,7 +49,12 @@ async function numbers(count: number, subjectOf: (i: number) => string = () => '
   return stream
 }
 
-async function publish(stream: string, from: number, to: number, subjectOf: (i: number) => string = () => 'n') {
+async function publish(
+  stream: string,
+  from: number,
+  to: number,
+  subjectOf: (i: number) => string = () => 'n',
+) {
   const sink = jetstreamSink<number>({ subject: (i) => `${stream}.${subjectOf(i)}`, nats })
   const driver = await SinkDriver.open(sink, { jobId: `fill-${from}` })
   await driver.writeAll(range(from, to))
@@ -58,7 +73,12 @@ t.test('jetstream - a bounded read gives every message once, with the time of th
   await driver.start()
   await driver.run()
   t.same(driver.values, range(0, 5000))
-  t.ok(driver.records.every(({ timestamp }) => Number.isInteger(timestamp) && timestamp! > before && timestamp! <= systemClock.now()))
+  t.ok(
+    driver.records.every(
+      ({ timestamp }) =>
+        Number.isInteger(timestamp) && timestamp! > before && timestamp! <= systemClock.now(),
+    ),
+  )
   t.same(driver.released, [`${stream}/>`])
   await driver.close()
   await t.resolveMatch(manager.streams.info(stream), { state: { consumer_count: 0 } }, 'its consumer is gone')
@@ -84,7 +104,13 @@ t.test('jetstream - where to begin and where to end', async (t) => {
 
 t.test('jetstream - new messages only, as they come', async (t) => {
   const stream = await numbers(5)
-  const { boundedAt: _, ...unbounded } = { boundedAt: undefined, stream, type: type.int32, nats, from: 'new' as const }
+  const { boundedAt: _, ...unbounded } = {
+    boundedAt: undefined,
+    stream,
+    type: type.int32,
+    nats,
+    from: 'new' as const,
+  }
   const endless = jetstream<number>(unbounded)
   t.notOk(endless.isBounded)
   const driver = new SourceDriver(endless)
@@ -102,11 +128,20 @@ t.test('jetstream - subjects are splits, read by several subtasks', async (t) =>
   await driver.start()
   await driver.run()
   await driver.close()
-  t.same([...driver.values].sort((a, b) => a - b), range(0, 3000))
+  t.same(
+    [...driver.values].sort((a, b) => a - b),
+    range(0, 3000),
+  )
   t.same(new Set(driver.records.map(({ splitId, subtaskIndex }) => `${splitId} ${subtaskIndex}`)).size, 3)
   for (const subject of subjects) {
-    const own = driver.records.filter(({ splitId }) => splitId === `${stream}/${subject}`).map(({ value }) => value)
-    t.same(own, [...own].sort((a, b) => a - b), 'each in its order')
+    const own = driver.records
+      .filter(({ splitId }) => splitId === `${stream}/${subject}`)
+      .map(({ value }) => value)
+    t.same(
+      own,
+      [...own].sort((a, b) => a - b),
+      'each in its order',
+    )
     t.equal(own.length, 1000)
   }
   t.same((await readAll(source(stream, { subject: `${stream}.part.1` }))).slice(0, 3), [1, 4, 7])
@@ -123,12 +158,19 @@ t.test('jetstream - restored from a snapshot, it goes on with the next message',
   const restored = first.snapshot()
   await first.close()
   const second = await readAll(of(subjects), { restored, parallelism: 2 })
-  t.same([...first.values, ...second].sort((a, b) => a - b), range(0, 4000))
+  t.same(
+    [...first.values, ...second].sort((a, b) => a - b),
+    range(0, 4000),
+  )
 
   await publish(stream, 4000, 4002, (i) => `other.${i % 2}`)
   const changed = await readAll(of([subjects[1]!, `${stream}.other.*`]), { restored })
   const rest = range(0, 4000).filter((i) => i % 2 === 1 && !first.values.includes(i))
-  t.same([...changed].sort((a, b) => a - b), [...rest, 4000, 4001], 'a subject has gone, another has come')
+  t.same(
+    [...changed].sort((a, b) => a - b),
+    [...rest, 4000, 4001],
+    'a subject has gone, another has come',
+  )
 })
 
 t.test('jetstream - a snapshot that was never read from is where it began', async (t) => {
@@ -152,7 +194,13 @@ t.test('jetstream - messages decoded by the job, with headers and subject', asyn
       stream,
       nats,
       boundedAt: 'end',
-      decode: (message) => [message.subject, message.text(), message.header('Kind'), message.sequence, message.data.length],
+      decode: (message) => [
+        message.subject,
+        message.text(),
+        message.header('Kind'),
+        message.sequence,
+        message.data.length,
+      ],
     }),
   )
   t.same(found, [
@@ -161,22 +209,25 @@ t.test('jetstream - messages decoded by the job, with headers and subject', asyn
   ])
 })
 
-t.test('jetstream - malformed messages fail with sequence and subject, or are skipped and counted', async (t) => {
-  const stream = await numbers(2)
-  await client.publish(`${stream}.odd`, '"three"')
-  await client.publish(`${stream}.odd`, '{')
-  await publish(stream, 2, 4)
-  await t.rejects(readAll(source(stream)), {
-    code: 'DECODE_FAILED',
-    message: `message 3 on ${stream}.odd: value: expected int32, found string 'three'`,
-  })
-  const driver = new SourceDriver(source(stream, { onError: 'skip' }))
-  await driver.start()
-  await driver.run()
-  await driver.close()
-  t.same(driver.values, [0, 1, 2, 3])
-  t.equal(driver.metrics.read().malformed_records_total, 2)
-})
+t.test(
+  'jetstream - malformed messages fail with sequence and subject, or are skipped and counted',
+  async (t) => {
+    const stream = await numbers(2)
+    await client.publish(`${stream}.odd`, '"three"')
+    await client.publish(`${stream}.odd`, '{')
+    await publish(stream, 2, 4)
+    await t.rejects(readAll(source(stream)), {
+      code: 'DECODE_FAILED',
+      message: `message 3 on ${stream}.odd: value: expected int32, found string 'three'`,
+    })
+    const driver = new SourceDriver(source(stream, { onError: 'skip' }))
+    await driver.start()
+    await driver.run()
+    await driver.close()
+    t.same(driver.values, [0, 1, 2, 3])
+    t.equal(driver.metrics.read().malformed_records_total, 2)
+  },
+)
 
 t.test('jetstream - no more is held than allowed', async (t) => {
   const stream = await numbers(3000)
@@ -205,21 +256,44 @@ t.test('jetstream - messages larger than the buffer come one by one', async (t) 
 t.test('jetstream - messages deleted before they are read do not keep the end from coming', async (t) => {
   const stream = await numbers(100)
   for (const seq of [1, 50, 99, 100]) await manager.streams.deleteMessage(stream, seq)
-  t.same(await readAll(source(stream, { boundedAt: { sequence: 100 } })), range(1, 98).filter((i) => i !== 49))
+  t.same(
+    await readAll(source(stream, { boundedAt: { sequence: 100 } })),
+    range(1, 98).filter((i) => i !== 49),
+  )
 })
 
 t.test('jetstream - errors say what there is instead', async (t) => {
   const stream = await numbers(1)
   const rejects = (of: Partial<JetStreamSourceOptions<number>>, code: string, message: RegExp) =>
     t.rejects(readAll(source(stream, of)), { code, message })
-  await rejects({ stream: `${stream}X` }, 'CONNECTOR_FAILED', new RegExp(`there is no stream ${stream}X at .*; there are S0, .*Did you mean "${stream}"`))
-  await t.rejects(readAll(jetstream({ stream, boundedAt: 'end' })), { code: 'CONFIG_INVALID', message: /which NATS server/ })
-  t.same(await readAll(jetstream({ stream, boundedAt: 'end' }), { connections: { nats } }), [0], 'the server of the process')
+  await rejects(
+    { stream: `${stream}X` },
+    'CONNECTOR_FAILED',
+    new RegExp(`there is no stream ${stream}X at .*; there are S0, .*Did you mean "${stream}"`),
+  )
+  await t.rejects(readAll(jetstream({ stream, boundedAt: 'end' })), {
+    code: 'CONFIG_INVALID',
+    message: /which NATS server/,
+  })
+  t.same(
+    await readAll(jetstream({ stream, boundedAt: 'end' }), { connections: { nats } }),
+    [0],
+    'the server of the process',
+  )
   await rejects({ nats: { servers: '127.0.0.1:1' } }, 'CANNOT_CONNECT', /127\.0\.0\.1:1/)
   const work = `W${streams++}`
-  await manager.streams.add({ name: work, subjects: [`${work}.>`], retention: RetentionPolicy.Workqueue, storage: StorageType.Memory })
+  await manager.streams.add({
+    name: work,
+    subjects: [`${work}.>`],
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.Memory,
+  })
   await client.publish(`${work}.a`, '1')
-  await rejects({ stream: work }, 'CONNECTOR_FAILED', /workqueue stream requires explicit ack/)
+  await rejects(
+    { stream: work },
+    'UNSUPPORTED',
+    /removes messages as they are consumed \(retention "workqueue"\)/,
+  )
   const plain = await startTestServer(t, { jetstream: false })
   await rejects({ nats: { servers: plain.url } }, 'NATS_SERVER_UNSUITABLE', /offers no JetStream/)
 })
@@ -279,7 +353,10 @@ t.test('jetstream - a stream that disappears fails the job; so does one that beg
   await driver.run(() => driver.records.length === 10)
   const restored = driver.snapshot()
   await manager.streams.delete(stream)
-  await t.rejects(driver.run(), { code: 'CONNECTOR_FAILED', message: new RegExp(`cannot read stream ${stream} .* it has gone`) })
+  await t.rejects(driver.run(), {
+    code: 'CONNECTOR_FAILED',
+    message: new RegExp(`cannot read stream ${stream} .* it has gone`),
+  })
   await driver.close()
   await manager.streams.add({ name: stream, subjects: [`${stream}.>`], storage: StorageType.Memory })
   await publish(stream, 0, 3)
@@ -297,10 +374,17 @@ t.test('jetstream - a server that is restarted in the middle loses and repeats n
     const own = await connect(t, to)
     const ownManager = await jetstreamManager(own)
     if (isNew) await ownManager.streams.add({ name: stream, subjects: ['r'], storage: StorageType.File })
-    await Promise.all(range(from, from + count).map((i) => jetstreamClient(own).publish('r', JSON.stringify(i))))
+    await Promise.all(
+      range(from, from + count).map((i) => jetstreamClient(own).publish('r', JSON.stringify(i))),
+    )
   }
   await fill(first, 0, 2000, true)
-  const reading = jetstream<number>({ stream, type: type.int32, nats: { servers: first.url }, bufferMessagesMax: 500 })
+  const reading = jetstream<number>({
+    stream,
+    type: type.int32,
+    nats: { servers: first.url },
+    bufferMessagesMax: 500,
+  })
   const driver = new SourceDriver(reading, { recordsMax: 100 })
   await driver.start()
   await driver.run(() => driver.records.length >= 300)
@@ -323,7 +407,10 @@ t.test('jetstream - 100,000 messages through a job', async (t) => {
   })
   await runLocal(reading, { threads: 'never' })
   t.equal(rows.items.length, 100_000)
-  t.same([...rows.items].sort((a, b) => a - b), range(0, 100_000))
+  t.same(
+    [...rows.items].sort((a, b) => a - b),
+    range(0, 100_000),
+  )
 })
 
 t.test('jetstream - consumers that others have are no concern of ours', async (t) => {

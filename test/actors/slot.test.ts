@@ -1,0 +1,253 @@
+import t from 'tap'
+import { Slot } from '../../actors/slot.ts'
+import { ActorSystem } from '../../lib/actor/actor-system.ts'
+import { handling } from '../../lib/actor/behavior.ts'
+import { buildJob, job, type JobDefinition } from '../../lib/api/job.ts'
+import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
+import { silentLogger } from '../../lib/base/logger.ts'
+import { SeededRandom } from '../../lib/base/prng.ts'
+import { LocalBroker } from '../../lib/bus/local-bus.ts'
+import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
+import { generator } from '../../lib/connectors/generator.ts'
+import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
+import { jobMasterName, slotName } from '../../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../../lib/protocol/job-master.ts'
+import type { Deployment, SlotProtocol } from '../../lib/protocol/slot.ts'
+import type { SubtaskReport } from '../../lib/task/subtask-report.ts'
+import { TASK_SETTINGS } from '../../actors/run-local.ts'
+import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { runVirtually } from '../support/virtual-time.ts'
+import { SETTINGS } from '../support/build-graph.ts'
+
+const HERE = { node: 'n', slot: 0 }
+const endless = (env: StreamEnvironment) => {
+  env
+    .source(generator({ generate: (i) => i, ratePerSecond: 100 }))
+    .map((n) => n)
+    .print()
+}
+const quiet = (env: StreamEnvironment) => {
+  env.source(generator({ generate: (i) => i, ratePerSecond: 100 })).filter(() => false)
+}
+
+interface Report {
+  readonly attempt: number
+  readonly subtasks: readonly SubtaskReport[]
+}
+
+/** A slot, and job masters that note what it reports. */
+class SlotWorld {
+  readonly clock = new ManualClock(1e12)
+  readonly reports: Record<string, Report[]> = {}
+  readonly occupied: (string | null)[] = []
+  /** What job masters answer. */
+  readonly isCurrent: Record<string, boolean> = {}
+  loadJob: (key: string) => Promise<JobDefinition> = async () => job('quiet', quiet)
+  readonly #subjects = subjectsOf('c')
+  readonly #system: ActorSystem
+  readonly #definition: JobDefinition
+
+  constructor(definition: JobDefinition = job('quiet', quiet)) {
+    this.#definition = definition
+    const bus = new LocalBroker({ clock: this.clock, logger: silentLogger }).connect()
+    const shared = { clock: this.clock, random: new SeededRandom(1) }
+    this.#system = new ActorSystem({ bus, logger: silentLogger, ...shared })
+    const slot = new Slot({
+      ...shared,
+      location: HERE,
+      system: this.#system,
+      subjects: this.#subjects,
+      log: silentLogger,
+      busPort: new BusFramePort(bus, this.#subjects),
+      threadPort: () => {
+        throw new Error('one slot has no neighbours')
+      },
+      loadJob: (module) => this.loadJob(module.kind === 'registered' ? module.key : ''),
+      heartbeatIntervalMs: 500,
+      onOccupied: (jobId) => this.occupied.push(jobId),
+    })
+    this.#system.spawn(this.#subjects.control(slotName(HERE.node, HERE.slot)), slot.behavior())
+  }
+
+  addJobMaster(jobId: string): void {
+    const reports: Report[] = []
+    this.reports[jobId] = reports
+    this.isCurrent[jobId] = true
+    const behavior = handling<Pick<JobMasterProtocol, 'report'>>({
+      report: ({ attempt, subtasks }, sender) => {
+        reports.push({ attempt, subtasks })
+        sender.reply({ isCurrent: this.isCurrent[jobId]! })
+      },
+    })
+    this.#system.spawn(this.#subjects.control(jobMasterName(jobId)), behavior)
+  }
+
+  deploy(jobId: string, attempt: number, more: Partial<Deployment> = {}): Promise<unknown> {
+    const { graph } = buildJob(this.#definition, SETTINGS)
+    const deployment: Deployment = {
+      jobId,
+      attempt,
+      module: { kind: 'registered', key: jobId },
+      graph,
+      placement: Object.fromEntries(graph.vertices.map(({ id }) => [id, [HERE]])),
+      settings: { graph: SETTINGS, task: TASK_SETTINGS, restart: { kind: 'none' }, slotRequestTimeoutMs: 1000 },
+      ...more,
+    }
+    return this.tell({ kind: 'deploy', deployment })
+  }
+
+  tell(message: Parameters<typeof this.ask>[0]): Promise<unknown> {
+    return runVirtually(this.clock, this.ask(message))
+  }
+
+  ask(
+    message:
+      | { kind: 'deploy'; deployment: Deployment }
+      | { kind: 'start' | 'cancel'; jobId: string; attempt: number }
+      | { kind: 'abandon'; jobId: string },
+  ): Promise<unknown> {
+    const ref = this.#system.ref<SlotProtocol>(this.#subjects.control(slotName(HERE.node, HERE.slot)))
+    return this.#system.ask(ref, message as never, 1000)
+  }
+
+  /** The states last reported, of the attempt last reported. */
+  last(jobId: string): string {
+    const report = this.reports[jobId]!.at(-1)
+    if (report === undefined) return 'nothing'
+    return `#${report.attempt} ${report.subtasks.map(({ state }) => state).join(' ')}`
+  }
+
+  async close(): Promise<void> {
+    await runVirtually(this.clock, this.#system.close())
+  }
+}
+
+t.test('slot - builds, opens, starts and cancels what it is told, and reports every change', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  await world.deploy('j', 0)
+  await world.clock.settle()
+  t.equal(world.last('j'), '#0 ready')
+  await world.tell({ kind: 'start', jobId: 'j', attempt: 1 })
+  t.equal(world.last('j'), '#0 ready', 'another attempt is meant')
+  await world.tell({ kind: 'start', jobId: 'j', attempt: 0 })
+  await world.clock.settle()
+  t.equal(world.last('j'), '#0 running')
+  t.same(world.occupied, ['j'])
+  await world.tell({ kind: 'cancel', jobId: 'j', attempt: 0 })
+  await world.clock.settle()
+  t.equal(world.last('j'), '#0 cancelled')
+  t.same(world.occupied, ['j'])
+  world.isCurrent.j = false
+  await world.clock.advance(500)
+  t.same(world.occupied, ['j', null], 'and is free again when the job master needs it no more')
+  await world.close()
+})
+
+t.test('slot - repeats its report with every heartbeat, so that none has to arrive', async (t) => {
+  const world = new SlotWorld()
+  await world.deploy('j', 0)
+  await world.clock.advance(3000)
+  world.addJobMaster('j')
+  await world.clock.advance(3000)
+  t.equal(world.last('j'), '#0 ready')
+  const count = world.reports.j!.length
+  t.ok(count >= 2)
+  await world.clock.advance(5000)
+  t.equal(world.reports.j!.length, count + 10)
+  await world.close()
+})
+
+t.test('slot - one attempt at a time: a newer one replaces it when its tasks have ended, an older one does not', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  await world.deploy('j', 3)
+  await world.tell({ kind: 'start', jobId: 'j', attempt: 3 })
+  await world.deploy('j', 2)
+  await world.deploy('j', 3)
+  await world.clock.settle()
+  t.equal(world.last('j'), '#3 running')
+  await world.deploy('j', 4)
+  await world.clock.settle()
+  t.equal(world.last('j'), '#4 ready')
+  await world.close()
+})
+
+t.test('slot - another job replaces the one it has: whoever keeps the slots knows best', async (t) => {
+  const world = new SlotWorld()
+  for (const jobId of ['a', 'b', 'c']) world.addJobMaster(jobId)
+  await world.deploy('a', 0)
+  await world.deploy('b', 0)
+  await world.deploy('c', 0)
+  await world.clock.settle()
+  t.equal(world.last('c'), '#0 ready')
+  t.equal(world.occupied.at(-1), 'c')
+  await world.close()
+})
+
+t.test('slot - gives up what the job master calls out of date', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  await world.deploy('j', 0)
+  await world.tell({ kind: 'start', jobId: 'j', attempt: 0 })
+  world.isCurrent.j = false
+  await world.clock.advance(1000)
+  t.equal(world.occupied.at(-1), null)
+  const count = world.reports.j!.length
+  await world.clock.advance(5000)
+  t.equal(world.reports.j!.length, count, 'and says no more of it')
+  await world.close()
+})
+
+t.test('slot - abandons a job that nobody knows any more', async (t) => {
+  const world = new SlotWorld()
+  await world.deploy('j', 0)
+  await world.clock.settle()
+  await world.tell({ kind: 'abandon', jobId: 'other' })
+  t.same(world.occupied, ['j'])
+  await world.tell({ kind: 'abandon', jobId: 'j' })
+  await world.clock.settle()
+  t.same(world.occupied, ['j', null])
+  await world.close()
+})
+
+t.test('slot - reports why the job could not be built', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  world.loadJob = () => Promise.reject(new Error('no such module'))
+  await world.deploy('j', 0)
+  await world.clock.settle()
+  t.equal(world.last('j'), '#0 failed')
+  t.match(world.reports.j!.at(-1)!.subtasks[0]!.error, { message: 'no such module' })
+  await world.close()
+})
+
+t.test('slot - refuses code that builds another graph than was submitted', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  world.loadJob = async () => job('quiet', endless)
+  await world.deploy('j', 0)
+  await world.clock.settle()
+  t.match(world.reports.j!.at(-1)!.subtasks[0]!.error, { code: 'GRAPH_MISMATCH', message: /must not depend on the time/ })
+  await world.close()
+})
+
+t.test('slot - cancelled while the code is loaded, it says so at once and builds nothing', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  let loaded: () => void = () => {}
+  world.loadJob = () =>
+    new Promise((resolve) => {
+      loaded = () => resolve(job('quiet', quiet))
+    })
+  await world.deploy('j', 0)
+  await world.clock.settle()
+  t.equal(world.reports.j!.length, 0)
+  await world.tell({ kind: 'cancel', jobId: 'j', attempt: 0 })
+  await world.clock.settle()
+  t.equal(world.last('j'), '#0 cancelled')
+  loaded()
+  await world.clock.advance(1000)
+  t.equal(world.last('j'), '#0 cancelled')
+  await world.close()
+})

@@ -1,0 +1,108 @@
+/** Whole jobs on a cluster in this thread, in virtual time. */
+import { MiniCluster } from '../../actors/mini-cluster.ts'
+import { TASK_SETTINGS } from '../../actors/run-local.ts'
+import { buildJob, graphSettings, job } from '../../lib/api/job.ts'
+import { forgetJob, registerJob } from '../../lib/api/load-job.ts'
+import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
+import { createLogger, type LogEntry } from '../../lib/base/logger.ts'
+import { SeededRandom } from '../../lib/base/prng.ts'
+import type { Sink } from '../../lib/function/sink.ts'
+import type { JobDescription, JobRunSettings } from '../../lib/protocol/job-submission.ts'
+import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
+import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { runVirtually } from '../support/virtual-time.ts'
+
+export interface VirtualJobOptions {
+  readonly name?: string
+  readonly parallelism?: number
+  readonly exchange?: 'auto' | 'nats'
+  readonly restart?: JobRunSettings['restart']
+  readonly slotCount?: number
+  readonly task?: Partial<JobRunSettings['task']>
+}
+
+export class VirtualCluster {
+  readonly clock = new ManualClock(1_700_000_000_000)
+  readonly log: LogEntry[] = []
+  readonly #keys: string[] = []
+  #cluster!: MiniCluster
+  #jobCount = 0
+
+  static async start(slotCount: number): Promise<VirtualCluster> {
+    const virtual = new VirtualCluster()
+    virtual.#cluster = await virtual.run(
+      MiniCluster.start({
+        clock: virtual.clock,
+        random: new SeededRandom(1),
+        log: createLogger(virtual.clock, 'debug', (entry) => virtual.log.push(entry)),
+        slotCount,
+        hasThreads: false,
+      }),
+    )
+    return virtual
+  }
+
+  run<T>(promise: Promise<T>): Promise<T> {
+    return runVirtually(this.clock, promise)
+  }
+
+  get client(): MiniCluster['client'] {
+    return this.#cluster.client
+  }
+
+  /** Hands a job in; returns its id. */
+  submit(define: (env: StreamEnvironment) => void, options: VirtualJobOptions = {}): Promise<string> {
+    const definition = job(options.name ?? 'virtual', define)
+    const graph = graphSettings(definition, { parallelism: options.parallelism })
+    const settings: JobRunSettings = {
+      graph,
+      task: { ...TASK_SETTINGS, exchange: options.exchange ?? 'auto', ...options.task },
+      restart: options.restart ?? { kind: 'none' },
+      slotRequestTimeoutMs: 30_000,
+    }
+    const key = registerJob(definition)
+    this.#keys.push(key)
+    const submission = {
+      jobId: `job-${this.#jobCount++}`,
+      module: { kind: 'registered', key } as const,
+      graph: buildJob(definition, graph).graph,
+      settings,
+    }
+    return this.run(this.client.submit(submission))
+  }
+
+  waitForEnd(jobId: string): Promise<JobDescription> {
+    return this.run(this.client.waitForEnd(jobId))
+  }
+
+  async close(): Promise<void> {
+    await this.run(this.#cluster.close())
+    for (const key of this.#keys) forgetJob(key)
+  }
+}
+
+/** Runs one job to its end on a cluster of its own. */
+export async function runJob(
+  define: (env: StreamEnvironment) => void,
+  options: VirtualJobOptions = {},
+): Promise<JobDescription> {
+  const { graph } = buildJob(job('size', define), graphSettings(job('size', define), { parallelism: options.parallelism }))
+  const cluster = await VirtualCluster.start(options.slotCount ?? slotCountOf(graph))
+  try {
+    return await cluster.waitForEnd(await cluster.submit(define, options))
+  } finally {
+    await cluster.close()
+  }
+}
+
+/** Puts what it gets into a list, as text. */
+export function listSink(list: string[], name = 'list'): Sink<unknown> {
+  return {
+    name,
+    createWriter: () => ({
+      write: (value) => list.push(typeof value === 'string' ? value : JSON.stringify(value)),
+      flush() {},
+      close() {},
+    }),
+  }
+}
