@@ -16,6 +16,7 @@ export type {
 export { type ErrorCode, SluiceError } from './base/errors.ts'
 export type { Key } from './base/hash.ts'
 export type { ByteSize, Duration } from './base/units.ts'
+export { type ConfigFile, defineConfig } from './config/define-config.ts'
 export { blackholeSink } from './connectors/blackhole.ts'
 export { type CollectOptions, type CollectSink, collectSink } from './connectors/collect.ts'
 export { type CsvOptions, csv } from './connectors/files/csv.ts'

@@ -4,8 +4,8 @@
  */
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
-import { SluiceError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
+import { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Connections } from '../function/connections.ts'
 import type { Source, Split, SplitEnumerator } from '../function/source.ts'

@@ -187,9 +187,10 @@ export class StreamTask {
     return this.#end('failed', error)
   }
 
-  /** Ends the task; resolves when its operators are closed. */
-  cancel(): Promise<void> {
-    return this.#end('cancelled')
+  /** Ends the task if it has not ended, and lets go of it; resolves when its operators are closed. */
+  async cancel(): Promise<void> {
+    await this.#end('cancelled')
+    this.#closeInputs()
   }
 
   #run(deadlineMs: number): StepResult {
@@ -283,9 +284,16 @@ export class StreamTask {
       }
     }
     for (const output of this.#outputs) output.close()
-    for (const { channel } of this.#parts.inputs) channel.close()
+    // Those upstream are not done before they know that everything has arrived, and what says so may get lost: a task
+    // that has finished goes on answering until it is let go of.
+    if (state === 'finished') for (const { channel } of this.#parts.inputs) channel.tick(this.#nowMs())
+    else this.#closeInputs()
     this.#state = state
     this.#listener.onState(state, error === undefined ? undefined : asError(error))
+  }
+
+  #closeInputs(): void {
+    for (const { channel } of this.#parts.inputs) channel.close()
   }
 
   #isOutputAvailable(): boolean {

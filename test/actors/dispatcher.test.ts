@@ -18,8 +18,14 @@ t.test('dispatcher - finds a job by its id, the beginning of it, or its name', a
   t.equal(await describe(words), words)
   t.equal(await describe('words'), words)
   t.equal(await describe('job-1'), other)
-  await t.rejects(describe('job-'), { code: 'USAGE', message: `"job-" fits several jobs: ${words}, ${other}; say which by its id` })
-  await t.rejects(describe('word'), { code: 'JOB_NOT_FOUND', message: 'there is no job "word". Did you mean "words"?' })
+  await t.rejects(describe('job-'), {
+    code: 'USAGE',
+    message: `"job-" fits several jobs: ${words}, ${other}; say which by its id`,
+  })
+  await t.rejects(describe('word'), {
+    code: 'JOB_NOT_FOUND',
+    message: 'there is no job "word". Did you mean "words"?',
+  })
   await cluster.close()
 })
 
@@ -64,7 +70,14 @@ t.test('dispatcher - a job handed in twice is one job', async (t) => {
   const cluster = await VirtualCluster.start(1)
   const id = await cluster.submit(endless)
   const { graph } = await cluster.run(cluster.client.describe(id))
-  await cluster.run(cluster.client.submit({ jobId: id, graph, module: { kind: 'registered', key: '' }, settings: {} as never }))
+  await cluster.run(
+    cluster.client.submit({
+      jobId: id,
+      graph,
+      module: { kind: 'registered', key: '' },
+      settings: {} as never,
+    }),
+  )
   t.equal((await cluster.run(cluster.client.jobs())).length, 1)
   await cluster.close()
 })

@@ -21,8 +21,8 @@ import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { t as types } from '../../lib/types/t.ts'
-import { runVirtually } from '../support/virtual-time.ts'
 import { SETTINGS } from '../support/build-graph.ts'
+import { runVirtually } from '../support/virtual-time.ts'
 import { listSink } from './virtual-jobs.ts'
 
 const SUBJECTS = subjectsOf('lossy')
@@ -86,13 +86,19 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
     graph: buildJob(definition, graph).graph,
     settings: {
       graph,
-      task: { ...TASK_SETTINGS, exchange: 'nats' as const },
+      task: { ...TASK_SETTINGS, exchange: 'nats' as const, frameBytes: 500 },
       restart: { kind: 'none' as const },
       slotRequestTimeoutMs: 60_000,
     },
   }
   await run(client.submit(submission))
-  return { clock, run, client, bus, close: () => run(Promise.all([slots.close(), coordinator.close(), system.close()])) }
+  return {
+    clock,
+    run,
+    client,
+    bus,
+    close: () => run(Promise.all([slots.close(), coordinator.close(), system.close()])),
+  }
 }
 
 function sums(list: string[]): JobDefinition {
@@ -106,10 +112,10 @@ function sums(list: string[]): JobDefinition {
   })
 }
 
-t.test('lossy cluster - every record arrives once though a tenth of all messages is lost', async (t) => {
+t.test('lossy cluster - every record arrives once though three of ten messages are lost', async (t) => {
   for (const seed of [1, 2, 3]) {
     const list: string[] = []
-    const cluster = await runLossy(sums(list), 2, 0.1, seed)
+    const cluster = await runLossy(sums(list), 2, 0.3, seed)
     const description: JobDescription = await cluster.run(cluster.client.waitForEnd('j'))
     t.equal(description.error, undefined)
     t.equal(description.state, 'finished', `seed ${seed}`)

@@ -2,8 +2,8 @@ import t from 'tap'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import { sleep } from '../../lib/base/clock.ts'
 import { generator } from '../../lib/connectors/generator.ts'
-import { isFinal } from '../../lib/graph/execution-graph.ts'
 import { outputTag } from '../../lib/function/output-tag.ts'
+import { isFinal } from '../../lib/graph/execution-graph.ts'
 import { valueState } from '../../lib/state/state-descriptor.ts'
 import { boundedOutOfOrderness } from '../../lib/time/watermark-strategy.ts'
 import { t as types } from '../../lib/types/t.ts'
@@ -41,7 +41,10 @@ function everything(results: Record<string, string[]>) {
       },
       { name: 'split', type: Event },
     )
-    even.sideOutput(odd).map(({ n }) => n).sinkTo(sink('odd'))
+    even
+      .sideOutput(odd)
+      .map(({ n }) => n)
+      .sinkTo(sink('odd'))
     const keyed = even.keyBy(({ key }) => key)
     keyed
       .window(tumbling('500ms'))
@@ -53,7 +56,10 @@ function everything(results: Record<string, string[]>) {
       .sinkTo(sink('tumbling'))
     const counts = keyed
       .map(({ key, at }) => ({ key, at, count: 1 }))
-      .watermarks(boundedOutOfOrderness('200ms', ({ at }) => at), { name: 'again' })
+      .watermarks(
+        boundedOutOfOrderness('200ms', ({ at }) => at),
+        { name: 'again' },
+      )
       .keyBy(({ key }) => key)
       .window(sliding('600ms', '200ms'))
       .reduce((a, b) => ({ ...a, count: a.count + b.count, at: Math.max(a.at, b.at) }))
@@ -68,7 +74,10 @@ function everything(results: Record<string, string[]>) {
         processElement2: (event, context, out) => out.collect(`right ${context.currentKey} ${event.n}`),
       })
       .sinkTo(sink('connected'))
-    const rules = env.source(generator({ count: 3, generate: (i) => `rule ${i}` }), { name: 'rules', parallelism: 1 })
+    const rules = env.source(generator({ count: 3, generate: (i) => `rule ${i}` }), {
+      name: 'rules',
+      parallelism: 1,
+    })
     even
       .connect(rules.broadcast())
       .process<string>({
@@ -108,7 +117,11 @@ t.test('mini cluster - a job gives the same over frames as by hand, at any paral
       const rules = [0, 1, 2].flatMap((i) => new Array<string>(parallelism - 1).fill(`rule ${i}`))
       const expected = { ...reference, broadcast: [...reference.broadcast!, ...rules].sort() }
       for (const name of Object.keys(expected)) {
-        t.same(results[name], expected[name as keyof typeof expected], `${name}, parallelism ${parallelism}, ${exchange}`)
+        t.same(
+          results[name],
+          expected[name as keyof typeof expected],
+          `${name}, parallelism ${parallelism}, ${exchange}`,
+        )
       }
     }
   }
@@ -196,7 +209,14 @@ t.test('mini cluster - a failed job is restarted after the delay, from the begin
   const { state, restarts } = await cluster.waitForEnd(id)
   t.equal(state, 'finished')
   t.equal(restarts, 2)
-  t.same(list.slice(-50).map(Number).sort((a, b) => a - b), [...Array(50).keys()], 'the last attempt is complete')
+  t.same(
+    list
+      .slice(-50)
+      .map(Number)
+      .sort((a, b) => a - b),
+    [...Array(50).keys()],
+    'the last attempt is complete',
+  )
   t.equal(startedAtMs.length, 6)
   t.ok(startedAtMs[2]! - startedAtMs[0]! >= 5000 && startedAtMs[4]! - startedAtMs[2]! >= 5000)
   await cluster.close()
@@ -211,7 +231,9 @@ t.test('mini cluster - a job is out of luck when its restarts are used up', asyn
       })
       .print()
   }
-  const { state, restarts } = await runJob(define, { restart: { kind: 'fixed-delay', attempts: 2, delayMs: 100 } })
+  const { state, restarts } = await runJob(define, {
+    restart: { kind: 'fixed-delay', attempts: 2, delayMs: 100 },
+  })
   t.equal(state, 'failed')
   t.equal(restarts, 2)
 })
@@ -249,23 +271,27 @@ t.test('mini cluster - an endless job is cancelled, closes everything and frees 
   await cluster.close()
 })
 
-t.test('mini cluster - a job that needs more slots than there are waits, and says what is missing', async (t) => {
-  const cluster = await VirtualCluster.start(1)
-  const id = await cluster.submit(plain([]), { parallelism: 3 })
-  await cluster.clock.advance(1000)
-  const { state, slotsNeeded } = await cluster.run(cluster.client.describe(id))
-  t.equal(state, 'waiting')
-  t.equal(slotsNeeded, 3)
-  const { error } = await cluster.waitForEnd(id)
-  t.match(error, { code: 'SLOTS_UNAVAILABLE' })
-  await cluster.close()
-})
+t.test(
+  'mini cluster - a job that needs more slots than there are waits, and says what is missing',
+  async (t) => {
+    const cluster = await VirtualCluster.start(1)
+    const id = await cluster.submit(plain([]), { parallelism: 3 })
+    await cluster.clock.advance(1000)
+    const { state, slotsNeeded } = await cluster.run(cluster.client.describe(id))
+    t.equal(state, 'waiting')
+    t.equal(slotsNeeded, 3)
+    const { error } = await cluster.waitForEnd(id)
+    t.match(error, { code: 'SLOTS_UNAVAILABLE' })
+    await cluster.close()
+  },
+)
 
 t.test('mini cluster - jobs that compete for slots get their turns', async (t) => {
   const cluster = await VirtualCluster.start(2)
   const lists: string[][] = [[], [], [], []]
   const ids: string[] = []
-  for (const [i, list] of lists.entries()) ids.push(await cluster.submit(plain(list), { parallelism: i === 1 ? 2 : 1 }))
+  for (const [i, list] of lists.entries())
+    ids.push(await cluster.submit(plain(list), { parallelism: i === 1 ? 2 : 1 }))
   for (const id of ids) t.equal((await cluster.waitForEnd(id)).state, 'finished')
   t.same(
     lists.map(({ length }) => length),
@@ -308,11 +334,17 @@ t.test('mini cluster - splits may be handed out before readers ask for them', as
   // A chain is opened from its end: readers come last.
   const slow = { open: () => sleep(cluster.clock, 700), map: (n: number) => n }
   const define = (env: StreamEnvironment) => {
-    env.source(eager).map({ ...slow }).sinkTo(listSink(list))
+    env
+      .source(eager)
+      .map({ ...slow })
+      .sinkTo(listSink(list))
   }
   const { state, error } = await cluster.waitForEnd(await cluster.submit(define, { parallelism: 2 }))
   t.equal(error, undefined)
   t.equal(state, 'finished')
-  t.same(list.map(Number).sort((a, b) => a - b), [...Array(40).keys()])
+  t.same(
+    list.map(Number).sort((a, b) => a - b),
+    [...Array(40).keys()],
+  )
   await cluster.close()
 })

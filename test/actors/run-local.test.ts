@@ -55,7 +55,9 @@ t.test('run local - ends an endless job when it is told to', async (t) => {
 })
 
 t.test('run local - with several slots a module runs in threads', async (t) => {
-  const { state, vertices } = await runLocal(new URL('../fixtures/jobs/threads.ts', import.meta.url), { parallelism: 2 })
+  const { state, vertices } = await runLocal(new URL('../fixtures/jobs/threads.ts', import.meta.url), {
+    parallelism: 2,
+  })
   t.equal(state, 'finished')
   const last = vertices.at(-1)!.subtasks
   t.equal(
@@ -63,6 +65,12 @@ t.test('run local - with several slots a module runs in threads', async (t) => {
     2000,
   )
   t.ok(last.every(({ metrics }) => metrics!.recordsIn > 0))
-  const threads = new Set(last.flatMap(({ metrics }) => Object.entries(metrics!.operators).filter(([name]) => name.endsWith('.thread')).map(([, id]) => id)))
+  const threads = new Set(
+    last.flatMap(({ metrics }) =>
+      Object.entries(metrics!.operators)
+        .filter(([name]) => name.endsWith('.thread'))
+        .map(([, id]) => id),
+    ),
+  )
   t.equal(threads.size, 2)
 })

@@ -1,8 +1,9 @@
 import t from 'tap'
+import { TASK_SETTINGS } from '../../actors/run-local.ts'
 import { Slot } from '../../actors/slot.ts'
 import { ActorSystem } from '../../lib/actor/actor-system.ts'
 import { handling } from '../../lib/actor/behavior.ts'
-import { buildJob, job, type JobDefinition } from '../../lib/api/job.ts'
+import { buildJob, type JobDefinition, job } from '../../lib/api/job.ts'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import { silentLogger } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
@@ -14,10 +15,9 @@ import { jobMasterName, slotName } from '../../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../../lib/protocol/job-master.ts'
 import type { Deployment, SlotProtocol } from '../../lib/protocol/slot.ts'
 import type { SubtaskReport } from '../../lib/task/subtask-report.ts'
-import { TASK_SETTINGS } from '../../actors/run-local.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
-import { runVirtually } from '../support/virtual-time.ts'
 import { SETTINGS } from '../support/build-graph.ts'
+import { runVirtually } from '../support/virtual-time.ts'
 
 const HERE = { node: 'n', slot: 0 }
 const endless = (env: StreamEnvironment) => {
@@ -90,7 +90,12 @@ class SlotWorld {
       module: { kind: 'registered', key: jobId },
       graph,
       placement: Object.fromEntries(graph.vertices.map(({ id }) => [id, [HERE]])),
-      settings: { graph: SETTINGS, task: TASK_SETTINGS, restart: { kind: 'none' }, slotRequestTimeoutMs: 1000 },
+      settings: {
+        graph: SETTINGS,
+        task: TASK_SETTINGS,
+        restart: { kind: 'none' },
+        slotRequestTimeoutMs: 1000,
+      },
       ...more,
     }
     return this.tell({ kind: 'deploy', deployment })
@@ -158,20 +163,23 @@ t.test('slot - repeats its report with every heartbeat, so that none has to arri
   await world.close()
 })
 
-t.test('slot - one attempt at a time: a newer one replaces it when its tasks have ended, an older one does not', async (t) => {
-  const world = new SlotWorld()
-  world.addJobMaster('j')
-  await world.deploy('j', 3)
-  await world.tell({ kind: 'start', jobId: 'j', attempt: 3 })
-  await world.deploy('j', 2)
-  await world.deploy('j', 3)
-  await world.clock.settle()
-  t.equal(world.last('j'), '#3 running')
-  await world.deploy('j', 4)
-  await world.clock.settle()
-  t.equal(world.last('j'), '#4 ready')
-  await world.close()
-})
+t.test(
+  'slot - one attempt at a time: a newer one replaces it when its tasks have ended, an older one does not',
+  async (t) => {
+    const world = new SlotWorld()
+    world.addJobMaster('j')
+    await world.deploy('j', 3)
+    await world.tell({ kind: 'start', jobId: 'j', attempt: 3 })
+    await world.deploy('j', 2)
+    await world.deploy('j', 3)
+    await world.clock.settle()
+    t.equal(world.last('j'), '#3 running')
+    await world.deploy('j', 4)
+    await world.clock.settle()
+    t.equal(world.last('j'), '#4 ready')
+    await world.close()
+  },
+)
 
 t.test('slot - another job replaces the one it has: whoever keeps the slots knows best', async (t) => {
   const world = new SlotWorld()
@@ -228,7 +236,10 @@ t.test('slot - refuses code that builds another graph than was submitted', async
   world.loadJob = async () => job('quiet', endless)
   await world.deploy('j', 0)
   await world.clock.settle()
-  t.match(world.reports.j!.at(-1)!.subtasks[0]!.error, { code: 'GRAPH_MISMATCH', message: /must not depend on the time/ })
+  t.match(world.reports.j!.at(-1)!.subtasks[0]!.error, {
+    code: 'GRAPH_MISMATCH',
+    message: /must not depend on the time/,
+  })
   await world.close()
 })
 

@@ -46,7 +46,12 @@ class Cluster {
     return system
   }
 
-  startNode(nodeId: string, incarnation: string, slots: { incarnation: string; jobId: string | null }[], patienceMs = 0) {
+  startNode(
+    nodeId: string,
+    incarnation: string,
+    slots: { incarnation: string; jobId: string | null }[],
+    patienceMs = 0,
+  ) {
     const system = this.newSystem()
     const host: SlotHost = { slots, close: async () => {} }
     const happened: string[] = []
@@ -82,7 +87,8 @@ class Cluster {
   }
 }
 
-const idle = (count: number) => Array.from({ length: count }, (_, i) => ({ incarnation: `t${i}`, jobId: null as string | null }))
+const idle = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ incarnation: `t${i}`, jobId: null as string | null }))
 
 t.test('task manager - registers as soon as somebody answers, and stays known while it beats', async (t) => {
   const cluster = new Cluster()
@@ -100,25 +106,28 @@ t.test('task manager - registers as soon as somebody answers, and stays known wh
   await cluster.close()
 })
 
-t.test('task manager - an id that another process has is refused, at once or after some patience', async (t) => {
-  const cluster = new Cluster()
-  cluster.startResourceManager()
-  const first = cluster.startNode('n', '1', idle(1))
-  await cluster.clock.advance(1000)
-  const second = cluster.startNode('n', '2', idle(1))
-  await cluster.clock.advance(3000)
-  t.same(second.happened, ['ID_TAKEN'].concat(second.happened.slice(1)))
-  t.same(first.happened, ['registered'])
-  await runVirtually(cluster.clock, second.system.close())
-  // A process that was killed is started again: it waits until its predecessor is forgotten.
-  const third = cluster.startNode('n', '3', idle(1), 20_000)
-  await cluster.clock.advance(3000)
-  t.same(third.happened, [])
-  await runVirtually(cluster.clock, first.system.close())
-  await cluster.clock.advance(10_000)
-  t.same(third.happened, ['registered'])
-  await cluster.close()
-})
+t.test(
+  'task manager - an id that another process has is refused, at once or after some patience',
+  async (t) => {
+    const cluster = new Cluster()
+    cluster.startResourceManager()
+    const first = cluster.startNode('n', '1', idle(1))
+    await cluster.clock.advance(1000)
+    const second = cluster.startNode('n', '2', idle(1))
+    await cluster.clock.advance(3000)
+    t.same(second.happened, ['ID_TAKEN'].concat(second.happened.slice(1)))
+    t.same(first.happened, ['registered'])
+    await runVirtually(cluster.clock, second.system.close())
+    // A process that was killed is started again: it waits until its predecessor is forgotten.
+    const third = cluster.startNode('n', '3', idle(1), 20_000)
+    await cluster.clock.advance(3000)
+    t.same(third.happened, [])
+    await runVirtually(cluster.clock, first.system.close())
+    await cluster.clock.advance(10_000)
+    t.same(third.happened, ['registered'])
+    await cluster.close()
+  },
+)
 
 t.test('task manager - abandons jobs that nobody knows', async (t) => {
   const cluster = new Cluster()
@@ -149,7 +158,8 @@ t.test('resource manager - tells job masters of slots they get and lose', async 
   cluster.startResourceManager()
   const told: string[] = []
   const behavior = handling<Pick<JobMasterProtocol, 'slotsGranted' | 'slotsLost'>>({
-    slotsGranted: ({ slots }) => void told.push(`granted ${slots.map(({ node, slot }) => `${node}/${slot}`).join(' ')}`),
+    slotsGranted: ({ slots }) =>
+      void told.push(`granted ${slots.map(({ node, slot }) => `${node}/${slot}`).join(' ')}`),
     slotsLost: ({ reason }) => void told.push(`lost: ${reason}`),
   })
   cluster.system.spawn(subjects.control(jobMasterName('j')), behavior)

@@ -86,7 +86,10 @@ export async function runJob(
   define: (env: StreamEnvironment) => void,
   options: VirtualJobOptions = {},
 ): Promise<JobDescription> {
-  const { graph } = buildJob(job('size', define), graphSettings(job('size', define), { parallelism: options.parallelism }))
+  const { graph } = buildJob(
+    job('size', define),
+    graphSettings(job('size', define), { parallelism: options.parallelism }),
+  )
   const cluster = await VirtualCluster.start(options.slotCount ?? slotCountOf(graph))
   try {
     return await cluster.waitForEnd(await cluster.submit(define, options))

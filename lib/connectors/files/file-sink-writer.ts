@@ -3,8 +3,7 @@
  *
  * W1. A part belongs to the subtask, attempt and number in its name. A snapshot is one element, so that it goes to one
  *     writer as a whole: that one alone looks after the parts of the subtask it was taken by.
- * W2. Of the files of a subtask, a snapshot knows those with a smaller number of its own attempt, and of no later one.
- *     All others are left over from failures; files of earlier attempts are left alone.
+ * W2. What a snapshot does not know is removed when it is restored (left-over-parts.ts), or when the writer is closed.
  */
 import { statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -16,7 +15,7 @@ import { Bucket } from './bucket.ts'
 import type { PendingFile } from './file-committer.ts'
 import { fileError } from './file-error.ts'
 import type { RecordEncoder } from './file-format.ts'
-import { removeLeftOverParts } from './left-over-parts.ts'
+import { isLeftOver, type KnownParts, removeLeftOverParts } from './left-over-parts.ts'
 import { type PartBeginning, PartFile } from './part-file.ts'
 import { bucketPath, hiddenPath, PartNames, type PartOrigin, writerId } from './part-path.ts'
 import type { RollingPolicy } from './rolling-policy.ts'
@@ -240,25 +239,17 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
   }
 
   #removeLeftOvers(restored: readonly FileWriterState[]): void {
-    const { subtaskIndex, attempt, hasCheckpoints, log } = this.#context
-    const own = restored.filter(({ writer }) => writer === this.#writer)
+    const { subtaskIndex: subtask, attempt, hasCheckpoints, log } = this.#context
+    const { path } = this.#options
+    const known: KnownParts[] = restored.filter(({ writer }) => writer === this.#writer)
     // Where nothing is ever restored, nothing of an earlier attempt is needed.
-    if (!hasCheckpoints && attempt > 0)
-      own.push({ writer: '', subtask: subtaskIndex, attempt: -1, nextPart: 0, parts: [] })
-    if (own.length === 0) return
-    const isLeftOver = (part: PartOrigin) =>
-      part.attempt < attempt &&
-      own.some(
-        (state) =>
-          part.subtask === state.subtask &&
-          (part.attempt > state.attempt || (part.attempt === state.attempt && part.number >= state.nextPart)),
-      )
-    this.#sweep = removeLeftOverParts(this.#options.path, this.#names, isLeftOver).then(
+    if (!hasCheckpoints && attempt > 0) known.push({ subtask, attempt: -1, nextPart: 0 })
+    if (known.length === 0) return
+    this.#sweep = removeLeftOverParts(path, this.#names, (part) => isLeftOver(part, known, attempt)).then(
       (count) => {
-        if (count > 0) log.info('removed part files of failed attempts', { count, path: this.#options.path })
+        if (count > 0) log.info('removed part files of failed attempts', { count, path })
       },
-      (error) =>
-        log.warn('part files of failed attempts could not be removed', { error, path: this.#options.path }),
+      (error) => log.warn('part files of failed attempts could not be removed', { error, path }),
     )
   }
 

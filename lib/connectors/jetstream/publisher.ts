@@ -85,7 +85,7 @@ export class Publisher {
     this.#unlisten = bus.onStatus((status) => {
       this.#isConnected = status === 'connected'
       // What was on its way when the connection broke may have got lost.
-      
+      if (this.#isConnected) for (const each of this.#inFlight.values()) this.#send(each)
     })
     this.#schedule()
   }

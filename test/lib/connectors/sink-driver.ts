@@ -107,11 +107,16 @@ export class SinkDriver<I, W, C> {
     await this.#writer.flush(false)
   }
 
-  /** A barrier; `isEnd`: no record follows. */
-  async checkpoint(checkpointId: number, isEnd = false): Promise<SinkSnapshot> {
+  /** A barrier; `isEnd`: no record follows. `meanwhile` happens between pre-commit and snapshot. */
+  async checkpoint(
+    checkpointId: number,
+    isEnd = false,
+    meanwhile?: () => Promise<void>,
+  ): Promise<SinkSnapshot> {
     await this.#writer.flush(isEnd)
     for (const committable of (await this.#writer.prepareCommit?.()) ?? [])
       this.#pending.push({ checkpointId, committable })
+    await meanwhile?.()
     const writer = this.#writer.snapshot?.(checkpointId) ?? []
     return {
       writer: writer.map((state) => encode(this.#sink.writerStateType!, state)),

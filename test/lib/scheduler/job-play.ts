@@ -2,7 +2,10 @@
  * The job scheduler, driven by text. Slots are written `node/slot`, subtasks `vertex.index`.
  *
  *     job a:2 b:1/other                    vertices with parallelism and slot sharing group; first of all
- *     restart none | fixed 2 1000          the restart strategy; before `submit`
+ *     restart none                         the restart strategy; before `submit`
+ *     restart fixed 2 1000                 ... attempts, delay
+ *     restart rate 2 5000 100              ... failures, in so many ms, delay
+ *     restart exponential 100 1000 60000   ... first delay, longest, reset after so many ms without a failure
  *     at 500                               time, ms
  *     submit, cancel, tick, show
  *     grant n/0 n/1                        lost n/0
@@ -180,7 +183,18 @@ export function graphOf(words: readonly string[]): JobGraph {
   return { jobName: 'job', vertices, edges: [], fingerprint: '' }
 }
 
-function restartOf([kind, attempts, delayMs]: readonly string[]): RestartSettings {
-  if (kind !== 'fixed') return { kind: 'none' }
-  return { kind: 'fixed-delay', attempts: Number(attempts), delayMs: Number(delayMs) }
+function restartOf([kind, ...numbers]: readonly string[]): RestartSettings {
+  const [a = 0, b = 0, c = 0] = numbers.map(Number)
+  switch (kind) {
+    case 'fixed':
+      return { kind: 'fixed-delay', attempts: a, delayMs: b }
+    case 'rate':
+      return { kind: 'failure-rate', failuresMax: a, intervalMs: b, delayMs: c }
+    case 'exponential': {
+      const rest = { multiplier: 2, resetAfterMs: c, jitter: 0, attempts: Number.POSITIVE_INFINITY }
+      return { kind: 'exponential-delay', initialMs: a, maxMs: b, ...rest }
+    }
+    default:
+      return { kind: 'none' }
+  }
 }

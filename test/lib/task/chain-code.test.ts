@@ -1,6 +1,6 @@
 import t from 'tap'
-import { OneInputOperator, TwoInputOperator } from '../../../lib/operator/stream-operator.ts'
 import { FilterOperator, FlatMapOperator, MapOperator } from '../../../lib/operator/simple-operators.ts'
+import { OneInputOperator, TwoInputOperator } from '../../../lib/operator/stream-operator.ts'
 import { KeyContext } from '../../../lib/state/key-context.ts'
 import { operatorInStack } from '../../../lib/task/chain-code.ts'
 import { chainOf, feed, NotingWriter, TIME } from './chains.ts'
@@ -28,7 +28,10 @@ t.test('chain code - records go down a line of inlined operators to the writer',
   const chain = chainOf([
     { operator: new MapOperator((n: number) => n + 1), main: { operators: [1] } },
     { operator: new FilterOperator((n: number) => n % 2 === 0), main: { operators: [2] } },
-    { operator: new FlatMapOperator((n: number) => [n, n * 10]), main: { writers: [new NotingWriter('out', log)] } },
+    {
+      operator: new FlatMapOperator((n: number) => [n, n * 10]),
+      main: { writers: [new NotingWriter('out', log)] },
+    },
   ])
   feed(chain, [1, 2, 3])
   t.same(log, ['out 2', 'out 20', 'out 4', 'out 40'])
@@ -47,7 +50,10 @@ t.test('chain code - an output goes to several operators and writers, in order, 
       main: { operators: [1, 2], writers: [shared] },
     },
     { operator: new MapOperator((n: number) => `one ${n}`), main: { writers: [shared] } },
-    { operator: new MapOperator((n: number) => `two ${n}`), main: { writers: [new NotingWriter('other', log)] } },
+    {
+      operator: new MapOperator((n: number) => `two ${n}`),
+      main: { writers: [new NotingWriter('other', log)] },
+    },
   ])
   feed(chain, [1, 2])
   t.same(log, ['shared one 1', 'other two 1', 'shared 1', 'shared one 2', 'other two 2', 'shared 2'])
@@ -66,7 +72,10 @@ t.test('chain code - side outputs go where they are read, and nowhere else', asy
         ['"]; quote \\ \u2028', {}],
       ]),
     },
-    { operator: new MapOperator((value: string) => `side ${value}`), main: { writers: [new NotingWriter('side', log)] } },
+    {
+      operator: new MapOperator((value: string) => `side ${value}`),
+      main: { writers: [new NotingWriter('side', log)] },
+    },
   ])
   feed(chain, ['x'])
   t.same(log, ['main main x', 'side side x', 'side side x', 'b x'])
@@ -84,7 +93,10 @@ t.test('chain code - the inputs of a two-input operator are told apart, each wit
     },
     keyContext: context,
   })
-  const chain = chainOf([{ operator: new Pair(), main: { writers: [new NotingWriter('out', log)] } }], [keyed('a'), keyed('b')])
+  const chain = chainOf(
+    [{ operator: new Pair(), main: { writers: [new NotingWriter('out', log)] } }],
+    [keyed('a'), keyed('b')],
+  )
   feed(chain, ['x'], [], 0)
   t.equal(context.key, 'ax')
   feed(chain, ['y'], [], 1)
@@ -109,31 +121,34 @@ t.test('chain code - chains of one thread do not share code', async (t) => {
   t.not(a!.inputs[0], b!.inputs[0])
 })
 
-t.test('chain code - an operator is found in a stack by its generated code, not by words that look like it', async (t) => {
-  const of = (fn: () => void): string => {
-    const chain = chainOf([
-      { operator: new MapOperator((n: number) => n), main: { operators: [1] } },
-      { operator: new MapOperator(() => fn()) },
-    ])
-    try {
-      feed(chain, [1])
-    } catch (error) {
-      return (error as Error).stack!
+t.test(
+  'chain code - an operator is found in a stack by its generated code, not by words that look like it',
+  async (t) => {
+    const of = (fn: () => void): string => {
+      const chain = chainOf([
+        { operator: new MapOperator((n: number) => n), main: { operators: [1] } },
+        { operator: new MapOperator(() => fn()) },
+      ])
+      try {
+        feed(chain, [1])
+      } catch (error) {
+        return (error as Error).stack!
+      }
+      return ''
     }
-    return ''
-  }
-  const plain = of(() => {
-    throw new Error('boom')
-  })
-  t.equal(operatorInStack(plain), 1)
-  const misleading = of(() => {
-    throw new Error('d_7 (eval at home) is\n    at d_0 of the rails, w_3 (really)')
-  })
-  t.equal(operatorInStack(misleading), 1)
-  const named = of(function d_0() {
-    throw new Error('a function of this name')
-  })
-  t.equal(operatorInStack(named), 1)
-  t.equal(operatorInStack('Error: x\n    at d_0 (file:///job.ts:1:2)'), null)
-  t.equal(operatorInStack('Error: x\n    at run (file:///job.ts:1:2)'), null)
-})
+    const plain = of(() => {
+      throw new Error('boom')
+    })
+    t.equal(operatorInStack(plain), 1)
+    const misleading = of(() => {
+      throw new Error('d_7 (eval at home) is\n    at d_0 of the rails, w_3 (really)')
+    })
+    t.equal(operatorInStack(misleading), 1)
+    const named = of(function d_0() {
+      throw new Error('a function of this name')
+    })
+    t.equal(operatorInStack(named), 1)
+    t.equal(operatorInStack('Error: x\n    at d_0 (file:///job.ts:1:2)'), null)
+    t.equal(operatorInStack('Error: x\n    at run (file:///job.ts:1:2)'), null)
+  },
+)

@@ -4,11 +4,15 @@ import { MetricGroup } from '../../../lib/metrics/metric-group.ts'
 import { RecordBatch } from '../../../lib/network/record-batch.ts'
 import { RecordWriter } from '../../../lib/network/record-writer.ts'
 import type { StreamEvent } from '../../../lib/network/stream-event.ts'
-import { OneInputOperator, type OperatorContext, type StreamOperator } from '../../../lib/operator/stream-operator.ts'
+import {
+  OneInputOperator,
+  type OperatorContext,
+  type StreamOperator,
+} from '../../../lib/operator/stream-operator.ts'
 import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
-import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import type { ChainTargets } from '../../../lib/task/chain-code.ts'
 import { type ChainedOperator, OperatorChain } from '../../../lib/task/operator-chain.ts'
+import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 
 /** Notes what leaves the chain, in order. */
 export class NotingWriter extends RecordWriter {
@@ -60,7 +64,8 @@ export class NotingOperator extends OneInputOperator<unknown, unknown> {
   }
 
   override processWatermark(timestamp: number): boolean {
-    if (this.#paused !== null && this.#paused !== timestamp) this.#log.push(`${this.name} DISTURBED by ${timestamp}`)
+    if (this.#paused !== null && this.#paused !== timestamp)
+      this.#log.push(`${this.name} DISTURBED by ${timestamp}`)
     if (this.pauses > 0) {
       this.pauses--
       this.#paused = timestamp
@@ -116,7 +121,11 @@ export interface Link {
 
 export const TIME = new Float64Array(2)
 
-export function contextOf(name: string, clock = new ManualClock(), more: Partial<OperatorContext> = {}): OperatorContext {
+export function contextOf(
+  name: string,
+  clock = new ManualClock(),
+  more: Partial<OperatorContext> = {},
+): OperatorContext {
   return {
     jobId: 'job',
     jobName: 'job',
@@ -148,7 +157,11 @@ export function contextOf(name: string, clock = new ManualClock(), more: Partial
   }
 }
 
-const targets = (given: Partial<ChainTargets> = {}): ChainTargets => ({ operators: [], writers: [], ...given })
+const targets = (given: Partial<ChainTargets> = {}): ChainTargets => ({
+  operators: [],
+  writers: [],
+  ...given,
+})
 
 export function chainOf(
   links: readonly Link[],
@@ -167,7 +180,12 @@ export function chainOf(
 }
 
 /** Gives records to an input of a chain, as one batch. */
-export function feed(chain: OperatorChain, values: readonly unknown[], timestamps: readonly number[] = [], input = 0): void {
+export function feed(
+  chain: OperatorChain,
+  values: readonly unknown[],
+  timestamps: readonly number[] = [],
+  input = 0,
+): void {
   const batch = new RecordBatch()
   values.forEach((value, i) => {
     batch.values[i] = value
@@ -177,4 +195,3 @@ export function feed(chain: OperatorChain, values: readonly unknown[], timestamp
   batch.count = values.length
   chain.inputs[input]!(batch, 0, values.length)
 }
-

@@ -85,31 +85,36 @@ t.test('enumerator host - splits arrive in order, numbered for each reader', asy
   ])
 })
 
-t.test('enumerator host - a snapshot is complete when everything handed out before has arrived', async (t) => {
-  let arrive: () => void = () => {}
-  const { host, context, calls } = hosted({
-    deliver: () =>
-      new Promise((resolve) => {
-        arrive = resolve
-      }),
-  })
-  context.assign({ id: 'a', from: 1 }, 0)
-  let snapshot: Uint8Array | undefined
-  void host.snapshot().then((bytes) => {
-    snapshot = bytes
-  })
-  await settled()
-  t.equal(snapshot, undefined)
-  arrive()
-  await settled()
-  t.ok(snapshot)
-  const { calls: restoredCalls } = hosted({ restored: snapshot! })
-  t.same(restoredCalls, [['restored', { next: 7 }]])
-  t.same(calls, [])
-})
+t.test(
+  'enumerator host - a snapshot is complete when everything handed out before has arrived',
+  async (t) => {
+    let arrive: () => void = () => {}
+    const { host, context, calls } = hosted({
+      deliver: () =>
+        new Promise((resolve) => {
+          arrive = resolve
+        }),
+    })
+    context.assign({ id: 'a', from: 1 }, 0)
+    let snapshot: Uint8Array | undefined
+    void host.snapshot().then((bytes) => {
+      snapshot = bytes
+    })
+    await settled()
+    t.equal(snapshot, undefined)
+    arrive()
+    await settled()
+    t.ok(snapshot)
+    const { calls: restoredCalls } = hosted({ restored: snapshot! })
+    t.same(restoredCalls, [['restored', { next: 7 }]])
+    t.same(calls, [])
+  },
+)
 
 t.test('enumerator host - what goes wrong is reported, and stops nothing else', async (t) => {
-  const { host, behavior, failures, context, delivered } = hosted({ deliver: () => Promise.reject(new Error('gone')) })
+  const { host, behavior, failures, context, delivered } = hosted({
+    deliver: () => Promise.reject(new Error('gone')),
+  })
   behavior.onSplitRequest = () => {
     throw new Error('no splits today')
   }
@@ -128,7 +133,10 @@ t.test('enumerator host - what goes wrong is reported, and stops nothing else', 
 t.test('enumerator host - a split for a reader that does not exist is refused', async (t) => {
   const { context } = hosted()
   for (const wrong of [-1, 3, 0.5, Number.NaN]) {
-    t.throws(() => context.assign({ id: 'a', from: 1 }, wrong), { code: 'CONNECTOR_FAILED', message: /from 0 to 2/ })
+    t.throws(() => context.assign({ id: 'a', from: 1 }, wrong), {
+      code: 'CONNECTOR_FAILED',
+      message: /from 0 to 2/,
+    })
     t.throws(() => context.noMoreSplits(wrong), { code: 'CONNECTOR_FAILED' })
   }
 })

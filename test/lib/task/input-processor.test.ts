@@ -46,7 +46,8 @@ function send(channel: LocalChannel, ...values: unknown[]): void {
 
 t.test('input processor - channels take turns, batch by batch', async (t) => {
   const { channels, stepAll } = newProcessor([0, 0, 0])
-  for (const turn of [1, 2]) for (const [i, channel] of channels.entries()) send(channel, `${'abc'[i]}${turn}`)
+  for (const turn of [1, 2])
+    for (const [i, channel] of channels.entries()) send(channel, `${'abc'[i]}${turn}`)
   t.same(stepAll(), ['0: a1', '0: b1', '0: c1', '0: a2', '0: b2', '0: c2'])
 })
 
@@ -68,7 +69,16 @@ t.test('input processor - records and events keep their places in a batch', asyn
     isUnaligned: false,
     alignmentTimeoutMs: 0,
   })
-  t.same(stepAll(), ['watermark 1', '0: a', '0: b', 'watermark 2', 'idle true', 'idle false', '0: c', 'barrier 4 by 0'])
+  t.same(stepAll(), [
+    'watermark 1',
+    '0: a',
+    '0: b',
+    'watermark 2',
+    'idle true',
+    'idle false',
+    '0: c',
+    'barrier 4 by 0',
+  ])
 })
 
 t.test('input processor - time is that of all channels, of both inputs', async (t) => {
@@ -112,12 +122,16 @@ t.test('input processor - is told of data, also of what was there before it', as
   const early = new LocalChannel(0, TIME, () => 0)
   send(early, 'early')
   const log: unknown[] = []
-  const processor = new InputProcessor([{ channel: early, input: 0 }], [(batch) => log.push(batch.values[0])], {
-    watermark() {},
-    status() {},
-    barrier() {},
-    data() {},
-  })
+  const processor = new InputProcessor(
+    [{ channel: early, input: 0 }],
+    [(batch) => log.push(batch.values[0])],
+    {
+      watermark() {},
+      status() {},
+      barrier() {},
+      data() {},
+    },
+  )
   t.ok(processor.step(() => 0))
   t.same(log, ['early'])
   const { channels, signals, stepAll } = newProcessor([0])

@@ -171,7 +171,11 @@ t.test('slot loop - the times of a task add up to the time that has passed', asy
   loop.add(task.task)
   loop.add(other.task)
   await clock.settle()
-  t.same(loop.timesOf(task.task), { busyMs: 200, backPressuredMs: 0, idleMs: 0 }, 'waiting for the turn counts as busy')
+  t.same(
+    loop.timesOf(task.task),
+    { busyMs: 200, backPressuredMs: 0, idleMs: 0 },
+    'waiting for the turn counts as busy',
+  )
   await clock.advance(300)
   task.result = 'blocked'
   loop.wake()

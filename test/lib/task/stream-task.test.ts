@@ -1,8 +1,8 @@
 import t from 'tap'
 import { collection } from '../../../lib/connectors/generator.ts'
+import { encodeReport } from '../../../lib/network/frame.ts'
 import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import { RemoteOutputChannel } from '../../../lib/network/remote-output-channel.ts'
-import { encodeReport } from '../../../lib/network/frame.ts'
 import { SourceOperator } from '../../../lib/operator/source-operator.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import type { Type } from '../../../lib/types/type.ts'
@@ -123,7 +123,10 @@ t.test('stream task - can be cancelled in every state, and closes what is open o
     hand.stepAll()
     await hand.task.fail(new Error('late'))
     await hand.task.cancel()
-    t.same(hand.states.filter((each) => each.startsWith('cancelled') || each.startsWith('failed')), ['cancelled'])
+    t.same(
+      hand.states.filter((each) => each.startsWith('cancelled') || each.startsWith('failed')),
+      ['cancelled'],
+    )
     t.notMatch(hand.log.join(), /late/)
   }
 })
@@ -140,6 +143,28 @@ t.test('stream task - once finished it stays so', async (t) => {
   t.equal(hand.task.state, 'finished')
 })
 
+t.test('stream task - a finished task answers those upstream until it is let go of', async (t) => {
+  const hand = new HandTask()
+  const calls: string[] = []
+  hand.inputs[0]!.tick = () => void calls.push('tick')
+  hand.inputs[0]!.close = () => void calls.push('close')
+  await hand.run()
+  hand.end()
+  hand.stepAll()
+  await settled()
+  hand.stepAll()
+  await settled()
+  t.equal(hand.task.state, 'finished')
+  t.same(calls, ['tick'], 'what has arrived is reported at once')
+  await hand.task.cancel()
+  t.same(calls, ['tick', 'close'])
+  const cancelled = new HandTask()
+  cancelled.inputs[0]!.close = () => void calls.push('closed')
+  await cancelled.run()
+  await cancelled.task.cancel()
+  t.ok(calls.includes('closed'))
+})
+
 t.test('stream task - a failure names the operator and the record, and ends the task', async (t) => {
   const hand = new HandTask({ names: ['a', 'b'], inputCount: 2 })
   hand.operators[1]!.onElement = (value) => {
@@ -151,7 +176,8 @@ t.test('stream task - a failure names the operator and the record, and ends the 
   hand.send(['3', 'bad', '4'], 1)
   t.equal(hand.stepAll(), 'ended')
   await settled()
-  const expected = 'failed: operator "b" (uid uid-b), subtask 2 of 4, record 3 from subtask 1 of input 1: boom'
+  const expected =
+    'failed: operator "b" (uid uid-b), subtask 2 of 4, record 3 from subtask 1 of input 1: boom'
   t.equal(hand.states.at(-1), expected)
   t.equal(hand.stepAll(), 'blocked')
 })
@@ -192,7 +218,10 @@ t.test('stream task - takes no new work while an output lacks credit', async (t)
   output.release(output.poll()!)
   t.equal(hand.wakes, wakes + 1, 'it is told when there is room again')
   hand.stepAll()
-  t.same([...Array(4)].map(() => output.poll()!.values[0]), ['full', 'full', 'full', 'x'])
+  t.same(
+    [...Array(4)].map(() => output.poll()!.values[0]),
+    ['full', 'full', 'full', 'x'],
+  )
 })
 
 t.test('stream task - is drained when everything has arrived at the other end', async (t) => {
@@ -238,32 +267,38 @@ t.test('stream task - waits for a sink that is busy, and fails with it', async (
   t.match(hand.states.at(-1), /failed.*while writing: disk full/)
 })
 
-t.test('stream task - an operator that pauses in a watermark sees no record before it has gone on', async (t) => {
-  const hand = new HandTask({ names: ['a', 'b'] })
-  await hand.run()
-  hand.operators[1]!.pauses = 3
-  hand.send(['1'])
-  hand.inputs[0]!.event({ kind: 'watermark', timestamp: 5 })
-  hand.send(['2'])
-  hand.inputs[0]!.event({ kind: 'watermark', timestamp: 6 })
-  hand.end()
-  hand.stepAll()
-  await settled()
-  t.same(hand.taken().filter((line) => !line.startsWith('a')), [
-    'out 1',
-    'b pauses in 5',
-    'b pauses in 5',
-    'b pauses in 5',
-    'b watermark 5',
-    'out watermark 5',
-    'out 2',
-    'b watermark 6',
-    'out watermark 6',
-    'b watermark Infinity',
-    'out watermark Infinity',
-    'out end',
-  ])
-})
+t.test(
+  'stream task - an operator that pauses in a watermark sees no record before it has gone on',
+  async (t) => {
+    const hand = new HandTask({ names: ['a', 'b'] })
+    await hand.run()
+    hand.operators[1]!.pauses = 3
+    hand.send(['1'])
+    hand.inputs[0]!.event({ kind: 'watermark', timestamp: 5 })
+    hand.send(['2'])
+    hand.inputs[0]!.event({ kind: 'watermark', timestamp: 6 })
+    hand.end()
+    hand.stepAll()
+    await settled()
+    t.same(
+      hand.taken().filter((line) => !line.startsWith('a')),
+      [
+        'out 1',
+        'b pauses in 5',
+        'b pauses in 5',
+        'b pauses in 5',
+        'b watermark 5',
+        'out watermark 5',
+        'out 2',
+        'b watermark 6',
+        'out watermark 6',
+        'b watermark Infinity',
+        'out watermark Infinity',
+        'out end',
+      ],
+    )
+  },
+)
 
 t.test('stream task - operators may pause between records, not in the middle of a batch', async (t) => {
   const hand = new HandTask({ names: ['a', 'b'] })
@@ -322,14 +357,17 @@ t.test('stream task - output waits for company no longer than the linger', async
   t.equal(hand.task.nextFlushMs(), Number.POSITIVE_INFINITY)
 })
 
-t.test('stream task - a neighbour in the same thread gets what there is as soon as nothing more comes', async (t) => {
-  const output = new LocalChannel(0, TIME, () => 0)
-  const hand = new HandTask({ output })
-  await hand.run()
-  hand.send(['x'])
-  t.equal(hand.stepAll(), 'idle')
-  t.ok(output.hasData)
-})
+t.test(
+  'stream task - a neighbour in the same thread gets what there is as soon as nothing more comes',
+  async (t) => {
+    const output = new LocalChannel(0, TIME, () => 0)
+    const hand = new HandTask({ output })
+    await hand.run()
+    hand.send(['x'])
+    t.equal(hand.stepAll(), 'idle')
+    t.ok(output.hasData)
+  },
+)
 
 t.test('stream task - a frame that cannot be sent fails the task, whoever sends it', async (t) => {
   const { channel } = remoteOutput()
@@ -347,7 +385,14 @@ t.test('stream task - a frame that cannot be sent fails the task, whoever sends 
 t.test('stream task - barriers go to whoever aligns them, with the channel they came by', async (t) => {
   const hand = new HandTask({ inputCount: 2 })
   await hand.run()
-  const barrier = { kind: 'barrier', checkpointId: 7, timestamp: 0, isSavepoint: false, isUnaligned: false, alignmentTimeoutMs: 0 } as const
+  const barrier = {
+    kind: 'barrier',
+    checkpointId: 7,
+    timestamp: 0,
+    isSavepoint: false,
+    isUnaligned: false,
+    alignmentTimeoutMs: 0,
+  } as const
   hand.inputs[1]!.event(barrier)
   hand.stepAll()
   t.same(hand.barriers, [[1, 7]])
@@ -367,7 +412,14 @@ t.test('stream task - a source is read in chunks until it ends, and time ends wi
   await settled()
   t.equal(hand.stepAll(), 'ended')
   await settled()
-  t.same(hand.taken(), ['out x', 'out y', 'out z', 'a watermark Infinity', 'out watermark Infinity', 'out end'])
+  t.same(hand.taken(), [
+    'out x',
+    'out y',
+    'out z',
+    'a watermark Infinity',
+    'out watermark Infinity',
+    'out end',
+  ])
   t.equal(hand.task.sourceRecordCount, 3)
   t.equal(hand.task.state, 'finished')
 })

@@ -6,8 +6,8 @@ import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import { newRecordWriter, type RecordWriter } from '../../../lib/network/record-writer.ts'
 import type { SourceOperator } from '../../../lib/operator/source-operator.ts'
 import type { StreamOperator } from '../../../lib/operator/stream-operator.ts'
-import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { StreamTask } from '../../../lib/task/stream-task.ts'
+import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { chainOf, contextOf, NotingOperator, NotingWriter, TIME } from './chains.ts'
 
 export interface HandTaskOptions {
@@ -32,9 +32,14 @@ export class HandTask {
   constructor(options: HandTaskOptions = {}) {
     const { names = ['a'], inputCount = 1, output, source, lingerMs = 5 } = options
     const nowMs = () => this.clock.monotonic()
-    this.inputs = source !== undefined ? [] : Array.from({ length: inputCount }, (_, i) => new LocalChannel(i, TIME, nowMs))
+    this.inputs =
+      source !== undefined
+        ? []
+        : Array.from({ length: inputCount }, (_, i) => new LocalChannel(i, TIME, nowMs))
     this.operators = names.map((name) => new NotingOperator(name, this.log))
-    const writers: RecordWriter[] = [output === undefined ? new NotingWriter('out', this.log) : writerTo(output)]
+    const writers: RecordWriter[] = [
+      output === undefined ? new NotingWriter('out', this.log) : writerTo(output),
+    ]
     this.task = new StreamTask(
       {
         clock: this.clock,
@@ -45,7 +50,8 @@ export class HandTask {
         lingerMs,
       },
       {
-        onState: (state: SubtaskState, error) => this.states.push(error === undefined ? state : `${state}: ${error.message}`),
+        onState: (state: SubtaskState, error) =>
+          this.states.push(error === undefined ? state : `${state}: ${error.message}`),
         onWake: () => this.wakes++,
         onBarrier: (channelIndex, barrier) => this.barriers.push([channelIndex, barrier.checkpointId]),
       },
@@ -97,5 +103,11 @@ export class HandTask {
 
 export function writerTo(...channels: OutputChannel[]): RecordWriter {
   const random = new SeededRandom(1)
-  return newRecordWriter({ partitioner: { kind: 'rebalance' }, channels, maxParallelism: 128, subtaskIndex: 0, random })
+  return newRecordWriter({
+    partitioner: { kind: 'rebalance' },
+    channels,
+    maxParallelism: 128,
+    subtaskIndex: 0,
+    random,
+  })
 }

@@ -11,6 +11,7 @@ import { fileError } from '../../../../lib/connectors/files/file-error.ts'
 import { type FileSinkOptions, fileSink } from '../../../../lib/connectors/files/file-sink.ts'
 import { files } from '../../../../lib/connectors/files/files.ts'
 import { jsonLines } from '../../../../lib/connectors/files/json-lines.ts'
+import { isLeftOver } from '../../../../lib/connectors/files/left-over-parts.ts'
 import { lines } from '../../../../lib/connectors/files/lines.ts'
 import { bucketPath } from '../../../../lib/connectors/files/part-path.ts'
 import type { Sink } from '../../../../lib/function/sink.ts'
@@ -216,6 +217,36 @@ t.test('file sink - what failed attempts left over is removed, and nothing else'
     ['a1\n'],
     'the part of the snapshot goes on where the snapshot was taken',
   )
+})
+
+t.test(
+  'left over parts - begun after the snapshot, by a subtask it is of, in an attempt that has ended',
+  async (t) => {
+    const known = [{ subtask: 1, attempt: 2, nextPart: 5 }]
+    const of = (subtask: number, attempt: number, number: number) =>
+      isLeftOver({ subtask, attempt, number }, known, 4)
+    t.ok(of(1, 2, 5))
+    t.ok(of(1, 3, 0))
+    t.notOk(of(1, 2, 4), 'in the snapshot')
+    t.notOk(of(1, 1, 9), 'of an earlier attempt: in the snapshot, or to be committed')
+    t.notOk(of(1, 4, 0), 'of this attempt')
+    t.notOk(of(0, 3, 0), 'of a subtask some other writer looks after')
+  },
+)
+
+t.test('file sink - a part rolled while a checkpoint is being taken is in its snapshot', async (t) => {
+  const dir = temporaryDirectory(t)
+  const clock = new ManualClock()
+  const sink = textSink(dir, { rolling: { rolloverInterval: 10 } })
+  const driver = await open(t, sink, { clock })
+  driver.write('a')
+  const restored = await driver.checkpoint(1, false, () => clock.advance(10))
+  await driver.close()
+  const again = await open(t, sink, { clock, restored, attempt: 1 })
+  again.write('b')
+  await again.checkpoint(2, true)
+  await again.complete(2)
+  t.same(Object.values(visible(dir)), ['a\nb\n'])
 })
 
 t.test('file sink - a job without checkpoints removes what its earlier attempts left', async (t) => {
