@@ -1,5 +1,5 @@
 /** The job of the exchange benchmarks: prepared bids, keyed, counted and dropped, in two subtasks each. */
-import { generator, job, type KeyedProcessFunction, type Sink, t, valueState, type ValueState } from 'sluice'
+import { generator, job, type KeyedProcessFunction, type Sink, t, type ValueState, valueState } from 'sluice'
 
 export const Bid = t.object({
   auction: t.int64,

@@ -76,9 +76,13 @@ function measure({ file, name }: Benchmark): Promise<Measurement> {
   })
 }
 
-const quantile = (sorted: readonly number[], q: number): number => sorted[Math.round(q * (sorted.length - 1))]!
+const quantile = (sorted: readonly number[], q: number): number =>
+  sorted[Math.round(q * (sorted.length - 1))]!
 
-function report(benchmark: Benchmark, runs: readonly Measurement[]): { line: string; json: object; isMet: boolean } {
+function report(
+  benchmark: Benchmark,
+  runs: readonly Measurement[],
+): { line: string; json: object; isMet: boolean } {
   const ratios = runs.map(({ ratio }) => ratio).sort((a, b) => a - b)
   const [min, median, max] = [ratios[0]!, quantile(ratios, 0.5), ratios.at(-1)!]
   const { target } = benchmark
@@ -101,7 +105,9 @@ const { values, positionals } = parseArgs({
 const chosen = BENCHMARKS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const unknown = positionals.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name))
 if (unknown.length > 0) {
-  process.stderr.write(`unknown benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.map(({ name }) => name).join(', ')}\n`)
+  process.stderr.write(
+    `unknown benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.map(({ name }) => name).join(', ')}\n`,
+  )
   process.exit(2)
 }
 let isAllMet = true

@@ -1,4 +1,6 @@
-/** Which subtask runs in which of a job's slots. Slot i of a slot sharing group runs subtask i of each of its vertices. */
+/**
+ * Which subtask runs in which of a job's slots. Slot i of a slot sharing group runs subtask i of each of its vertices.
+ */
 import { assert } from '../base/assert.ts'
 import type { Placement, SlotLocation } from '../graph/execution-graph.ts'
 import { type JobGraph, requiredSlots } from '../graph/job-graph.ts'

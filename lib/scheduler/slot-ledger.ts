@@ -98,7 +98,7 @@ export class SlotLedger {
     }))
   }
 
-  /** Whether another process has this node id and is alive: heard of within half the timeout, on another host or pid. */
+  /** Whether another process has this node id and is alive: heard of within half the timeout. */
   isTaken({ nodeId, incarnation }: NodeReport, nowMs: number): boolean {
     const known = this.#nodes.get(nodeId)
     if (known === undefined || known.report.incarnation === incarnation) return false

@@ -3,8 +3,8 @@
  * snapshots. Operators and user functions get their state here; the task calls `freeze` and `restore`.
  *
  * Tables may be declared before or after a restore: rows that were read wait, still encoded, until the state they
- * belong to is declared, be that in the middle of a record. Rows of a state that is never declared stay encoded and go into the next full snapshot, so
- * that a state left out by one version of a job is still there for the next.
+ * belong to is declared, be that in the middle of a record. Rows of a state that is never declared stay encoded and go
+ * into the next full snapshot, so that a state left out by one version of a job is still there for the next.
  */
 import { assert } from '../base/assert.ts'
 import { SluiceError } from '../base/errors.ts'

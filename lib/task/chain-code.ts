@@ -3,9 +3,9 @@
  * operator, and from operator to user function, has one target and V8 can inline it: shared code would see the
  * functions of all chains in the thread and turn megamorphic (three times slower in our measurements).
  *
- * What is generated, for operator k: `d_k(value)` delivers a record to it, `w_k(timestamp)` a watermark; `c_k(value)` and
- * `s_k(tag, value)` take what it emits. The names are found again in the stack of an error, which is how it is put down
- * to the operator that threw it.
+ * What is generated, for operator k: `d_k(value)` delivers a record to it, `w_k(timestamp)` a watermark; `c_k(value)`
+ * and `s_k(tag, value)` take what it emits. The names are found again in the stack of an error, which is how it is put
+ * down to the operator that threw it.
  */
 import type { Key } from '../base/hash.ts'
 import type { RecordBatch } from '../network/record-batch.ts'
@@ -161,10 +161,11 @@ function batchFunction(
   head: StreamOperator<unknown>,
 ): string {
   const deliver = head instanceof TwoInputOperator ? `d_0_${index + 1}` : 'd_0'
-  const setKey =
-    input.keyOf === null || input.keyContext === null
-      ? ''
-      : `${scope.nameOf('keys', input.keyContext)}.set(${scope.bind(`keyOf_${index}`, input.keyOf)}(value), keyGroups[i]);`
+  let setKey = ''
+  if (input.keyOf !== null && input.keyContext !== null) {
+    const keys = scope.nameOf('keys', input.keyContext)
+    setKey = `${keys}.set(${scope.bind(`keyOf_${index}`, input.keyOf)}(value), keyGroups[i]);`
+  }
   return `function input_${index}(batch, from, to) {
     const values = batch.values, timestamps = batch.timestamps, keyGroups = batch.keyGroups;
     let i = from;

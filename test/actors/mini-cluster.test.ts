@@ -62,7 +62,7 @@ function everything(results: Record<string, string[]>) {
       )
       .keyBy(({ key }) => key)
       .window(sliding('600ms', '200ms'))
-      .reduce((a, b) => ({ ...a, count: a.count + b.count, at: Math.max(a.at, b.at) }))
+      .reduce((a, b) => ({ key: a.key, count: a.count + b.count, at: Math.max(a.at, b.at) }))
     counts.sinkTo(sink('sliding'))
     keyed
       .connect(second.keyBy(({ key }) => key))

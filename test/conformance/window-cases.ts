@@ -55,7 +55,9 @@ function windowsOf(stream: DataStream<Json>, config: JsonObject, isTriggerNamed:
   else if (isTriggerNamed) result = result.trigger(assigner.defaultTrigger())
   if (config.evictor !== undefined) result = result.evictor(evictorOf(objectOf(config, 'evictor')))
   if (config.lateTag !== undefined) result = result.lateOutput(outputTag(stringOf(config, 'lateTag')))
-  return result.allowedLateness(config.allowedLateness === undefined ? 0 : numberOf(config, 'allowedLateness'))
+  return result.allowedLateness(
+    config.allowedLateness === undefined ? 0 : numberOf(config, 'allowedLateness'),
+  )
 }
 
 /** What results call a window's key. */

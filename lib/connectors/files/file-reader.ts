@@ -134,16 +134,12 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
     }
     const position = this.#position()
     const rest = bytes.subarray(position - offset)
-    if (rest.length === 0) {
-      open.split = { ...open.split, position, isAligned: true }
-      this.#block = null
-      return true
-    }
     this.#checkLength(rest.length, position)
     const next = this.#ahead.take()
     if (next === undefined) return false
-    // A record goes on in the next block.
-    this.#begin({ ...next, bytes: Buffer.concat([rest, next.bytes]), offset: position })
+    // What is left is the beginning of a record that goes on in the next block.
+    const joined = rest.length === 0 ? next.bytes : Buffer.concat([rest, next.bytes])
+    this.#begin({ ...next, bytes: joined, offset: position })
     return true
   }
 

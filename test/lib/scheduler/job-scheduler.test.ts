@@ -1,5 +1,260 @@
+/** Scenarios as text, and random histories, which never break what the header of the source promises. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  isFinal,
+  isSameSlot,
+  type SlotLocation,
+  type SubtaskState,
+} from '../../../lib/graph/execution-graph.ts'
+import type { JobEvent, JobOrder } from '../../../lib/scheduler/job-scheduler.ts'
 import { playScenarios } from '../../support/scenario.ts'
-import { JobPlay } from './job-play.ts'
+import { JobPlay, SLOT_REQUEST_TIMEOUT_MS, SLOT_TIMEOUT_MS } from './job-play.ts'
+
+type Choice =
+  | { readonly kind: 'report'; readonly slot: number; readonly steps: readonly number[] }
+  | { readonly kind: 'all report'; readonly steps: readonly number[] }
+  | { readonly kind: 'old report' | 'lost' | 'deploy failed' | 'grant again'; readonly slot: number }
+  | { readonly kind: 'grant'; readonly extra: number }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'wait'; readonly ms: number }
+
+const slot = fc.nat(5)
+const steps = fc.array(fc.nat(9), { minLength: 4, maxLength: 4 })
+const choice: fc.Arbitrary<Choice> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('report' as const), slot, steps }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('all report' as const), steps }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ kind: fc.constant('grant' as const), extra: fc.constantFrom(0, 0, 0, 1) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom('old report' as const, 'lost', 'grant again'), slot }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deploy failed' as const), slot }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 400, 700, 3000) }),
+  },
+)
+/** Most histories are neither cancelled nor left alone for long. */
+const history = fc
+  .tuple(
+    fc.array(choice, { minLength: 60, maxLength: 200 }),
+    fc.option(fc.constantFrom<Choice>({ kind: 'cancel' }, { kind: 'wait', ms: 12_000 })),
+    fc.nat(200),
+  )
+  .map(([choices, rare, at]) => (rare === null ? choices : choices.toSpliced(at, 0, rare)))
+
+/** What a subtask may report next, by chance. */
+const NEXT: Partial<Record<SubtaskState, readonly SubtaskState[]>> = {
+  created: ['opening', 'ready', 'ready', 'ready', 'ready', 'ready', 'ready', 'ready', 'ready', 'failed'],
+  opening: ['ready'],
+  ready: ['ready'],
+  running: ['running', 'running', 'finishing', 'finished', 'failed'],
+  finishing: ['draining', 'finished', 'failed'],
+  draining: ['finished'],
+}
+
+/** The world around a job: slots that follow orders, or do not hear of them. */
+class World {
+  readonly job = new JobPlay()
+  readonly owned: SlotLocation[] = []
+  /** True states of the subtasks of the present attempt, and whether they heard what they were told. */
+  #states = new Map<string, SubtaskState>()
+  #requested = 0
+  #nextSlot = 0
+  #deployed = -1
+  #startOrders = 0
+
+  constructor(restarts: number) {
+    this.job.play('job a:2 b:3 c:1/other')
+    this.job.play(`restart fixed ${restarts} 700`)
+    this.tell({ kind: 'submitted' })
+  }
+
+  do(choice: Choice): void {
+    const { scheduler } = this.job
+    const before = { state: scheduler.state, attempt: scheduler.attempt }
+    const location = 'slot' in choice ? this.owned[choice.slot % this.owned.length] : undefined
+    switch (choice.kind) {
+      case 'report':
+        if (location !== undefined) this.#report(location, choice.steps)
+        break
+      case 'all report':
+        for (const each of [...this.owned]) this.#report(each, choice.steps)
+        break
+      case 'old report': {
+        if (location === undefined || scheduler.attempt === 0) break
+        const subtasks = this.job.statusesOf(location, () => 'failed')
+        this.tell({ kind: 'reported', slot: location, attempt: scheduler.attempt - 1, subtasks })
+        assert.deepEqual({ state: scheduler.state, attempt: scheduler.attempt }, before, 'J1')
+        break
+      }
+      case 'lost':
+        if (location !== undefined) this.#lose(location)
+        break
+      case 'deploy failed':
+        if (location === undefined) break
+        this.tell({
+          kind: 'deployFailed',
+          slot: location,
+          attempt: scheduler.attempt,
+          error: { code: 'TIMEOUT', message: '' },
+        })
+        break
+      case 'grant':
+        this.#grant(choice.extra)
+        break
+      case 'grant again':
+        this.tell({ kind: 'slotsGranted', slots: [...this.owned] })
+        break
+      case 'cancel':
+        this.tell({ kind: 'cancelRequested' })
+        break
+      case 'wait':
+        this.job.nowMs += choice.ms
+        this.tell({ kind: 'tick' })
+    }
+  }
+
+  /** From now on everything goes well: within a few rounds the job must come to an end. */
+  end(): void {
+    for (let round = 0; round < 60 && !this.job.scheduler.isTerminal(); round++) {
+      this.do({ kind: 'grant', extra: 0 })
+      this.do({ kind: 'all report', steps: [3, 3, 3, 3] })
+      this.do({ kind: 'wait', ms: 700 })
+    }
+    assert(this.job.scheduler.isTerminal(), `the job ends, it is ${this.job.scheduler.state}`)
+  }
+
+  tell(event: JobEvent): void {
+    const { scheduler } = this.job
+    const wasTerminal = scheduler.isTerminal()
+    for (const order of this.job.on(event)) {
+      assert(!wasTerminal, 'a job that has ended gives no orders')
+      this.#follow(order)
+    }
+    const { slotsHeld, slotsNeeded } = scheduler
+    assert.equal(slotsHeld, this.owned.length, 'it knows what it holds')
+    assert(slotsHeld <= slotsNeeded, 'and holds no more than it needs')
+    if (scheduler.state === 'waiting')
+      assert.equal(this.#requested, slotsNeeded - slotsHeld, 'it asks for what it lacks')
+    if (scheduler.isTerminal()) {
+      assert.equal(slotsHeld, 0)
+      // J4: what was reported last of each subtask is final, or its slot is lost.
+      for (const { state } of scheduler.subtasks()) assert(isFinal(state), `${state} at the end`)
+    }
+  }
+
+  #follow(order: JobOrder): void {
+    const { scheduler } = this.job
+    switch (order.kind) {
+      case 'requestSlots':
+        this.#requested = order.count
+        break
+      case 'releaseSlots':
+        for (const slot of order.slots) this.#remove(slot)
+        break
+      case 'deploy':
+        assert.equal(order.attempt, this.#deployed + 1, 'attempts are counted')
+        this.#deployed = order.attempt
+        this.#startOrders = 0
+        assert.deepEqual(new Set(order.slots), new Set(this.owned), 'it runs where it has slots')
+        assert.equal(order.slots.length, 4)
+        this.#states = new Map(
+          scheduler.subtasks().map(({ vertexId, index }) => [`${vertexId}.${index}`, 'created']),
+        )
+        break
+      case 'start':
+        assert.equal(order.attempt, this.#deployed, 'J1')
+        this.#startOrders++
+        if (this.#startOrders === 1) {
+          assert(
+            [...this.#states.values()].every((state) => state === 'ready'),
+            'all are ready before one starts',
+          )
+        }
+        break
+      case 'cancel':
+        assert.equal(order.attempt, this.#deployed, 'J1')
+        break
+      case 'stateChanged':
+        break
+    }
+  }
+
+  /** The subtasks of a slot get on, as far as what they have been told allows, and say so. */
+  #report(location: SlotLocation, steps: readonly number[]): void {
+    const { scheduler } = this.job
+    const attempt = this.#deployed
+    if (attempt < 0) return
+    const mustEnd = scheduler.state === 'failing' || scheduler.state === 'cancelling'
+    let i = 0
+    const subtasks = this.job.statusesOf(location, (name) => {
+      const step = steps[i++ % steps.length]!
+      const state = this.#states.get(name)!
+      const next = isFinal(state) ? state : this.#next(state, step, mustEnd)
+      this.#states.set(name, next)
+      return next
+    })
+    this.tell({ kind: 'reported', slot: location, attempt, subtasks })
+  }
+
+  /** Some orders get lost: a step of 0 has not heard of them. */
+  #next(state: SubtaskState, step: number, mustEnd: boolean): SubtaskState {
+    if (step === 0) return state
+    if (mustEnd) return 'cancelled'
+    if (state === 'ready') return this.#startOrders > 0 ? 'running' : 'ready'
+    const possible = NEXT[state]!
+    return possible[step % possible.length]!
+  }
+
+  #grant(extra: number): void {
+    if (this.#requested === 0 || this.job.scheduler.state !== 'waiting') return
+    const slots = Array.from({ length: this.#requested + extra }, () => ({
+      node: 'n',
+      slot: this.#nextSlot++,
+    }))
+    this.#requested = 0
+    this.owned.push(...slots)
+    this.tell({ kind: 'slotsGranted', slots })
+  }
+
+  #lose(location: SlotLocation): void {
+    this.#remove(location)
+    this.tell({ kind: 'slotsLost', slots: [location], reason: 'gone' })
+  }
+
+  #remove(location: SlotLocation): void {
+    const index = this.owned.findIndex((each) => isSameSlot(each, location))
+    assert(index >= 0, 'what is released was held')
+    this.owned.splice(index, 1)
+  }
+}
+
+t.test('job scheduler - no history breaks its promises, and every one can come to an end', async (t) => {
+  const property = fc.property(history, fc.nat(9), (choices, restarts) => {
+    const world = new World(restarts)
+    for (const each of choices) world.do(each)
+    world.end()
+  })
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 400, seed: 1 }))
+})
+
+t.test('job scheduler - a world that says nothing at all ends the job too', async (t) => {
+  const property = fc.property(history, (choices) => {
+    const world = new World(1)
+    for (const each of choices) world.do(each)
+    for (let i = 0; i < 20; i++) {
+      world.do({ kind: 'wait', ms: Math.max(SLOT_TIMEOUT_MS, SLOT_REQUEST_TIMEOUT_MS) + 1 })
+    }
+    return world.job.scheduler.isTerminal()
+  })
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 200, seed: 2 }))
+})
 
 playScenarios('job-scheduler', () => {
   const job = new JobPlay()

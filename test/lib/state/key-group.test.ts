@@ -35,7 +35,7 @@ t.test('key group - any key has one, the same for equal keys', async (t) => {
     const copy = structuredClone(key)
     return Number.isInteger(group) && group >= 0 && group < max && keyGroupOf(copy, max) === group
   })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 2000, seed: 2 }))
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 2 }))
   t.equal(keyGroupOf(0, 128), keyGroupOf(-0, 128))
 })
 
