@@ -52,7 +52,7 @@ export type FromSlotThread =
   /** The answer to `close`: nothing of ours keeps the thread from ending. */
   | { readonly kind: 'closed' }
 
-export const ALIVE_INTERVAL_MS = 1000
+const ALIVE_INTERVAL_MS = 1000
 /** Deep enough that the frames of operators below a deep user stack are still there. */
 const STACK_TRACE_LIMIT = 60
 

@@ -95,7 +95,7 @@ export class ActorSystem {
     this.#options.bus.publish(`${ref.subject}.${message.kind}`, encodeFields(message))
   }
 
-  /** Rejects with what the actor failed with, NO_RESPONDERS, TIMEOUT, MAILBOX_FULL, ACTOR_STOPPED, or as the bus does. */
+  /** Rejects with what the actor failed with, NO_RESPONDERS, TIMEOUT, MAILBOX_FULL or ACTOR_STOPPED, or as the bus. */
   ask<P extends Protocol<P>, K extends AskKind<P>>(
     ref: ActorRef<P>,
     message: MessageOf<P, K>,

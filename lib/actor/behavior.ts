@@ -51,7 +51,7 @@ export interface Sender<R = unknown> {
 }
 
 export interface SpawnOptions {
-  /** Messages that may wait. One more, if none can be processed, is refused: MAILBOX_FULL, or a dead letter. Default 1024. */
+  /** Messages that may wait. One more is refused: MAILBOX_FULL, or a dead letter. Default 1024. */
   readonly mailboxMax?: number
   /** Default: stop. */
   readonly supervision?: Supervision

@@ -5,7 +5,7 @@
  * `unhandled`: the actor does not know that kind. (What is sent to an address without any subscriber, the bus
  * drops; an ask learns that from NO_RESPONDERS, a tell never.)
  */
-export const DEAD_LETTER_REASONS = ['no-such-actor', 'malformed', 'mailbox-full', 'unhandled'] as const
+const DEAD_LETTER_REASONS = ['no-such-actor', 'malformed', 'mailbox-full', 'unhandled'] as const
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number]
 
 export interface DeadLetter {

@@ -26,7 +26,7 @@ export const EXIT = {
 
 const kind = (text: string, exitCode: number, retryable = false): ErrorKind => ({ text, retryable, exitCode })
 
-export const ERROR_KINDS = {
+const ERROR_KINDS = {
   USAGE: kind('the command line is wrong', EXIT.usage),
   CONFIG_INVALID: kind('a configuration value is wrong', EXIT.usage),
   CONFIG_UNKNOWN_KEY: kind('a configuration key does not exist', EXIT.usage),

@@ -24,7 +24,7 @@ export interface NatsServerPlaces {
   readonly extraDirs?: readonly string[]
 }
 
-export const NATS_SERVER_BIN_VARIABLE = 'SLUICE_NATS_SERVER_BIN'
+const NATS_SERVER_BIN_VARIABLE = 'SLUICE_NATS_SERVER_BIN'
 const VERSION_TIMEOUT_MS = 5000
 
 /**

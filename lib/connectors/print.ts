@@ -20,7 +20,7 @@ export function printSink<T>(label?: string): Sink<T> {
 }
 
 /** JSON with the values JSON lacks: bigint as text, Map as object, Infinity and NaN as words. */
-export function formatRecord(value: unknown): string {
+function formatRecord(value: unknown): string {
   if (typeof value === 'string') return value
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part === 'bigint') return `${part}n`

@@ -60,7 +60,7 @@ export class FlatMapOperator<I, O> extends OneInputOperator<I, O> {
   }
 }
 
-export function asynchronousFunction(operatorName: string, method: string): SluiceError {
+function asynchronousFunction(operatorName: string, method: string): SluiceError {
   return new SluiceError(
     'USER_FUNCTION_FAILED',
     `the ${method} function of "${operatorName}" returned a promise; it must be synchronous (asynchronous calls belong into an async I/O operator)`,

@@ -1,7 +1,6 @@
 /**
  * Blobs that know whether they are whole: each ends with its length and a checksum, verified on every get, so that
- * a truncated file or a flipped bit is found before it is restored as state. Checkpoints and savepoints go through
- * this; what is named by its own hash, such as a bundle, need not.
+ * a truncated file or a flipped bit is found before it is run as a job or restored as state.
  *
  * A blob = content, length (uint64), XXH32 of content (uint32), "SLC1"; little endian. Sizes in `list` are those of
  * the content. There is no `getRange`: a part cannot be checked on its own.

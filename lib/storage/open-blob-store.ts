@@ -1,4 +1,4 @@
-/** The blob store a URI names, with retries around it: what a process opens once and hands to whoever stores. */
+/** The blob store a URI names, checksums and retries around it: opened once per process, for whoever stores. */
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
@@ -6,6 +6,7 @@ import { type Random, systemRandom } from '../base/prng.ts'
 import type { Bus } from '../bus/bus.ts'
 import { NatsBus } from '../bus/nats-bus.ts'
 import type { BlobStore } from './blob-store.ts'
+import { ChecksummedBlobStore } from './checksummed-blob-store.ts'
 import { FileBlobStore } from './file-blob-store.ts'
 import { JetStreamBlobStore } from './jetstream-blob-store.ts'
 import { MemoryBlobStore } from './memory-blob-store.ts'
@@ -32,7 +33,7 @@ export interface BlobStoreEnvironment {
 export async function openBlobStore(uri: string, environment: BlobStoreEnvironment): Promise<BlobStore> {
   const { clock, logger, random = systemRandom() } = environment
   const store = await openPlain(uri, { ...environment, random })
-  return new RetryingBlobStore(store, { clock, logger, random })
+  return new RetryingBlobStore(new ChecksummedBlobStore(store), { clock, logger, random })
 }
 
 async function openPlain(

@@ -7,7 +7,8 @@
  * T3. `step` returns within a few milliseconds, unless a single call of a user function takes longer.
  *
  * Life: created -> opening -> ready (waits for the others) -> running -> finishing (operators finish) -> draining
- * (outputs arrive) -> finished. From any of them: failed or cancelled. Operators are closed before finished, failed or cancelled is reported.
+ * (outputs arrive) -> finished. From any of them: failed or cancelled. Operators are closed before finished, failed
+ * or cancelled is reported.
  */
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
