@@ -41,6 +41,11 @@ export class Dispatcher {
     return this.#jobs.has(jobId)
   }
 
+  isLiveJob(jobId: string): boolean {
+    const job = this.#jobs.get(jobId)
+    return job !== undefined && !TERMINAL_JOB_STATES.includes(job.state)
+  }
+
   behavior(): Behavior<Protocol> {
     return handling<Protocol>(
       {

@@ -96,7 +96,7 @@ export class JobMaster {
   #carryOut(order: JobOrder): void {
     switch (order.kind) {
       case 'requestSlots':
-        this.#requestSlots(order.count)
+        this.#requestSlots(order)
         break
       case 'releaseSlots':
         this.#context.tell(this.#resourceManager(), {
@@ -118,11 +118,11 @@ export class JobMaster {
     }
   }
 
-  #requestSlots(count: number): void {
+  #requestSlots({ count, held }: Extract<JobOrder, { kind: 'requestSlots' }>): void {
     const { jobId } = this.#options.submission
     const asked = this.#context.ask(
       this.#resourceManager(),
-      { kind: 'requestSlots', jobId, count },
+      { kind: 'requestSlots', jobId, count, held },
       ORDER_TIMEOUT_MS,
     )
     this.#context.pipeToSelf(

@@ -12,6 +12,8 @@ export interface ResourceManagerOptions {
   /** A node that has not reported for this long is lost. */
   readonly nodeTimeoutMs: number
   isKnownJob(jobId: string): boolean
+  /** Whether it is known and has not ended. */
+  isLiveJob(jobId: string): boolean
 }
 
 type Protocol = ResourceManagerProtocol & { tick: { request: object } }
@@ -19,7 +21,7 @@ type Protocol = ResourceManagerProtocol & { tick: { request: object } }
 const TICKS_PER_TIMEOUT = 10
 
 export function resourceManager(options: ResourceManagerOptions): Behavior<Protocol> {
-  const { subjects, nodeTimeoutMs, isKnownJob } = options
+  const { subjects, nodeTimeoutMs, isKnownJob, isLiveJob } = options
   const ledger = new SlotLedger(nodeTimeoutMs)
   const jobMaster = (jobId: string) => ({ subject: subjects.control(jobMasterName(jobId)) })
 
@@ -68,15 +70,18 @@ export function resourceManager(options: ResourceManagerOptions): Behavior<Proto
         carryOut(ledger.onLeave(nodeId), context)
         sender.reply({})
       },
-      requestSlots: ({ jobId, count }, sender, context) => {
+      requestSlots: ({ jobId, count, held }, sender, context) => {
         const free = ledger.freeSlotCount
-        carryOut(ledger.onRequest(jobId, count), context)
+        carryOut(ledger.onRequest(jobId, count, held), context)
         sender.reply({ free })
       },
       releaseSlots: ({ jobId, slots }, _sender, context) => carryOut(ledger.onRelease(jobId, slots), context),
       nodes: (_message, sender, context) =>
         sender.reply({ nodes: ledger.nodes(), nowMs: context.clock.monotonic() }),
-      tick: (_message, _sender, context) => carryOut(ledger.onTick(context.clock.monotonic()), context),
+      tick: (_message, _sender, context) => {
+        carryOut(ledger.onTick(context.clock.monotonic()), context)
+        carryOut(ledger.onJobs(isLiveJob), context)
+      },
     },
     {
       started: (context) => context.timers.every('tick', nodeTimeoutMs / TICKS_PER_TIMEOUT, { kind: 'tick' }),

@@ -10,6 +10,8 @@ import { newId } from '../lib/base/ids.ts'
 import { type Logger, type LogLevel, silentLogger } from '../lib/base/logger.ts'
 import { systemRandom } from '../lib/base/prng.ts'
 import { failureOf } from '../lib/client/cluster-client.ts'
+import { taskSettings } from '../lib/config/config-settings.ts'
+import { defaultConfig } from '../lib/config/resolve-config.ts'
 import type { JobDescription, JobModule, JobRunSettings } from '../lib/protocol/job-submission.ts'
 import { slotCountOf } from '../lib/scheduler/assign-slots.ts'
 import type { RestartSettings } from '../lib/scheduler/restart-strategy.ts'
@@ -40,16 +42,7 @@ export interface RunLocalOptions {
   readonly clock?: Clock
 }
 
-export const TASK_SETTINGS: TaskSettings = {
-  lingerMs: 5,
-  frameBytes: 32 * 1024,
-  recordBytesMax: 64 * 1024 * 1024,
-  channelTimeoutMs: 60_000,
-  watermarkIntervalMs: 200,
-  exchange: 'auto',
-}
-
-/** How long a job whose cancellation was asked for may take to end before its threads are stopped. */
+/** The slots are there from the beginning. */
 const SLOT_REQUEST_TIMEOUT_MS = 30_000
 
 /** Resolves with the last description of a job that finished; rejects with the error of one that did not. */
@@ -93,7 +86,7 @@ export async function runLocal(
 function runSettings(definition: JobDefinition, options: RunLocalOptions): JobRunSettings {
   return {
     graph: graphSettings(definition, options, options.args),
-    task: { ...TASK_SETTINGS, ...options.task },
+    task: { ...taskSettings(defaultConfig()), ...options.task },
     restart: options.restart ?? { kind: 'none' },
     slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
   }

@@ -43,6 +43,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
       subjects,
       nodeTimeoutMs: heartbeatTimeoutMs,
       isKnownJob: (jobId) => dispatcher.isKnownJob(jobId),
+      isLiveJob: (jobId) => dispatcher.isLiveJob(jobId),
     }),
   )
   await bus.flush()

@@ -61,6 +61,11 @@ export function resolveConfig(sources: ConfigSources): LoadedConfig {
   return { config: Object.freeze(values) as Config, origins: Object.freeze(origins) }
 }
 
+/** What holds where nobody has said anything: for runs that take no configuration. */
+export function defaultConfig(): Config {
+  return resolveConfig({ flags: [], env: {}, file: null, host: { hostname: '', pid: 0, home: '' } }).config
+}
+
 /** `--nats`, `environment variable NATS_URL`, the path of the file, `default`. */
 export function describeOrigin(origin: Origin): string {
   if (origin.kind === 'default') return 'default'

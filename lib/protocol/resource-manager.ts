@@ -15,9 +15,12 @@ export type ResourceManagerProtocol = {
   report: { request: { readonly report: NodeReport }; reply: NodeHeartbeatReply }
   /** The node is going, in good order. */
   leave: { request: { readonly nodeId: string }; reply: object }
-  /** Slots come by `slotsGranted` to the job master, once there are enough. The reply says how many there were. */
+  /**
+   * For `count` slots more than those held, which come by `slotsGranted` once there are enough. May be repeated. The
+   * reply says how many were free.
+   */
   requestSlots: {
-    request: { readonly jobId: string; readonly count: number }
+    request: { readonly jobId: string; readonly count: number; readonly held: readonly SlotLocation[] }
     reply: { readonly free: number }
   }
   /** Without `slots`: all of the job's, and its request too. */

@@ -72,7 +72,7 @@ export type JobEvent =
   | { readonly kind: 'tick' }
 
 export type JobOrder =
-  | { readonly kind: 'requestSlots'; readonly count: number }
+  | { readonly kind: 'requestSlots'; readonly count: number; readonly held: readonly SlotLocation[] }
   | { readonly kind: 'releaseSlots'; readonly slots: readonly SlotLocation[] }
   | {
       readonly kind: 'deploy'
@@ -92,6 +92,8 @@ export interface JobSchedulerOptions {
   /** A slot that has not reported for this long is lost. */
   readonly slotTimeoutMs: number
 }
+
+const REQUEST_REPEAT_MS = 5000
 
 interface Subtask {
   readonly vertexId: string
@@ -118,6 +120,7 @@ export class JobScheduler {
   #attempt: Attempt | null = null
   /** Slots that belong to the job, in order. */
   #slots: SlotLocation[] = []
+  #requestedMs = 0
   /** When slots were last asked for and there were not enough. */
   #slotsFree = 0
   #error: ErrorRecord | undefined
@@ -190,12 +193,13 @@ export class JobScheduler {
 
   #requestSlots(nowMs: number): JobOrder[] {
     if (this.#slots.length === this.slotsNeeded) return this.#deploy(nowMs)
-    return [...this.#enter('waiting', nowMs), this.#slotRequest()]
+    return [...this.#enter('waiting', nowMs), this.#slotRequest(nowMs)]
   }
 
-  /** Takes the place of the request before it. */
-  #slotRequest(): JobOrder {
-    return { kind: 'requestSlots', count: this.slotsNeeded - this.#slots.length }
+  /** Takes the place of the request before it; repeated, because it or the grant may get lost. */
+  #slotRequest(nowMs: number): JobOrder {
+    this.#requestedMs = nowMs
+    return { kind: 'requestSlots', count: this.slotsNeeded - this.#slots.length, held: [...this.#slots] }
   }
 
   /** Grants may come twice, or when less is missing than when they were asked for. */
@@ -304,14 +308,13 @@ export class JobScheduler {
   #onLost(slots: readonly SlotLocation[], error: ErrorRecord, nowMs: number): JobOrder[] {
     const held = this.#slots.length
     this.#slots = this.#slots.filter((mine) => !slots.some((lost) => isSameSlot(mine, lost)))
-    if (this.#state === 'waiting' && this.#slots.length < held) return [this.#slotRequest()]
+    if (this.#state === 'waiting' && this.#slots.length < held) return [this.#slotRequest(nowMs)]
     const attempt = this.#attempt
     if (attempt === null) return []
-    let isAffected = false
+    const isAffected = slots.some((slot) => this.#isNeeded(attempt, slot))
     for (const subtask of attempt.subtasks) {
-      if (!slots.some((lost) => isSameSlot(subtask.slot, lost)) || isFinal(subtask.state)) continue
-      subtask.state = 'failed'
-      isAffected = true
+      if (slots.some((lost) => isSameSlot(subtask.slot, lost)) && !isFinal(subtask.state))
+        subtask.state = 'failed'
     }
     for (const lost of slots) attempt.slots.delete(keyOf(lost))
     return isAffected ? [...this.#fail(error, nowMs), ...this.#advance(attempt, nowMs)] : []
@@ -344,6 +347,8 @@ export class JobScheduler {
       }
       return this.#end('failed', nowMs)
     }
+    if (this.#state === 'waiting' && nowMs - this.#requestedMs >= REQUEST_REPEAT_MS)
+      return [this.#slotRequest(nowMs)]
     return this.#checkSilence(nowMs)
   }
 
@@ -352,7 +357,7 @@ export class JobScheduler {
     const attempt = this.#attempt
     if (attempt === null || this.#state === 'backing-off' || this.#state === 'waiting') return []
     const silent = [...attempt.slots.values()].filter(
-      ({ location, heardMs }) => nowMs - heardMs > slotTimeoutMs && this.#hasWork(attempt, location),
+      ({ location, heardMs }) => nowMs - heardMs > slotTimeoutMs && this.#isNeeded(attempt, location),
     )
     return silent.flatMap(({ location, heardMs }): JobOrder[] => {
       const message = `slot ${location.slot} of node ${location.node} has not reported for ${Math.round(nowMs - heardMs)} ms`
@@ -362,8 +367,19 @@ export class JobScheduler {
     })
   }
 
-  #hasWork(attempt: Attempt, location: SlotLocation): boolean {
-    return attempt.subtasks.some(({ slot, state }) => isSameSlot(slot, location) && !isFinal(state))
+  /** Whether a slot runs something, be it only the enumerator of a source, beside subtask 0, that others still read. */
+  #isNeeded({ subtasks }: Attempt, location: SlotLocation): boolean {
+    const isRunning = (vertexId: string) =>
+      subtasks.some((each) => each.vertexId === vertexId && !isFinal(each.state))
+    return subtasks.some(
+      ({ vertexId, index, slot, state }) =>
+        isSameSlot(slot, location) &&
+        (!isFinal(state) || (index === 0 && this.#isSource(vertexId) && isRunning(vertexId))),
+    )
+  }
+
+  #isSource(vertexId: string): boolean {
+    return this.#options.graph.vertices.some(({ id, isSource }) => id === vertexId && isSource)
   }
 
   #liveSlots(attempt: Attempt): SlotLocation[] {

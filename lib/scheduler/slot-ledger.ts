@@ -132,12 +132,29 @@ export class SlotLedger {
     return node === undefined ? [] : this.#lose(node, 'it left')
   }
 
-  /** Asks for `count` slots more. A second request of the same job replaces the first, and keeps its place. */
-  onRequest(jobId: string, count: number): LedgerOrder[] {
+  /**
+   * Asks for `count` slots more than `held`. A second request of the same job replaces the first, and keeps its place;
+   * what was granted and is not held is granted again, for the grant may have been lost.
+   */
+  onRequest(jobId: string, count: number, held: readonly SlotLocation[] = []): LedgerOrder[] {
+    const granted = this.#slotsOf(jobId).filter((slot) => !held.some((each) => isSameSlot(each, slot)))
+    const missing = count - granted.length
     const place = this.#requests.findIndex((request) => request.jobId === jobId)
-    if (place >= 0) this.#requests[place] = { jobId, count }
-    else this.#requests.push({ jobId, count })
-    return this.#serve()
+    if (missing <= 0) this.#requests = this.#requests.filter((request) => request.jobId !== jobId)
+    else if (place >= 0) this.#requests[place] = { jobId, count: missing }
+    else this.#requests.push({ jobId, count: missing })
+    const again: LedgerOrder[] = granted.length === 0 ? [] : [{ kind: 'grant', jobId, slots: granted }]
+    return [...again, ...this.#serve()]
+  }
+
+  /** Takes back what belongs to jobs that are no longer; their own release may have been lost. */
+  onJobs(isLive: (jobId: string) => boolean): LedgerOrder[] {
+    const owners = [...this.#nodes.values()].flatMap(({ slots }) =>
+      slots.flatMap(({ jobId, isLeftover }) => (jobId === null || isLeftover ? [] : [jobId])),
+    )
+    const waiting = this.#requests.map(({ jobId }) => jobId)
+    const ended = [...new Set([...owners, ...waiting])].filter((jobId) => !isLive(jobId))
+    return ended.flatMap((jobId) => this.onRelease(jobId))
   }
 
   /** Gives slots back, all of the job's if none are named, and withdraws its request. */
@@ -157,6 +174,12 @@ export class SlotLedger {
     const silent = [...this.#nodes.values()].filter(({ seenMs }) => nowMs - seenMs > this.#nodeTimeoutMs)
     return silent.flatMap((node) =>
       this.#lose(node, `no heartbeat for ${Math.round(nowMs - node.seenMs)} ms`),
+    )
+  }
+
+  #slotsOf(jobId: string): SlotLocation[] {
+    return [...this.#nodes].flatMap(([node, { slots }]) =>
+      slots.flatMap((owned, slot) => (owned.jobId === jobId && !owned.isLeftover ? [{ node, slot }] : [])),
     )
   }
 

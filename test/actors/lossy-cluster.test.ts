@@ -2,7 +2,6 @@
 import t from 'tap'
 import { startInlineSlots } from '../../actors/inline-slot-host.ts'
 import { loadJob } from '../../actors/load-job-module.ts'
-import { TASK_SETTINGS } from '../../actors/run-local.ts'
 import { startCoordinator } from '../../actors/start-coordinator.ts'
 import { taskManager } from '../../actors/task-manager.ts'
 import { ActorSystem } from '../../lib/actor/actor-system.ts'
@@ -16,6 +15,8 @@ import type { Bus, BusMessage } from '../../lib/bus/bus.ts'
 import { LocalBroker } from '../../lib/bus/local-bus.ts'
 import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
 import { ClusterClient } from '../../lib/client/cluster-client.ts'
+import { taskSettings } from '../../lib/config/config-settings.ts'
+import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import { generator } from '../../lib/connectors/generator.ts'
 import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
@@ -86,7 +87,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
     graph: buildJob(definition, graph).graph,
     settings: {
       graph,
-      task: { ...TASK_SETTINGS, exchange: 'nats' as const, frameBytes: 500 },
+      task: { ...taskSettings(defaultConfig()), exchange: 'nats' as const, frameBytes: 500 },
       restart: { kind: 'none' as const },
       slotRequestTimeoutMs: 60_000,
     },

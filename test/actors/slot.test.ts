@@ -1,5 +1,4 @@
 import t from 'tap'
-import { TASK_SETTINGS } from '../../actors/run-local.ts'
 import { Slot } from '../../actors/slot.ts'
 import { ActorSystem } from '../../lib/actor/actor-system.ts'
 import { handling } from '../../lib/actor/behavior.ts'
@@ -9,6 +8,8 @@ import { silentLogger } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
 import { LocalBroker } from '../../lib/bus/local-bus.ts'
 import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
+import { taskSettings } from '../../lib/config/config-settings.ts'
+import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import { generator } from '../../lib/connectors/generator.ts'
 import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import { jobMasterName, slotName } from '../../lib/protocol/dispatcher.ts'
@@ -92,7 +93,7 @@ class SlotWorld {
       placement: Object.fromEntries(graph.vertices.map(({ id }) => [id, [HERE]])),
       settings: {
         graph: SETTINGS,
-        task: TASK_SETTINGS,
+        task: taskSettings(defaultConfig()),
         restart: { kind: 'none' },
         slotRequestTimeoutMs: 1000,
       },

@@ -31,6 +31,7 @@ class Cluster {
       subjects,
       nodeTimeoutMs: NODE_TIMEOUT_MS,
       isKnownJob: (jobId) => this.knownJobs.has(jobId),
+      isLiveJob: (jobId) => this.knownJobs.has(jobId),
     })
     this.system.spawn(subjects.control(RESOURCE_MANAGER), behavior)
   }

@@ -1,11 +1,12 @@
 /** Whole jobs on a cluster in this thread, in virtual time. */
 import { MiniCluster } from '../../actors/mini-cluster.ts'
-import { TASK_SETTINGS } from '../../actors/run-local.ts'
 import { buildJob, graphSettings, job } from '../../lib/api/job.ts'
 import { forgetJob, registerJob } from '../../lib/api/load-job.ts'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import { createLogger, type LogEntry } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
+import { taskSettings } from '../../lib/config/config-settings.ts'
+import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import type { Sink } from '../../lib/function/sink.ts'
 import type { JobDescription, JobRunSettings } from '../../lib/protocol/job-submission.ts'
 import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
@@ -56,7 +57,7 @@ export class VirtualCluster {
     const graph = graphSettings(definition, { parallelism: options.parallelism })
     const settings: JobRunSettings = {
       graph,
-      task: { ...TASK_SETTINGS, exchange: options.exchange ?? 'auto', ...options.task },
+      task: { ...taskSettings(defaultConfig()), exchange: options.exchange ?? 'auto', ...options.task },
       restart: options.restart ?? { kind: 'none' },
       slotRequestTimeoutMs: 30_000,
     }

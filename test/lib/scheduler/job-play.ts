@@ -1,7 +1,7 @@
 /**
  * The job scheduler, driven by text. Slots are written `node/slot`, subtasks `vertex.index`.
  *
- *     job a:2 b:1/other                    vertices with parallelism and slot sharing group; first of all
+ *     job *a:2 b:1/other                   vertices with parallelism and slot sharing group, * a source; first of all
  *     restart none                         the restart strategy; before `submit`
  *     restart fixed 2 1000                 ... attempts, delay
  *     restart rate 2 5000 100              ... failures, in so many ms, delay
@@ -141,7 +141,7 @@ export class JobPlay {
 export function describeOrder(order: JobOrder): string {
   switch (order.kind) {
     case 'requestSlots':
-      return `request ${order.count}`
+      return `request ${[order.count, ...order.held.map(describeSlot)].join(' ')}`
     case 'releaseSlots':
       return `release ${order.slots.map(describeSlot).join(' ')}`.trim()
     case 'deploy': {
@@ -169,7 +169,7 @@ function slotOf(text: string): SlotLocation {
 
 export function graphOf(words: readonly string[]): JobGraph {
   const vertices = words.map((word): JobVertex => {
-    const [, id, parallelism, group] = /^(\w+):(\d+)(?:\/(\w+))?$/.exec(word)!
+    const [, mark, id, parallelism, group] = /^(\*?)(\w+):(\d+)(?:\/(\w+))?$/.exec(word)!
     return {
       id: id!,
       name: id!,
@@ -177,7 +177,7 @@ export function graphOf(words: readonly string[]): JobGraph {
       parallelism: Number(parallelism),
       maxParallelism: 128,
       slotSharingGroup: group ?? 'default',
-      isSource: false,
+      isSource: mark === '*',
     }
   })
   return { jobName: 'job', vertices, edges: [], fingerprint: '' }

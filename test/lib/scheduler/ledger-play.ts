@@ -6,7 +6,8 @@
  *     node n.1 x3                   three idle slots
  *     node n.1 t0:job t1 t2         the same spelt out
  *     leave n
- *     request job 2
+ *     request job 2                 request job 2 n/0: two more than the one it has
+ *     jobs a b                      those that have not ended
  *     release job                   release job n/0 n/1
  *     tick
  *     taken n.2                     whether the id is taken
@@ -41,7 +42,9 @@ export class LedgerPlay {
       case 'leave':
         return this.ledger.onLeave(first!)
       case 'request':
-        return this.ledger.onRequest(first!, Number(rest[0]))
+        return this.ledger.onRequest(first!, Number(rest[0]), rest.slice(1).map(slotOf))
+      case 'jobs':
+        return this.ledger.onJobs((jobId) => words.includes(jobId))
       case 'release':
         return this.ledger.onRelease(first!, rest.length === 0 ? undefined : rest.map(slotOf))
       case 'tick':

@@ -40,6 +40,7 @@ const choice: fc.Arbitrary<Choice> = fc.oneof(
 )
 
 const keyOf = ({ node, slot }: SlotLocation): string => `${node}/${slot}`
+const slotOf = (key: string): SlotLocation => ({ node: key.split('/')[0]!, slot: Number(key.split('/')[1]) })
 
 /** What jobs and nodes believe, going by what they were told. */
 class World {
@@ -102,7 +103,8 @@ class World {
     const place = this.#queue.findIndex((request) => request.job === job)
     if (place >= 0) this.#queue[place] = { job, count }
     else this.#queue.push({ job, count })
-    this.#follow(this.#ledger.onRequest(job, count))
+    const held = [...this.#owners].filter(([, owner]) => owner === job).map(([key]) => slotOf(key))
+    this.#follow(this.#ledger.onRequest(job, count, held))
   }
 
   #release(job: string, isWhole: boolean): void {
@@ -110,7 +112,7 @@ class World {
     const given = isWhole ? mine : mine.slice(0, 1)
     for (const key of given) this.#owners.delete(key)
     if (isWhole) this.#queue = this.#queue.filter((request) => request.job !== job)
-    const locations = given.map((key) => ({ node: key.split('/')[0]!, slot: Number(key.split('/')[1]) }))
+    const locations = given.map(slotOf)
     this.#follow(this.#ledger.onRelease(job, isWhole ? undefined : locations))
   }
 
