@@ -103,11 +103,20 @@ export function buildJobGraph(stream: StreamGraph): { graph: JobGraph; origin: J
   }
 }
 
+/**
+ * Flink's rules, and one more: between single subtasks there is nothing to distribute, so that an edge of any kind
+ * goes forward there, and a `keyBy` in a job of parallelism 1 costs no channel.
+ */
 function isEdgeChainable(stream: StreamGraph, { from, to, partitioner }: StreamEdge): boolean {
+  const isOneToOne =
+    from.parallelism === 1 &&
+    to.parallelism === 1 &&
+    from.maxParallelism === to.maxParallelism &&
+    partitioner.kind !== 'custom'
   return isChainable({
     isChainingEnabled: stream.isChainingEnabled,
     isSameSlotGroup: from.slotSharingGroup === to.slotSharingGroup,
-    partitioner: partitioner.kind,
+    partitioner: isOneToOne ? 'forward' : partitioner.kind,
     exchange: 'pipelined',
     upStrategy: from.chaining,
     downStrategy: to.chaining,

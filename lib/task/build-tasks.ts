@@ -23,7 +23,7 @@ import type { OperatorContext } from '../operator/stream-operator.ts'
 import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../state/operator-state.ts'
-import type { ChainInput, ChainTargets } from './chain-code.ts'
+import type { ChainInput, ChainTargets, Keying } from './chain-code.ts'
 import { type ChainedOperator, OperatorChain } from './operator-chain.ts'
 import { StreamTask, type TaskListener } from './stream-task.ts'
 import type { TaskSettings } from './task-settings.ts'
@@ -95,6 +95,7 @@ function buildTask(
   const parts = nodes.map((node, k) => buildOperatorParts(plan, node, plan.vertex.operators[k]!.id))
   const chained: ChainedOperator[] = nodes.map((node, k) => ({
     operator: operators[k]!,
+    keying: keyingOf(node, 0, parts[k]!),
     context: operatorContext(environment, plan, node, k, parts[k]!, task, channels.timeOf(plan)),
     ...targetsOf(plan, nodes, node, origin, writers),
   }))
@@ -171,10 +172,12 @@ function buildOperatorParts(plan: SubtaskPlan, node: StreamNode, id: string): Op
 
 function chainInputs(head: StreamNode, parts: OperatorParts): ChainInput[] {
   const count = head.kind === 'source' ? 0 : head.kind === 'two-input' ? 2 : 1
-  return Array.from({ length: count }, (_, input) => ({
-    keyOf: head.keySelectors[input] ?? null,
-    keyContext: parts.keyed?.context ?? null,
-  }))
+  return Array.from({ length: count }, (_, input) => ({ keying: keyingOf(head, input, parts) }))
+}
+
+function keyingOf(node: StreamNode, input: number, { keyed }: OperatorParts): Keying | null {
+  const keyOf = node.keySelectors[input] ?? null
+  return keyOf === null || keyed === null ? null : { keyOf, keyContext: keyed.context }
 }
 
 function operatorContext(

@@ -28,6 +28,8 @@ export interface ChainTargets {
 
 export interface ChainLink {
   readonly operator: StreamOperator<unknown>
+  /** Of a keyed operator; used where it is not the head, whose inputs have their own. */
+  readonly keying: Keying | null
   readonly main: ChainTargets
   readonly sides: ReadonlyMap<string, ChainTargets>
 }
@@ -35,10 +37,15 @@ export interface ChainLink {
 /** Processes records from..to of a batch; returns when done. */
 export type BatchFunction = (batch: RecordBatch, from: number, to: number) => void
 
+/** How the key of a record becomes the current one. */
+export interface Keying {
+  readonly keyOf: (value: never) => Key
+  readonly keyContext: KeyContext
+}
+
 export interface ChainInput {
   /** Null on streams that are not keyed. */
-  readonly keyOf: ((value: never) => Key) | null
-  readonly keyContext: KeyContext | null
+  readonly keying: Keying | null
 }
 
 export interface CompiledChain {
@@ -71,7 +78,8 @@ export function compileChain(
     lines.push(`function c_${k}(value) { ${emit('value')} }`)
     lines.push(`function w_${k}(timestamp) { return operator_${k}.processWatermark(timestamp); }`)
     lines.push(`function s_${k}(tag, value) { switch (tag) {${sideCases(scope, link)} } }`)
-    lines.push(...deliveries(scope, link.operator, k, emit))
+    const setKey = k === 0 ? '' : keySetting(scope, link.keying, '-1')
+    lines.push(...deliveries(scope, link.operator, k, emit, setKey))
   })
   lines.push(...inputs.map((input, index) => batchFunction(scope, input, index, links[0]!.operator)))
   const list = (prefix: string) => `[${links.map((_, k) => `${prefix}_${k}`).join(', ')}]`
@@ -137,12 +145,13 @@ function deliveries(
   operator: StreamOperator<unknown>,
   k: number,
   emit: (expression: string) => string,
+  setKey: string,
 ): string[] {
   if (operator instanceof TwoInputOperator) {
     return [1, 2].map((n) => `function d_${k}_${n}(value) { operator_${k}.processElement${n}(value); }`)
   }
   if (operator instanceof OneInputOperator)
-    return [`function d_${k}(value) { ${inlined(scope, operator.inline(), k, emit)} }`]
+    return [`function d_${k}(value) { ${setKey}${inlined(scope, operator.inline(), k, emit)} }`]
   return []
 }
 
@@ -154,6 +163,12 @@ function inlined(scope: Scope, code: InlineCode, k: number, emit: (expression: s
   return constants + code.body(emit)
 }
 
+function keySetting(scope: Scope, keying: Keying | null, keyGroup: string): string {
+  if (keying === null) return ''
+  const { keyOf, keyContext } = keying
+  return `${scope.nameOf('keys', keyContext)}.set(${scope.nameOf('keyOf', keyOf)}(value), ${keyGroup}); `
+}
+
 function batchFunction(
   scope: Scope,
   input: ChainInput,
@@ -161,11 +176,6 @@ function batchFunction(
   head: StreamOperator<unknown>,
 ): string {
   const deliver = head instanceof TwoInputOperator ? `d_0_${index + 1}` : 'd_0'
-  let setKey = ''
-  if (input.keyOf !== null && input.keyContext !== null) {
-    const keys = scope.nameOf('keys', input.keyContext)
-    setKey = `${keys}.set(${scope.bind(`keyOf_${index}`, input.keyOf)}(value), keyGroups[i]);`
-  }
   return `function input_${index}(batch, from, to) {
     const values = batch.values, timestamps = batch.timestamps, keyGroups = batch.keyGroups;
     let i = from;
@@ -173,7 +183,7 @@ function batchFunction(
       for (; i < to; i++) {
         const value = values[i];
         time[0] = timestamps[i];
-        ${setKey}
+        ${keySetting(scope, input.keying, 'keyGroups[i]')}
         ${deliver}(value);
       }
     } catch (error) {

@@ -148,8 +148,11 @@ export class OperatorHarness<O> {
     const writer = new CapturingWriter((value) =>
       this.#emit({ kind: 'record', value: value as O, timestamp: this.#timestamp() }),
     )
-    const link = { operator: this.operator, main: { operators: [], writers: [writer] }, sides: new Map() }
-    const inputs = keySelectors.map((keyOf) => ({ keyOf, keyContext: this.keyed?.context ?? null }))
+    const main = { operators: [], writers: [writer] }
+    const link = { operator: this.operator, keying: null, main, sides: new Map() }
+    const inputs = keySelectors.map((keyOf) => ({
+      keying: keyOf === null || this.keyed === null ? null : { keyOf, keyContext: this.keyed.context },
+    }))
     this.#chain = compileChain([link], inputs, this.#time)
     output.collect = this.#chain.collect[0]!
     output.collectSide = (tag, value) =>

@@ -47,7 +47,7 @@ t.test('run - -q says nothing, --json tells events', async (t) => {
   const path = job('count.ts')
   const [quiet, json] = await Promise.all([
     workspace.run(['run', path, '-q']),
-    workspace.run(['run', path, '--json']),
+    workspace.run(['run', path, '--json', '--parallelism', '2']),
   ])
   t.strictSame([quiet.code, quiet.stdout, quiet.stderr], [EXIT.ok, '', ''])
   t.equal(json.stderr, '')
@@ -60,7 +60,7 @@ t.test('run - -q says nothing, --json tells events', async (t) => {
     name: 'count',
     state: 'finished',
     restarts: 0,
-    vertices: [{ name: 'numbers', parallelism: 1, recordsIn: 1000 }, { recordsIn: 1000 }],
+    vertices: [{ name: 'numbers', parallelism: 2, recordsIn: 1000 }, { recordsIn: 1000 }],
   })
   t.equal(events.filter(({ event }) => event === 'ended').length, 1)
   for (const event of events.slice(0, -1)) t.match(event, { event: 'state', name: 'count' })

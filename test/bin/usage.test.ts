@@ -149,11 +149,17 @@ t.test('config - every option with its value and origin; secrets are hidden', as
 t.test('graph - as text, JSON and Mermaid, with the arguments of the job', async (t) => {
   const workspace = await Workspace.open(t)
   const path = job('count.ts')
-  const forms = [[], ['--json'], ['--mermaid'], ['-D', 'job.parallelism=3', '--', '5', 'print']]
+  const two = ['-D', 'job.parallelism=2']
+  const forms = [
+    [],
+    ['--json', ...two],
+    ['--mermaid', ...two],
+    ['-D', 'job.parallelism=3', '--', '5', 'print'],
+  ]
   const [text, json, mermaid, three] = await Promise.all(
     forms.map((form) => workspace.run(['graph', path, ...form])),
   )
-  t.match(text?.stdout, /^job count +\(fingerprint [0-9a-f]+\)\n\nnumbers +x1/)
+  t.match(text?.stdout, /^job count +\(fingerprint [0-9a-f]+\)\n\nnumbers -> sum -> blackhole +x1/)
   t.match(JSON.parse(json!.stdout), {
     jobName: 'count',
     vertices: [{ id: 'numbers' }, { id: 'sum' }],

@@ -94,7 +94,7 @@ t.test('data stream - a union keeps how each of its parts is distributed', async
 
 t.test('data stream - what is said last about the distribution counts', async (t) => {
   const graph = graphOf((env) => {
-    const stream = env.source(numbers(1), { name: 's' })
+    const stream = env.source(numbers(1), { name: 's', parallelism: 2 })
     stream
       .keyBy((n) => n)
       .rebalance()

@@ -91,5 +91,5 @@ export function wrong(env: StreamEnvironment): void {
 }
 
 t.test('api types - what is right compiles and builds', async (t) => {
-  t.equal(graphOf(right).vertices.length, 3)
+  t.equal(graphOf(right, { parallelism: 2 }).vertices.length, 3)
 })

@@ -136,7 +136,7 @@ t.test(
       graphOf((env) => {
         env
           .source(numbers(1), { name: options.name ?? 'source' })
-          .map((n) => n, { type: types[options.type ?? 'int64'], parallelism: options.parallelism ?? 1 })
+          .map((n) => n, { type: types[options.type ?? 'int64'], parallelism: options.parallelism ?? 3 })
           .keyBy((n) => n)
           .reduce((a, b) => a + b)
       }).fingerprint
@@ -170,4 +170,34 @@ t.test('job graph - slots: the greatest parallelism of each sharing group', asyn
 t.test('job graph - is plain data', async (t) => {
   const graph = line({ b: { startNewChain: true } })
   t.strictSame(JSON.parse(JSON.stringify(graph)), graph)
+})
+
+t.test('job graph - between single subtasks every kind of edge goes forward, and chains', async (t) => {
+  const line = (parallelism: number, options: OperatorOptions<number> = {}) =>
+    graphOf(
+      (env) => {
+        env
+          .source(numbers(1))
+          .keyBy((n) => n)
+          .reduce((a, b) => a + b, options)
+          .rebalance()
+          .map((n) => n)
+      },
+      { parallelism },
+    ).vertices.length
+  t.equal(line(1), 1)
+  t.equal(line(2), 3)
+  t.equal(line(1, { startNewChain: true }), 2, 'but for who was told to begin one')
+  t.equal(line(1, { disableChaining: true }), 3)
+  t.equal(line(1, { maxParallelism: 64 }), 3, 'key groups are counted per chain')
+})
+
+t.test('job graph - a custom partitioner is asked even if there is one subtask', async (t) => {
+  const graph = graphOf((env) => {
+    env
+      .source(numbers(1))
+      .partitionCustom(() => 0)
+      .map((n) => n)
+  })
+  t.equal(graph.vertices.length, 2)
 })

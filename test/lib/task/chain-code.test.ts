@@ -85,14 +85,14 @@ t.test('chain code - the inputs of a two-input operator are told apart, each wit
   const log: string[] = []
   const context = new KeyContext(128)
   const keys: unknown[] = []
-  const keyed = (prefix: string) => ({
-    keyOf: (value: never) => {
+  const keyed = (prefix: string) => {
+    const keyOf = (value: never): string => {
       const key = `${prefix}${String(value)}`
       keys.push(key)
       return key
-    },
-    keyContext: context,
-  })
+    }
+    return { keying: { keyOf, keyContext: context } }
+  }
   const chain = chainOf(
     [{ operator: new Pair(), main: { writers: [new NotingWriter('out', log)] } }],
     [keyed('a'), keyed('b')],
@@ -104,6 +104,28 @@ t.test('chain code - the inputs of a two-input operator are told apart, each wit
   t.same(log, ['out 1 x', 'out 2 y'])
   t.same(keys, ['ax', 'by'])
 })
+
+t.test(
+  'chain code - a keyed operator in the middle of a chain gets the key of what it is given',
+  async (t) => {
+    const context = new KeyContext(128)
+    const seen: unknown[] = []
+    const doubled = (value: string) => value.repeat(2)
+    const watching = (value: string) => seen.push([value, context.key])
+    const chain = chainOf([
+      { operator: new MapOperator(doubled), main: { operators: [1] } },
+      {
+        operator: new MapOperator(watching),
+        keying: { keyOf: (value: never) => `key of ${String(value)}`, keyContext: context },
+      },
+    ])
+    feed(chain, ['a', 'b'])
+    t.same(seen, [
+      ['aa', 'key of aa'],
+      ['bb', 'key of bb'],
+    ])
+  },
+)
 
 t.test('chain code - the time cell holds the timestamp of the record in hand', async (t) => {
   const seen: unknown[] = []

@@ -10,7 +10,7 @@ import {
   type StreamOperator,
 } from '../../../lib/operator/stream-operator.ts'
 import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
-import type { ChainTargets } from '../../../lib/task/chain-code.ts'
+import type { ChainTargets, Keying } from '../../../lib/task/chain-code.ts'
 import { type ChainedOperator, OperatorChain } from '../../../lib/task/operator-chain.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 
@@ -115,6 +115,7 @@ export class NotingOperator extends OneInputOperator<unknown, unknown> {
 
 export interface Link {
   readonly operator: StreamOperator<unknown>
+  readonly keying?: Keying | null
   readonly main?: Partial<ChainTargets>
   readonly sides?: ReadonlyMap<string, Partial<ChainTargets>>
 }
@@ -165,12 +166,13 @@ const targets = (given: Partial<ChainTargets> = {}): ChainTargets => ({
 
 export function chainOf(
   links: readonly Link[],
-  inputs: ConstructorParameters<typeof OperatorChain>[1] = [{ keyOf: null, keyContext: null }],
+  inputs: ConstructorParameters<typeof OperatorChain>[1] = [{ keying: null }],
   contextFor: (name: string, k: number) => OperatorContext = (name) => contextOf(name),
 ): OperatorChain {
   const chained = links.map(
-    ({ operator, main, sides = new Map() }, k): ChainedOperator => ({
+    ({ operator, keying = null, main, sides = new Map() }, k): ChainedOperator => ({
       operator,
+      keying,
       context: contextFor((operator as { name?: string }).name ?? `operator ${k}`, k),
       main: targets(main),
       sides: new Map([...sides].map(([tag, side]) => [tag, targets(side)])),
