@@ -61,13 +61,6 @@ function installationId(): string {
 
 function linked(code: string): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return code
-    .replaceAll(
-      `"${RUNTIME_SPECIFIER}index"`,
-      JSON.stringify(new URL(`../lib/index.${extension}`, import.meta.url).href),
-    )
-    .replaceAll(
-      `"${RUNTIME_SPECIFIER}testing"`,
-      JSON.stringify(new URL(`../lib/testing/index.${extension}`, import.meta.url).href),
-    )
+  const { href } = new URL(`../lib/index.${extension}`, import.meta.url)
+  return code.replaceAll(JSON.stringify(RUNTIME_SPECIFIER), JSON.stringify(href))
 }

@@ -6,6 +6,7 @@
 import { buildJob, graphSettings, type JobDefinition } from '../lib/api/job.ts'
 import { forgetJob, importJob, registerJob } from '../lib/api/load-job.ts'
 import { type Clock, systemClock } from '../lib/base/clock.ts'
+import { SluiceError } from '../lib/base/errors.ts'
 import { newId } from '../lib/base/ids.ts'
 import { type Logger, type LogLevel, silentLogger } from '../lib/base/logger.ts'
 import { systemRandom } from '../lib/base/prng.ts'
@@ -42,6 +43,8 @@ export interface RunLocalOptions {
   readonly clock?: Clock
 }
 
+/** A slot thread takes about 27 MB and shares the cores with all others; at the bound the job is refused. */
+const THREADS_MAX = 128
 /** The slots are there from the beginning. */
 const SLOT_REQUEST_TIMEOUT_MS = 30_000
 
@@ -58,6 +61,7 @@ export async function runLocal(
   const slotCount = slotCountOf(graph)
   const { threads = 'auto' } = options
   const hasThreads = job instanceof URL && threads !== 'never' && (slotCount > 1 || threads === 'always')
+  if (hasThreads && slotCount > THREADS_MAX) throw tooManyThreads(definition, slotCount)
   const cluster = await MiniCluster.start({
     ...options,
     clock,
@@ -81,6 +85,14 @@ export async function runLocal(
     await cluster.close()
     forgetJob(key)
   }
+}
+
+function tooManyThreads({ name }: JobDefinition, slotCount: number): SluiceError {
+  return new SluiceError(
+    'SLOTS_UNAVAILABLE',
+    `job "${name}" needs ${slotCount} slots, and local mode runs each in a thread of its own, at most ${THREADS_MAX}: ` +
+      'lower the parallelism, or run it on a cluster (sluice coordinator, sluice node --slots N)',
+  )
 }
 
 function runSettings(definition: JobDefinition, options: RunLocalOptions): JobRunSettings {

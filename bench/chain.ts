@@ -30,7 +30,7 @@ const orders: Order[] = Array.from({ length: 4096 }, (_, i) => ({
 
 function byHand(): number {
   const counts = new Map<string, number>()
-  let sum = 0
+  const sum = new Float64Array(1)
   const startedMs = performance.now()
   for (let i = 0; i < RECORDS; i++) {
     const order = orders[i & 4095]!
@@ -38,9 +38,9 @@ function byHand(): number {
     if (doubled.amount % 10 === 0) continue
     const count = (counts.get(doubled.customer) ?? 0) + 1
     counts.set(doubled.customer, count)
-    sum += count
+    sum[0]! += count
   }
-  if (sum === 0) throw new Error('nothing was counted')
+  if (sum[0] === 0) throw new Error('nothing was counted')
   return ((performance.now() - startedMs) * 1e6) / RECORDS
 }
 
@@ -61,12 +61,12 @@ class Count implements KeyedProcessFunction<string, Order, number> {
 async function inSluice(): Promise<number> {
   let startedMs = 0
   let endedMs = 0
-  let sum = 0
+  const sum = new Float64Array(1)
   const sink: Sink<number> = {
     name: 'sum',
     createWriter: () => ({
       write(count) {
-        sum += count
+        sum[0]! += count
       },
       flush() {
         endedMs = performance.now()
@@ -88,7 +88,7 @@ async function inSluice(): Promise<number> {
       .sinkTo(sink)
   })
   await runLocal(chain)
-  if (sum === 0) throw new Error('nothing was counted')
+  if (sum[0] === 0) throw new Error('nothing was counted')
   return ((endedMs - startedMs) * 1e6) / RECORDS
 }
 

@@ -7,10 +7,9 @@ import { register as registerHook } from 'node:module'
 import { register as registerTypeScript } from 'tsx/esm/api'
 
 const extension = existsSync(new URL('../index.ts', import.meta.url)) ? 'ts' : 'js'
-const front = (path) => new URL(`../${path}.${extension}`, import.meta.url).href
 
 registerTypeScript()
 registerHook('./resolve-sluice.mjs', {
   parentURL: import.meta.url,
-  data: { sluice: front('index'), 'sluice/testing': front('testing/index') },
+  data: { sluice: new URL(`../index.${extension}`, import.meta.url).href },
 })

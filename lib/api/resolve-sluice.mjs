@@ -1,17 +1,17 @@
 /**
- * A module resolution hook: the names of Sluice's front doors lead to the installation that runs, and TypeScript is
+ * A module resolution hook: the name `sluice` leads to the installation that runs, and TypeScript is
  * always an ES module. Without the latter a job in a directory without a package.json would be taken for CommonJS,
  * which cannot load Sluice.
  */
 
-let doors = {}
+let door
 
 export function initialize(data) {
-  doors = data
+  door = data.sluice
 }
 
 export async function resolve(specifier, context, next) {
-  const resolved = await next(Object.hasOwn(doors, specifier) ? doors[specifier] : specifier, context)
+  const resolved = await next(specifier === 'sluice' ? door : specifier, context)
   return isTypeScript(resolved.url) ? { ...resolved, format: 'module' } : resolved
 }
 

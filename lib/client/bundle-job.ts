@@ -55,10 +55,7 @@ export async function bundleJob(path: string): Promise<JobBundle> {
 const runtimePlugin: Plugin = {
   name: 'sluice-runtime',
   setup({ onResolve }) {
-    onResolve({ filter: /^sluice(\/testing)?$/ }, ({ path }) => ({
-      path: `${RUNTIME_SPECIFIER}${path === 'sluice' ? 'index' : 'testing'}`,
-      external: true,
-    }))
+    onResolve({ filter: /^sluice$/ }, () => ({ path: RUNTIME_SPECIFIER, external: true }))
     onResolve({ filter: /\.node$/ }, ({ path }) => ({ path, external: true }))
   },
 }

@@ -17,7 +17,7 @@ export type JobModule =
   | { readonly kind: 'bundle'; readonly sha256: string }
 
 /** Prefix under which a bundle names the modules of Sluice; every host puts its own installation in its place. */
-export const RUNTIME_SPECIFIER = 'sluice-runtime:'
+export const RUNTIME_SPECIFIER = 'sluice-runtime:index'
 
 /** Name of a bundle in the blob store. */
 export const bundlePath = (sha256: string): string => `jobs/${sha256}.mjs`
