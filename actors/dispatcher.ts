@@ -8,11 +8,14 @@ import { type DispatcherProtocol, jobMasterName } from '../lib/protocol/dispatch
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
 import { type JobState, TERMINAL_JOB_STATES } from '../lib/scheduler/job-scheduler.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { JobMaster } from './job-master.ts'
 
 export interface DispatcherOptions {
   readonly subjects: Subjects
   readonly slotTimeoutMs: number
+  /** A blob store by its URI, for checkpoints. */
+  openStorage(uri: string): Promise<BlobStore>
 }
 
 /** Jobs that have ended and can still be asked about; older ones are forgotten. */
@@ -80,6 +83,7 @@ export class Dispatcher {
       submission,
       submittedMs: this.#context.clock.now(),
       slotTimeoutMs: this.#options.slotTimeoutMs,
+      openStorage: (uri) => this.#options.openStorage(uri),
       onState: (state) => {
         const job = this.#jobs.get(jobId)
         if (job !== undefined) job.state = state

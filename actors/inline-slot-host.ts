@@ -11,7 +11,7 @@ import type { SlotHost } from './task-manager.ts'
 export interface InlineSlotHostOptions
   extends Pick<
     SlotEnvironment,
-    'system' | 'subjects' | 'clock' | 'random' | 'log' | 'busPort' | 'heartbeatIntervalMs'
+    'system' | 'subjects' | 'clock' | 'random' | 'log' | 'busPort' | 'heartbeatIntervalMs' | 'openStorage'
   > {
   readonly nodeId: string
   readonly slotCount: number

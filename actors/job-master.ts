@@ -4,7 +4,8 @@
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
-import { type SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { present } from '../lib/base/assert.ts'
+import { type ErrorRecord, type SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
@@ -12,9 +13,17 @@ import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import type { Deployment, SlotProtocol } from '../lib/protocol/slot.ts'
-import { type JobEvent, type JobOrder, JobScheduler, type JobState } from '../lib/scheduler/job-scheduler.ts'
+import {
+  type JobEvent,
+  type JobOrder,
+  JobScheduler,
+  type JobState,
+  TERMINAL_JOB_STATES,
+} from '../lib/scheduler/job-scheduler.ts'
 import { newRestartStrategy } from '../lib/scheduler/restart-strategy.ts'
-import type { SubtaskMetrics } from '../lib/task/subtask-report.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
+import type { SubtaskMetrics, SubtaskReport } from '../lib/task/subtask-report.ts'
+import { JobCheckpoints, taskId } from './job-checkpoints.ts'
 
 export interface JobMasterOptions {
   readonly subjects: Subjects
@@ -23,12 +32,14 @@ export interface JobMasterOptions {
   /** A slot that has not reported for this long is lost. */
   readonly slotTimeoutMs: number
   onState(state: JobState): void
+  openStorage(uri: string): Promise<BlobStore>
 }
 
 type Protocol = JobMasterProtocol & {
   tick: { request: object }
   slotsScarce: { request: { free: number } }
   deployFailed: { request: { slot: SlotLocation; attempt: number; error: SluiceError } }
+  checkpointsFailed: { request: { error: ErrorRecord } }
   ignore: { request: object }
 }
 
@@ -41,6 +52,8 @@ export class JobMaster {
   #scheduler!: JobScheduler
   #context!: ActorContext<Protocol>
   #endedMs: number | null = null
+  /** Null: the job takes none. */
+  #checkpoints: JobCheckpoints | null = null
 
   constructor(options: JobMasterOptions) {
     this.#options = options
@@ -52,21 +65,29 @@ export class JobMaster {
         slotsGranted: ({ slots }) => this.#decide({ kind: 'slotsGranted', slots }),
         slotsLost: ({ slots, reason }) => this.#decide({ kind: 'slotsLost', slots, reason }),
         report: ({ slot, attempt, subtasks }, sender) => {
-          if (attempt === this.#scheduler.attempt) {
-            for (const { vertexId, index, metrics } of subtasks) {
-              if (metrics !== null) this.#metrics.set(`${vertexId}/${index}`, metrics)
-            }
-          }
+          if (attempt === this.#scheduler.attempt) this.#note(subtasks)
           this.#decide({ kind: 'reported', slot, attempt, subtasks })
           sender.reply({ isCurrent: attempt === this.#scheduler.attempt && !this.#scheduler.isTerminal() })
         },
+        acknowledge: ({ attempt, checkpointId, vertexId, index, snapshot }, sender) => {
+          this.#checkpoints?.acknowledged(attempt, checkpointId, taskId(vertexId, index), snapshot)
+          sender.reply({})
+        },
+        decline: ({ attempt, checkpointId, vertexId, index, error }, sender) => {
+          this.#checkpoints?.declined(attempt, checkpointId, taskId(vertexId, index), error)
+          sender.reply({})
+        },
+        checkpointsFailed: ({ error }) => this.#decide({ kind: 'checkpointsFailed', error }),
         summarise: (_message, sender) => sender.reply(this.#summary()),
         describe: (_message, sender) => sender.reply(this.#description()),
         cancel: (_message, sender) => {
           this.#decide({ kind: 'cancelRequested' })
           sender.reply({})
         },
-        tick: () => this.#decide({ kind: 'tick' }),
+        tick: () => {
+          this.#decide({ kind: 'tick' })
+          this.#checkpoints?.tick()
+        },
         slotsScarce: ({ free }) => this.#decide({ kind: 'slotsScarce', free }),
         deployFailed: ({ slot, attempt, error }) =>
           this.#decide({ kind: 'deployFailed', slot, attempt, error: toErrorRecord(error) }),
@@ -85,6 +106,17 @@ export class JobMaster {
       slotRequestTimeoutMs: submission.settings.slotRequestTimeoutMs,
       slotTimeoutMs,
     })
+    const { checkpoint } = submission.settings
+    if (checkpoint !== null) {
+      const { subjects, openStorage } = this.#options
+      const { jobId, graph } = submission
+      const onFailed = (error: ErrorRecord) =>
+        context.tell(context.self, { kind: 'checkpointsFailed', error })
+      this.#checkpoints = new JobCheckpoints(
+        { jobId, graph, settings: checkpoint, subjects, openStorage, onFailed },
+        context,
+      )
+    }
     context.timers.every('tick', TICK_MS, { kind: 'tick' })
     this.#decide({ kind: 'submitted' })
   }
@@ -138,7 +170,8 @@ export class JobMaster {
 
   #deploy(slot: SlotLocation, { attempt, placement }: Extract<JobOrder, { kind: 'deploy' }>): void {
     const { jobId, module, graph, settings } = this.#options.submission
-    const deployment: Deployment = { jobId, attempt, module, graph, placement, settings }
+    const restorePath = this.#checkpoints?.restorePath ?? null
+    const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restorePath }
     this.#context.pipeToSelf(
       this.#context.ask(this.#slot(slot), { kind: 'deploy', deployment }, ORDER_TIMEOUT_MS),
       () => ({ kind: 'ignore' }),
@@ -160,11 +193,33 @@ export class JobMaster {
       state,
       ...(error === undefined ? {} : { error: error.message }),
     })
+    this.#onCheckpointState(state)
     if (this.#scheduler.isTerminal()) {
       this.#endedMs = this.#context.clock.now()
       this.#context.timers.cancel('tick')
     }
     onState(state)
+  }
+
+  /** Checkpoints are of use to a job that failed, and perhaps to whoever looks for the reason. */
+  #onCheckpointState(state: JobState): void {
+    const checkpoints = this.#checkpoints
+    if (checkpoints === null) return
+    const { attempt, placement } = this.#scheduler
+    if (state === 'running') checkpoints.begin(attempt, present(placement, 'a placement'))
+    else
+      checkpoints.stop(TERMINAL_JOB_STATES.includes(state) ? 'coordinator-shutdown' : 'job-failover-region')
+    if (!TERMINAL_JOB_STATES.includes(state)) return
+    const discarded = state === 'failed' ? Promise.resolve() : checkpoints.discardAll()
+    void discarded.then(() => checkpoints.close())
+  }
+
+  #note(subtasks: readonly SubtaskReport[]): void {
+    for (const { vertexId, index, metrics, state, isAwaitingCheckpoint } of subtasks) {
+      if (metrics !== null) this.#metrics.set(`${vertexId}/${index}`, metrics)
+      if (state === 'finished') this.#checkpoints?.taskFinished(taskId(vertexId, index))
+      else if (isAwaitingCheckpoint === true) this.#checkpoints?.taskAwaits(taskId(vertexId, index))
+    }
   }
 
   #summary(): JobSummary {

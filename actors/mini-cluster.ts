@@ -13,6 +13,9 @@ import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { ThreadBusHub } from '../lib/bus/thread-bus.ts'
 import { ClusterClient } from '../lib/client/cluster-client.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
+import { MemoryBlobStore, type MemoryBlobs } from '../lib/storage/memory-blob-store.ts'
+import { openBlobStore } from '../lib/storage/open-blob-store.ts'
 import { startInlineSlots } from './inline-slot-host.ts'
 import { loadJob } from './load-job-module.ts'
 import { startCoordinator } from './start-coordinator.ts'
@@ -51,15 +54,19 @@ export class MiniCluster {
     const subjects = subjectsOf(CLUSTER)
     const bus = new LocalBroker({ clock, logger: log }).connect()
     const system = new ActorSystem({ bus, clock, random, logger: log })
+    const openStorage = storageOpener(options)
     const coordinator = await startCoordinator({
       ...options,
+      openStorage,
       bus,
       subjects,
       heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
     })
     const incarnation = newId(random)
     const hub = new ThreadBusHub(bus, { logger: log })
-    const slots = options.hasThreads ? await threads(options, hub) : inline(options, system, bus, incarnation)
+    const slots = options.hasThreads
+      ? await threads(options, hub)
+      : inline({ ...options, openStorage }, system, bus, incarnation)
     const registered = new Promise<void>((resolve, reject) => {
       const node = taskManager({
         subjects,
@@ -92,7 +99,21 @@ export class MiniCluster {
   }
 }
 
-function inline(options: MiniClusterOptions, system: ActorSystem, bus: Bus, incarnation: string): SlotHost {
+type StorageOpener = (uri: string) => Promise<BlobStore>
+
+/** What is in memory is shared by all who ask, as if it were on a disk. */
+function storageOpener({ clock, log }: MiniClusterOptions): StorageOpener {
+  const blobs: MemoryBlobs = new Map()
+  return async (uri) =>
+    uri === 'memory:' ? new MemoryBlobStore(clock, blobs) : openBlobStore(uri, { clock, logger: log })
+}
+
+function inline(
+  options: MiniClusterOptions & { readonly openStorage: StorageOpener },
+  system: ActorSystem,
+  bus: Bus,
+  incarnation: string,
+): SlotHost {
   const subjects = subjectsOf(CLUSTER)
   return startInlineSlots({
     ...options,

@@ -10,6 +10,7 @@ import { SluiceError } from '../lib/base/errors.ts'
 import { newId } from '../lib/base/ids.ts'
 import { type Logger, type LogLevel, silentLogger } from '../lib/base/logger.ts'
 import { systemRandom } from '../lib/base/prng.ts'
+import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { failureOf } from '../lib/client/cluster-client.ts'
 import { taskSettings } from '../lib/config/config-settings.ts'
 import { defaultConfig } from '../lib/config/resolve-config.ts'
@@ -32,6 +33,8 @@ export interface RunLocalOptions {
   readonly threads?: 'auto' | 'always' | 'never'
   readonly task?: Partial<TaskSettings>
   readonly restart?: RestartSettings
+  /** Default: none are taken. Storage in memory is shared by the slots only if all run in this thread. */
+  readonly checkpoint?: CheckpointSettings
   readonly log?: Logger
   /** Of slot threads, which write their own logs to stderr; default: silent. */
   readonly logLevel?: LogLevel
@@ -100,6 +103,7 @@ function runSettings(definition: JobDefinition, options: RunLocalOptions): JobRu
     graph: graphSettings(definition, options, options.args),
     task: { ...taskSettings(defaultConfig()), ...options.task },
     restart: options.restart ?? { kind: 'none' },
+    checkpoint: options.checkpoint ?? null,
     slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
   }
 }

@@ -9,6 +9,7 @@ import type { Connections } from '../lib/function/connections.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { FramePort } from '../lib/network/frame-port.ts'
 import type { JobModule } from '../lib/protocol/job-submission.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
 
 export interface SlotEnvironment {
   readonly location: SlotLocation
@@ -23,6 +24,8 @@ export interface SlotEnvironment {
   readonly busPort: FramePort
   /** Frames to another slot of this process. */
   threadPort(slot: number): FramePort
+  /** A blob store by its URI; to be closed by whoever asked. */
+  openStorage(uri: string): Promise<BlobStore>
   loadJob(module: JobModule): Promise<JobDefinition>
   /** How often the slot reports to the job master of its job. */
   readonly heartbeatIntervalMs: number

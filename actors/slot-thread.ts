@@ -81,6 +81,7 @@ async function run(): Promise<void> {
     busPort: new BusFramePort(frames, subjects),
     threadPort: (peer) => mesh.portTo(peer),
     loadJob: (module) => loadJob(module, { cacheDir: data.cacheDir, blobs: blobsOf(control, log) }),
+    openStorage: (uri) => openBlobStore(uri, storageOptions(control, log)),
     heartbeatIntervalMs: data.heartbeatIntervalMs,
     onOccupied: (jobId) => post({ kind: 'occupied', jobId }),
   })
@@ -108,13 +109,16 @@ async function run(): Promise<void> {
 function blobsOf(bus: Bus, logger: Logger): { get(path: string): Promise<Uint8Array> } | null {
   const { storageUri } = data
   if (storageUri === null) return null
-  const options = { clock: systemClock, logger, ...(bus instanceof NatsBus ? { bus } : {}) }
   return {
     async get(path) {
-      const store = await openBlobStore(storageUri, options)
+      const store = await openBlobStore(storageUri, storageOptions(bus, logger))
       return store.get(path).finally(() => store.close())
     },
   }
+}
+
+function storageOptions(bus: Bus, logger: Logger): Parameters<typeof openBlobStore>[1] {
+  return { clock: systemClock, logger, ...(bus instanceof NatsBus ? { bus } : {}) }
 }
 
 /** Two connections over NATS, or bulk data would delay heartbeats and barriers; one line to the hub otherwise. */

@@ -23,11 +23,19 @@ import type {
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { SlotAttempt } from '../lib/task/slot-attempt.ts'
 import type { SubtaskReport } from '../lib/task/subtask-report.ts'
+import { NOTHING_RESTORED, type Restored, SlotCheckpoints } from './slot-checkpoints.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 import { sourceCoordinator } from './source-coordinator.ts'
 import { connectSource, subtaskActor } from './subtask.ts'
 
 const REPORT_TIMEOUT_MS = 2000
+
+const BARRIER = {
+  kind: 'barrier',
+  isSavepoint: false,
+  isUnaligned: false,
+  alignmentTimeoutMs: Number.POSITIVE_INFINITY,
+} as const
 
 /** What the slot has been given to do. */
 interface Assignment {
@@ -39,6 +47,8 @@ interface Assignment {
   error: ErrorRecord | null
   isCancelled: boolean
   readonly actors: ActorRef<unknown>[]
+  /** Null: the job takes none. */
+  readonly checkpoints: SlotCheckpoints | null
 }
 
 export class Slot {
@@ -68,6 +78,18 @@ export class Slot {
         },
         cancel: ({ jobId, attempt }, sender) => {
           if (this.#isCurrent(jobId, attempt)) this.#cancel()
+          sender.reply({})
+        },
+        triggerCheckpoint: ({ jobId, attempt, checkpointId, timestamp, subtasks }, sender) => {
+          if (this.#isCurrent(jobId, attempt)) {
+            this.#assignment?.tasks?.trigger({ ...BARRIER, checkpointId, timestamp }, subtasks)
+          }
+          sender.reply({})
+        },
+        checkpointEnded: ({ jobId, attempt, checkpointId, isCompleted }, sender) => {
+          if (this.#isCurrent(jobId, attempt)) {
+            this.#assignment?.tasks?.checkpointEnded(checkpointId, isCompleted)
+          }
           sender.reply({})
         },
         abandon: ({ jobId }, sender) => {
@@ -103,12 +125,8 @@ export class Slot {
 
   #begin(deployment: Deployment): void {
     const { location, log } = this.#environment
-    const plans = planSlot(
-      deployment.graph,
-      deployment.placement,
-      location,
-      deployment.settings.task.exchange,
-    )
+    const { settings } = deployment
+    const plans = planSlot(deployment.graph, deployment.placement, location, settings.task.exchange)
     const assignment: Assignment = {
       deployment,
       plans,
@@ -116,24 +134,33 @@ export class Slot {
       error: null,
       isCancelled: false,
       actors: [],
+      checkpoints:
+        settings.checkpoint === null
+          ? null
+          : new SlotCheckpoints(this.#environment, deployment, settings.checkpoint),
     }
     this.#assignment = assignment
     this.#environment.onOccupied(deployment.jobId)
     log.info('deploying', { job: deployment.jobId, attempt: deployment.attempt, subtasks: plans.length })
-    this.#environment
-      .loadJob(deployment.module)
-      .then((definition) => {
-        if (assignment.isCancelled) return
-        this.#build(assignment, buildJob(definition, deployment.settings.graph))
-      })
-      .catch((error) => {
-        assignment.error = toErrorRecord(error)
-        log.error('deployment failed', { job: deployment.jobId, error })
-        this.#changed()
-      })
+    this.#load(assignment).catch((error) => {
+      assignment.error = toErrorRecord(error)
+      log.error('deployment failed', { job: deployment.jobId, error })
+      this.#changed()
+    })
   }
 
-  #build(assignment: Assignment, { graph, origin }: BuiltJob): void {
+  async #load(assignment: Assignment): Promise<void> {
+    const { deployment, checkpoints, plans } = assignment
+    const [definition, restored] = await Promise.all([
+      this.#environment.loadJob(deployment.module),
+      checkpoints?.restore(plans) ?? NOTHING_RESTORED,
+    ])
+    if (!assignment.isCancelled) {
+      this.#build(assignment, buildJob(definition, deployment.settings.graph), restored)
+    }
+  }
+
+  #build(assignment: Assignment, { graph, origin }: BuiltJob, restored: Restored): void {
     const { deployment, plans } = assignment
     if (graph.fingerprint !== deployment.graph.fingerprint) throw graphMismatch(deployment, graph.fingerprint)
     const { clock, random, log, busPort } = this.#environment
@@ -148,21 +175,27 @@ export class Slot {
         jobName: graph.jobName,
         attempt,
         settings: settings.task,
+        checkpoint: settings.checkpoint,
+        restoredOf: (plan, operatorId) => restored.stateOf(plan, operatorId),
         graph,
         origin,
         portOf: ({ carrier, peer }) =>
           carrier === 'thread' ? this.#environment.threadPort(peer.slot) : busPort,
       },
       plans,
-      () => this.#changed(),
+      {
+        onChange: () => this.#changed(),
+        onSnapshot: (plan, { checkpointId }, snapshot) =>
+          void assignment.checkpoints?.store(plan, checkpointId, snapshot),
+      },
     )
-    for (const built of tasks.tasks) this.#startActors(assignment, tasks, built)
+    for (const built of tasks.tasks) this.#startActors(assignment, tasks, built, restored)
     assignment.tasks = tasks
     tasks.open()
   }
 
   /** The subtask's own actor and, beside subtask 0 of a source, the one that runs its enumerator. */
-  #startActors(assignment: Assignment, tasks: SlotAttempt, built: BuiltTask): void {
+  #startActors(assignment: Assignment, tasks: SlotAttempt, built: BuiltTask, restored: Restored): void {
     const { subjects } = this.#environment
     const { jobId, attempt } = assignment.deployment
     const { vertex, index } = built.plan
@@ -184,7 +217,7 @@ export class Slot {
       source: built.source.source,
       parallelism: vertex.parallelism,
       attempt,
-      restored: undefined,
+      restored: restored.enumeratorState(vertex.id),
       subtaskRef: (subtask) => ({ subject: subjects.actor(jobId, vertex.id, subtask) }),
       onError: (error) => void built.task.fail(built.task.chain.attribute(error, 'in the enumerator', 0)),
     })
@@ -254,6 +287,7 @@ export class Slot {
   async #abandon(assignment: Assignment): Promise<void> {
     assignment.isCancelled = true
     await assignment.tasks?.cancel()
+    await assignment.checkpoints?.close()
     if (this.#assignment !== assignment) return
     for (const actor of assignment.actors) this.#context.stop(actor)
     this.#assignment = null

@@ -32,11 +32,11 @@ export function sourceCoordinator(options: SourceCoordinatorOptions): Behavior<S
     log: environment.log,
     connections: environment.connections ?? {},
     restored: options.restored,
-    deliver: async (subtaskIndex, { sequence, splits }) => {
+    deliver: async (subtaskIndex, { sequence, splits, afterCheckpoint }) => {
       await askPersistently(
         environment.system,
         options.subtaskRef(subtaskIndex),
-        { kind: 'takeSplits', attempt, sequence, splits },
+        { kind: 'takeSplits', attempt, sequence, splits, afterCheckpoint },
         { clock: environment.clock, timeoutMs: 2000, retryMs: 50, isObsolete: () => isStopped },
       )
     },
@@ -56,6 +56,15 @@ export function sourceCoordinator(options: SourceCoordinatorOptions): Behavior<S
           })
         }
         sender.reply({})
+      },
+      snapshot: ({ attempt: asked, checkpointId }, sender) => {
+        if (asked !== attempt) return
+        started
+          .then(() => host.snapshot(checkpointId))
+          .then(
+            (state) => sender.reply({ state }),
+            (error) => sender.fail(error),
+          )
       },
     },
     {

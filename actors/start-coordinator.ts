@@ -7,6 +7,7 @@ import type { Random } from '../lib/base/prng.ts'
 import type { Bus } from '../lib/bus/bus.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import { DISPATCHER, type DispatcherProtocol, RESOURCE_MANAGER } from '../lib/protocol/dispatcher.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { connectedClock } from './connected-clock.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { resourceManager } from './resource-manager.ts'
@@ -20,6 +21,8 @@ export interface CoordinatorOptions {
   readonly log: Logger
   /** A node or slot that has not been heard of for this long is lost. */
   readonly heartbeatTimeoutMs: number
+  /** A blob store by its URI, for checkpoints; whoever asks closes it. */
+  openStorage(uri: string): Promise<BlobStore>
 }
 
 export interface RunningCoordinator {
@@ -35,7 +38,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
   const clock = connectedClock(options.clock, bus, heartbeatTimeoutMs)
   const system = new ActorSystem({ bus, clock, random, logger: log })
   await refuseSecond(system, subjects)
-  const dispatcher = new Dispatcher({ subjects, slotTimeoutMs: heartbeatTimeoutMs })
+  const dispatcher = new Dispatcher({
+    subjects,
+    slotTimeoutMs: heartbeatTimeoutMs,
+    openStorage: (uri) => options.openStorage(uri),
+  })
   system.spawn(subjects.control(DISPATCHER), dispatcher.behavior())
   system.spawn(
     subjects.control(RESOURCE_MANAGER),

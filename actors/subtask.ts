@@ -35,6 +35,10 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
         sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))
         return
       }
+      if (message.afterCheckpoint > built.task.passedCheckpointId) {
+        sender.fail(new SluiceError('NO_RESPONDERS', 'the barrier has not passed yet: ask again'))
+        return
+      }
       if (message.sequence === nextDelivery) {
         nextDelivery++
         takeSplits(source, built, message.splits)

@@ -3,6 +3,7 @@ import { startCoordinator } from '../../actors/start-coordinator.ts'
 import { connectNatsBus } from '../../lib/bus/nats-bus.ts'
 import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
 import { heartbeatSettings, natsSettings } from '../../lib/config/config-settings.ts'
+import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { untilStopped } from '../until-stopped.ts'
 import type { VerbSpec } from '../verb.ts'
 
@@ -21,7 +22,9 @@ export const coordinatorVerb: VerbSpec = {
     try {
       const subjects = subjectsOf(config.cluster)
       const { heartbeatTimeoutMs } = heartbeatSettings(config)
-      const coordinator = await startCoordinator({ bus, subjects, clock, random, log, heartbeatTimeoutMs })
+      const openStorage = (uri: string) => openBlobStore(uri, { bus, clock, logger: log })
+      const options = { bus, subjects, clock, random, log, heartbeatTimeoutMs, openStorage }
+      const coordinator = await startCoordinator(options)
       log.info('coordinator is ready', { cluster: config.cluster, nats: bus.connection.getServer() })
       out.event({ event: 'ready', cluster: config.cluster })
       await untilStopped(stop, bus).finally(() => coordinator.close())

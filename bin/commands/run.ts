@@ -7,7 +7,7 @@ import { asError, SluiceError } from '../../lib/base/errors.ts'
 import { formatDuration } from '../../lib/base/units.ts'
 import { type ClusterClient, failureOf } from '../../lib/client/cluster-client.ts'
 import { submitJob } from '../../lib/client/submit-job.ts'
-import { restartSettings, taskSettings } from '../../lib/config/config-settings.ts'
+import { checkpointSettings, restartSettings, taskSettings } from '../../lib/config/config-settings.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
 import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { withCluster } from '../connect.ts'
@@ -97,6 +97,7 @@ function runOnCluster(
       blobs,
       task: taskSettings(config),
       restart: restartSettings(config),
+      checkpoint: checkpointSettings(config),
       slotRequestTimeoutMs: config['slot.requestTimeout'],
       args: jobArgs,
     }).finally(() => blobs.close())

@@ -1,5 +1,6 @@
 /** A configuration as the settings of those who do the work. */
 import type { NatsOptions } from '../bus/nats-options.ts'
+import type { CheckpointSettings } from '../checkpoint/checkpoint-settings.ts'
 import type { RestartSettings } from '../scheduler/restart-strategy.ts'
 import type { TaskSettings } from '../task/task-settings.ts'
 import type { Config } from './options.ts'
@@ -46,6 +47,22 @@ export function taskSettings(config: Config): TaskSettings {
     channelTimeoutMs: config['network.channelTimeout'],
     watermarkIntervalMs: config['watermarks.interval'],
     exchange: config['network.exchange'],
+  }
+}
+
+/** Null: the job takes no checkpoints. */
+export function checkpointSettings(config: Config, storageUri = config['storage.uri']): CheckpointSettings | null {
+  const intervalMs = config['checkpoint.interval']
+  if (intervalMs === 0) return null
+  return {
+    storageUri,
+    intervalMs,
+    mode: config['checkpoint.mode'],
+    timeoutMs: config['checkpoint.timeout'],
+    pauseMinMs: config['checkpoint.minPause'],
+    concurrentMax: config['checkpoint.maxConcurrent'],
+    tolerableFailures: config['checkpoint.tolerableFailures'],
+    retained: config['checkpoint.retained'],
   }
 }
 

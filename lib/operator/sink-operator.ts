@@ -112,6 +112,10 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
     if (!this.context.hasCheckpoints) await this.checkpointCompleted(NEXT_CHECKPOINT)
   }
 
+  override get isAwaitingCheckpoint(): boolean {
+    return this.context.hasCheckpoints && this.#pending.length > 0
+  }
+
   override async close(): Promise<void> {
     try {
       await this.#writer?.close()

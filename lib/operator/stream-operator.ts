@@ -167,6 +167,11 @@ export abstract class StreamOperator<O> {
     return true
   }
 
+  /** True while something that was finished waits for a checkpoint to be committed; asked after `finish`. */
+  get isAwaitingCheckpoint(): boolean {
+    return false
+  }
+
   async #open(): Promise<void> {
     await this.#lifecycle?.open(this.context)
     this.timers?.schedule()

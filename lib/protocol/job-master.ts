@@ -1,7 +1,16 @@
 /** What the resource manager, slots and the dispatcher say to a job master. */
+import type { ErrorRecord } from '../base/errors.ts'
 import type { SlotLocation } from '../graph/execution-graph.ts'
 import type { SubtaskReport } from '../task/subtask-report.ts'
 import type { JobDescription, JobSummary } from './job-submission.ts'
+import type { SnapshotHandle } from './slot.ts'
+
+interface CheckpointReference {
+  readonly attempt: number
+  readonly checkpointId: number
+  readonly vertexId: string
+  readonly index: number
+}
 
 export type JobMasterProtocol = {
   slotsGranted: { request: { readonly slots: readonly SlotLocation[] } }
@@ -18,6 +27,13 @@ export type JobMasterProtocol = {
     }
     reply: { readonly isCurrent: boolean }
   }
+  /** A subtask's snapshot has been stored; may be repeated. */
+  acknowledge: {
+    request: CheckpointReference & { readonly snapshot: SnapshotHandle }
+    reply: object
+  }
+  /** A subtask's snapshot could not be stored; may be repeated. */
+  decline: { request: CheckpointReference & { readonly error: ErrorRecord }; reply: object }
   summarise: { request: object; reply: JobSummary }
   describe: { request: object; reply: JobDescription }
   cancel: { request: object; reply: object }

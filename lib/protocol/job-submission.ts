@@ -1,5 +1,6 @@
 /** What a client hands in, and how what became of it is described. Plain data throughout. */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { CheckpointSettings } from '../checkpoint/checkpoint-settings.ts'
 import type { SlotLocation, SubtaskState } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { JobState } from '../scheduler/job-scheduler.ts'
@@ -34,6 +35,8 @@ export interface JobRunSettings {
   readonly graph: SubmittedGraphSettings
   readonly task: TaskSettings
   readonly restart: RestartSettings
+  /** Null: none are taken; what fails begins anew. */
+  readonly checkpoint: CheckpointSettings | null
   /** How long the job waits for free slots before it fails. */
   readonly slotRequestTimeoutMs: number
 }

@@ -12,6 +12,16 @@ export interface Deployment {
   readonly graph: JobGraph
   readonly placement: Placement
   readonly settings: JobRunSettings
+  /** Metadata of the checkpoint to begin with; null: from the beginning. */
+  readonly restorePath: string | null
+}
+
+/** Where the snapshot of a subtask is. */
+export interface SnapshotHandle {
+  readonly path: string
+  readonly byteLength: number
+  /** Operators with union state. */
+  readonly unions: readonly string[]
 }
 
 interface AttemptReference {
@@ -26,6 +36,21 @@ export type SlotProtocol = {
   start: { request: AttemptReference; reply: object }
   /** Ends the tasks; reports tell when they have. An attempt the slot does not have is gone already. */
   cancel: { request: AttemptReference; reply: object }
+  /** These subtasks send the barrier of a checkpoint on its way. May be repeated. */
+  triggerCheckpoint: {
+    request: AttemptReference & {
+      readonly checkpointId: number
+      /** Ms since the epoch. */
+      readonly timestamp: number
+      readonly subtasks: readonly { readonly vertexId: string; readonly index: number }[]
+    }
+    reply: object
+  }
+  /** A checkpoint is complete, or has been given up. May be repeated. */
+  checkpointEnded: {
+    request: AttemptReference & { readonly checkpointId: number; readonly isCompleted: boolean }
+    reply: object
+  }
   /** From the slot's node: nobody knows this job any more. */
   abandon: { request: { readonly jobId: string }; reply: object }
 }
@@ -37,6 +62,8 @@ export type SubtaskProtocol = {
     request: {
       readonly attempt: number
       readonly sequence: number
+      /** Handed out after this checkpoint's snapshot of the enumerator: not to be taken before its barrier has passed. */
+      readonly afterCheckpoint: number
       readonly splits: readonly Uint8Array[] | null
     }
     reply: object
@@ -48,5 +75,10 @@ export type SourceCoordinatorProtocol = {
   requestSplit: {
     request: { readonly attempt: number; readonly subtaskIndex: number; readonly sequence: number }
     reply: object
+  }
+  /** The enumerator's state, once all it has handed out has arrived. */
+  snapshot: {
+    request: { readonly attempt: number; readonly checkpointId: number }
+    reply: { readonly state: Uint8Array }
   }
 }

@@ -68,6 +68,8 @@ export type JobEvent =
       readonly attempt: number
       readonly error: ErrorRecord
     }
+  /** More checkpoints have failed than are tolerated. */
+  | { readonly kind: 'checkpointsFailed'; readonly error: ErrorRecord }
   | { readonly kind: 'cancelRequested' }
   | { readonly kind: 'tick' }
 
@@ -184,6 +186,8 @@ export class JobScheduler {
         return this.#onReport(event, nowMs)
       case 'deployFailed':
         return event.attempt === this.#attemptNumber ? this.#fail(event.error, nowMs) : []
+      case 'checkpointsFailed':
+        return this.#fail(event.error, nowMs)
       case 'cancelRequested':
         return this.#onCancel(nowMs)
       case 'tick':

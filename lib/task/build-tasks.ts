@@ -7,6 +7,8 @@ import type { Clock } from '../base/clock.ts'
 import type { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Random } from '../base/prng.ts'
+import type { AssignedState } from '../checkpoint/assign-state.ts'
+import type { CheckpointSettings } from '../checkpoint/checkpoint-settings.ts'
 import type { Connections } from '../function/connections.ts'
 import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
 import type { JobEdge, JobGraph, JobGraphOrigin } from '../graph/job-graph.ts'
@@ -37,10 +39,14 @@ export interface SlotEnvironment {
   readonly jobName: string
   readonly attempt: number
   readonly settings: TaskSettings
+  /** Null: the job takes no checkpoints. */
+  readonly checkpoint: CheckpointSettings | null
   readonly graph: JobGraph
   readonly origin: JobGraphOrigin
   /** What carries the frames of a channel that leaves the slot. */
   portOf(channel: ChannelPlan): FramePort
+  /** What an operator of a subtask begins with; undefined: nothing. */
+  restoredOf(plan: SubtaskPlan, operatorId: string): AssignedState | undefined
 }
 
 export interface BuiltTask {
@@ -89,17 +95,20 @@ function buildTask(
       source,
       writers: [...writers.values()],
       lingerMs: environment.settings.lingerMs,
+      isExactlyOnce: environment.checkpoint?.mode !== 'at-least-once',
     },
     listener,
   )
-  const parts = nodes.map((node, k) => buildOperatorParts(plan, node, plan.vertex.operators[k]!.id))
+  const parts = nodes.map((node, k) =>
+    buildOperatorParts(environment, plan, node, plan.vertex.operators[k]!.id),
+  )
   const chained: ChainedOperator[] = nodes.map((node, k) => ({
     operator: operators[k]!,
     keying: keyingOf(node, 0, parts[k]!),
     context: operatorContext(environment, plan, node, k, parts[k]!, task, channels.timeOf(plan)),
     ...targetsOf(plan, nodes, node, origin, writers),
   }))
-  task.attach(new OperatorChain(chained, chainInputs(nodes[0]!, parts[0]!), channels.timeOf(plan)))
+  task.attach(new OperatorChain(chained, chainInputs(nodes[0]!, parts[0]!), channels.timeOf(plan)), parts)
   channels.onError(plan, (error) => void task.fail(error))
   return { plan, task, source, operators: parts }
 }
@@ -158,16 +167,23 @@ function targetsOf(
   return { main, sides: byTag as Map<string, ChainTargets> }
 }
 
-function buildOperatorParts(plan: SubtaskPlan, node: StreamNode, id: string): OperatorParts {
+function buildOperatorParts(
+  environment: SlotEnvironment,
+  plan: SubtaskPlan,
+  node: StreamNode,
+  id: string,
+): OperatorParts {
   const { maxParallelism, parallelism } = plan.vertex
   const isKeyed = node.keySelectors.some((keyOf) => keyOf !== null)
   const range = keyGroupRange(maxParallelism, parallelism, plan.index)
-  return {
-    id,
-    keyed: isKeyed ? new KeyedStateBackend(maxParallelism, range) : null,
-    operatorState: new OperatorStateBackend(),
-    metrics: new MetricGroup(),
+  const keyed = isKeyed ? new KeyedStateBackend(maxParallelism, range) : null
+  const operatorState = new OperatorStateBackend()
+  const restored = environment.restoredOf(plan, id)
+  if (restored !== undefined) {
+    operatorState.restore(restored.operatorState)
+    keyed?.restore(restored.keyed)
   }
+  return { id, keyed, operatorState, metrics: new MetricGroup() }
 }
 
 function chainInputs(head: StreamNode, parts: OperatorParts): ChainInput[] {
@@ -200,7 +216,7 @@ function operatorContext(
     parallelism,
     maxParallelism,
     attempt,
-    hasCheckpoints: false,
+    hasCheckpoints: environment.checkpoint !== null,
     time,
     clock,
     processingTime: {

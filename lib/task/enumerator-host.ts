@@ -16,6 +16,8 @@ export interface SplitDelivery {
   /** Counts from 0 per reader; a repeated delivery has the same number. */
   readonly sequence: number
   readonly splits: readonly Uint8Array[] | null
+  /** Handed out after the snapshot for this checkpoint; 0: before any. */
+  readonly afterCheckpoint: number
 }
 
 export interface EnumeratorHostOptions<S extends Split, E> {
@@ -35,6 +37,7 @@ export class EnumeratorHost<S extends Split, E> {
   readonly #enumerator: SplitEnumerator<E>
   /** Per reader, deliveries follow each other on a promise chain. */
   readonly #deliveries = new Map<number, { next: number; last: Promise<void> }>()
+  #snapshotId = 0
   #isClosed = false
 
   constructor(options: EnumeratorHostOptions<S, E>) {
@@ -68,8 +71,12 @@ export class EnumeratorHost<S extends Split, E> {
     }
   }
 
-  /** The enumerator's state, once everything handed out before this call has arrived. */
-  async snapshot(): Promise<Uint8Array> {
+  /**
+   * The enumerator's state, once everything handed out before this call has arrived. What is handed out after it must
+   * not overtake the barrier, or it would be in the state of both the enumerator and the reader.
+   */
+  async snapshot(checkpointId: number): Promise<Uint8Array> {
+    this.#snapshotId = checkpointId
     const state = encode(this.#options.source.enumeratorStateType, this.#enumerator.snapshot())
     await Promise.all([...this.#deliveries.values()].map(({ last }) => last))
     return state
@@ -89,7 +96,7 @@ export class EnumeratorHost<S extends Split, E> {
       )
     }
     const queue = this.#deliveries.get(subtaskIndex) ?? { next: 0, last: Promise.resolve() }
-    const delivery = { sequence: queue.next++, splits }
+    const delivery = { sequence: queue.next++, splits, afterCheckpoint: this.#snapshotId }
     queue.last = queue.last.then(async () => {
       if (this.#isClosed) return
       try {

@@ -1,8 +1,11 @@
 /**
  * The input side of a subtask: takes batches from the channels in turn, gives their records to the chain, and turns
  * the events between them into the subtask's own: one watermark out of those of all channels, the end when all have
- * ended. Channels that have data wait in a queue, so that a turn costs the same however many channels there are.
+ * ended. Channels that have data wait in a queue, so that a turn costs the same however many channels there are; one
+ * that a barrier has blocked waits until the gate opens.
  */
+import type { BarrierGate, GateOrder } from '../checkpoint/barrier-gate.ts'
+import type { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
 import type { InputChannel } from '../network/channel.ts'
 import type { RecordBatch } from '../network/record-batch.ts'
 import type { CheckpointBarrier, StreamEvent } from '../network/stream-event.ts'
@@ -17,7 +20,8 @@ export interface InputChannelOf {
 }
 
 export interface InputEvents extends ValveOutput {
-  barrier(channelIndex: number, barrier: CheckpointBarrier): void
+  /** The barriers of all channels have been reached: nothing that follows them has been processed. */
+  snapshot(barrier: CheckpointBarrier): void
   /** A channel had no data and has some now. */
   data(): void
 }
@@ -27,6 +31,8 @@ export class InputProcessor {
   readonly #channels: readonly InputChannelOf[]
   readonly #process: readonly BatchFunction[]
   readonly #events: InputEvents
+  readonly #gate: BarrierGate | BarrierTracker
+  readonly #isBlocked: boolean[]
   readonly #chunk = new AdaptiveChunk()
   /** Channels with data, each at most once. */
   readonly #ready: number[] = []
@@ -40,10 +46,17 @@ export class InputProcessor {
   #nextRecord = 0
   #nextEvent = 0
 
-  constructor(channels: readonly InputChannelOf[], process: readonly BatchFunction[], events: InputEvents) {
+  constructor(
+    channels: readonly InputChannelOf[],
+    process: readonly BatchFunction[],
+    gate: BarrierGate | BarrierTracker,
+    events: InputEvents,
+  ) {
     this.#channels = channels
     this.#process = process
     this.#events = events
+    this.#gate = gate
+    this.#isBlocked = channels.map(() => false)
     this.valve = new WatermarkValve(channels.length, events)
     this.#isReady = channels.map(() => false)
     this.#hasEnded = channels.map(() => false)
@@ -68,7 +81,8 @@ export class InputProcessor {
     if (batch === null) return false
     const eventPosition = batch.eventPositions[this.#nextEvent] ?? batch.count
     if (this.#nextRecord < eventPosition) this.#processRecords(batch, eventPosition, nowMs)
-    else if (this.#nextEvent < batch.events.length) this.#processEvent(batch.events[this.#nextEvent++]!)
+    else if (this.#nextEvent < batch.events.length)
+      this.#processEvent(batch.events[this.#nextEvent++]!, nowMs)
     if (this.#nextRecord === batch.count && this.#nextEvent === batch.events.length) this.#finishBatch(batch)
     return true
   }
@@ -90,7 +104,7 @@ export class InputProcessor {
     this.#chunk.measured(to - from, nowMs() - startedMs)
   }
 
-  #processEvent(event: StreamEvent): void {
+  #processEvent(event: StreamEvent, nowMs: () => number): void {
     switch (event.kind) {
       case 'watermark':
         this.valve.onWatermark(this.#current, event.timestamp)
@@ -99,14 +113,31 @@ export class InputProcessor {
         this.valve.onStatus(this.#current, event.isIdle)
         return
       case 'barrier':
-        this.#events.barrier(this.#current, event)
+        this.#follow(this.#gate.onBarrier(this.#current, event, nowMs()))
         return
       case 'end':
         if (this.#hasEnded[this.#current]!) return
         this.#hasEnded[this.#current] = true
         this.#openCount--
         this.valve.onEnd(this.#current)
+        this.#follow(this.#gate.onEnd(this.#current))
     }
+  }
+
+  /** A sender flushes behind a barrier: it is the last thing in its batch, and what follows is still in the channel. */
+  #follow(orders: readonly GateOrder[]): void {
+    for (const order of orders) {
+      if (order.kind === 'block') this.#isBlocked[order.channel] = true
+      else if (order.kind === 'unblockAll') this.#unblockAll()
+      else if (order.kind === 'trigger') this.#events.snapshot(order.barrier)
+    }
+  }
+
+  #unblockAll(): void {
+    this.#isBlocked.fill(false)
+    this.#channels.forEach(({ channel }, index) => {
+      if (channel.hasData) this.#enqueue(index)
+    })
   }
 
   #nextBatch(): RecordBatch | null {
@@ -133,7 +164,7 @@ export class InputProcessor {
   }
 
   #enqueue(index: number): void {
-    if (this.#isReady[index]!) return
+    if (this.#isReady[index]! || this.#isBlocked[index]!) return
     this.#isReady[index] = true
     this.#ready.push(index)
   }

@@ -71,6 +71,11 @@ export class OperatorChain {
     return this.operators.every(({ operator }) => operator.isSnapshotSafe)
   }
 
+  /** Whether an operator has output that is real only after a checkpoint. */
+  get isAwaitingCheckpoint(): boolean {
+    return this.operators.some(({ operator }) => operator.isAwaitingCheckpoint)
+  }
+
   async open(): Promise<void> {
     for (let k = this.operators.length - 1; k >= 0 && !this.#isClosed; k--) await this.#open(k)
   }

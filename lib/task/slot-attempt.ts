@@ -3,7 +3,9 @@
  * tells it what the job master wants and passes on what it reports.
  */
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
+import type { SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
 import { isFinal, type SubtaskPlan } from '../graph/execution-graph.ts'
+import type { CheckpointBarrier } from '../network/stream-event.ts'
 import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
 import { SlotLoop, type TaskTimes } from './slot-loop.ts'
 import type { TaskListener } from './stream-task.ts'
@@ -15,17 +17,22 @@ interface Member extends BuiltTask {
   times: TaskTimes | null
 }
 
+export interface SlotAttemptListener {
+  /** A report would say something new. */
+  onChange(): void
+  onSnapshot(plan: SubtaskPlan, barrier: CheckpointBarrier, snapshot: SubtaskSnapshot): void
+}
+
 export class SlotAttempt {
   readonly tasks: readonly BuiltTask[]
   readonly #members: Member[]
   readonly #loop: SlotLoop
-  readonly #onChange: () => void
+  readonly #listener: SlotAttemptListener
 
-  /** `onChange` is called whenever a report would say something new. */
-  constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[], onChange: () => void) {
+  constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[], listener: SlotAttemptListener) {
     this.#loop = new SlotLoop(environment.clock)
-    this.#onChange = onChange
-    this.#members = buildTasks(environment, plans, (plan) => this.#listener(plan)).map((built) => ({
+    this.#listener = listener
+    this.#members = buildTasks(environment, plans, (plan) => this.#taskListener(plan)).map((built) => ({
       ...built,
       error: null,
       times: null,
@@ -52,6 +59,18 @@ export class SlotAttempt {
     this.#loop.close()
   }
 
+  trigger(barrier: CheckpointBarrier, subtasks: readonly { vertexId: string; index: number }[]): void {
+    for (const { task, plan } of this.#members) {
+      if (subtasks.some(({ vertexId, index }) => plan.vertex.id === vertexId && plan.index === index)) {
+        task.trigger(barrier)
+      }
+    }
+  }
+
+  checkpointEnded(checkpointId: number, isCompleted: boolean): void {
+    for (const { task } of this.#members) task.checkpointEnded(checkpointId, isCompleted)
+  }
+
   get hasEnded(): boolean {
     return this.#members.every(({ task }) => isFinal(task.state))
   }
@@ -63,6 +82,7 @@ export class SlotAttempt {
       state: member.task.state,
       metrics: this.metricsOf(member),
       ...(member.error === null ? {} : { error: member.error }),
+      ...(member.task.isAwaitingCheckpoint ? { isAwaitingCheckpoint: true } : {}),
     }))
   }
 
@@ -93,7 +113,7 @@ export class SlotAttempt {
     }
   }
 
-  #listener(plan: SubtaskPlan): TaskListener {
+  #taskListener(plan: SubtaskPlan): TaskListener {
     const memberOf = (): Member | undefined => this.#members.find((member) => member.plan === plan)
     return {
       onState: (_state, error) => {
@@ -104,10 +124,10 @@ export class SlotAttempt {
           member.times ??= this.#loop.timesOf(member.task)
           this.#loop.remove(member.task)
         }
-        this.#onChange()
+        this.#listener.onChange()
       },
       onWake: () => this.#loop.wake(),
-      onBarrier: () => {},
+      onSnapshot: (barrier, snapshot) => this.#listener.onSnapshot(plan, barrier, snapshot),
     }
   }
 }

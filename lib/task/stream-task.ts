@@ -7,22 +7,28 @@
  * T3. `step` returns within a few milliseconds, unless a single call of a user function takes longer.
  *
  * Life: created -> opening -> ready (waits for the others) -> running -> finishing (operators finish) -> draining
- * (outputs arrive) -> finished. From any of them: failed or cancelled. Operators are closed before finished, failed
+ * (outputs arrive) -> finished. A sink that still has to commit stays in finishing until a checkpoint that holds its
+ * last output is complete (Flink's FLIP-147). From any of them: failed or cancelled. Operators are closed before finished, failed
  * or cancelled is reported.
  */
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { asError } from '../base/errors.ts'
-import type { SubtaskState } from '../graph/execution-graph.ts'
+import { BarrierGate } from '../checkpoint/barrier-gate.ts'
+import { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
+import type { StatefulOperator, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
+import { isFinal, type SubtaskState } from '../graph/execution-graph.ts'
 import type { OutputChannel } from '../network/channel.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
 import { type CheckpointBarrier, END_OF_INPUT } from '../network/stream-event.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
+import { loadRestored } from '../state/keyed-snapshot.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
 import { POSITION_CELL_INDEX } from './chain-code.ts'
 import { type InputChannelOf, InputProcessor } from './input-processor.ts'
 import type { OperatorChain } from './operator-chain.ts'
+import { TaskCheckpoints } from './task-checkpoints.ts'
 
 /** What a step came to. `idle`: nothing to do. `blocked`: there is, but an output or a sink is not ready. */
 export type StepResult = 'progress' | 'idle' | 'blocked' | 'ended'
@@ -32,7 +38,8 @@ export interface TaskListener {
   onState(state: SubtaskState, error?: Error): void
   /** There is something to do again. */
   onWake(): void
-  onBarrier(channelIndex: number, barrier: CheckpointBarrier): void
+  /** What a checkpoint keeps of this subtask. */
+  onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot): void
 }
 
 export interface TaskParts {
@@ -44,7 +51,12 @@ export interface TaskParts {
   readonly writers: readonly RecordWriter[]
   /** Output not sent for this long is sent however little it is. */
   readonly lingerMs: number
+  /** Whether channels wait for each other at a barrier; otherwise records may be processed twice after a failure. */
+  readonly isExactlyOnce: boolean
 }
+
+/** Restored in one go: a millisecond or two. */
+const LOAD_ROWS = 5000
 
 export class StreamTask {
   readonly processingTime: ProcessingTime
@@ -57,7 +69,15 @@ export class StreamTask {
   readonly #mail: (() => void)[] = []
   readonly #nowMs: () => number
   #chain!: OperatorChain
+  #operators: readonly StatefulOperator[] = []
   #input: InputProcessor | null = null
+  #checkpoints!: TaskCheckpoints
+  /** Asked for by the coordinator; whoever has inputs takes it when they have ended. */
+  #triggered: CheckpointBarrier | null = null
+  /** All operators have finished, and a checkpoint has to complete before the task may end. */
+  #isAwaitingCheckpoint = false
+  #endedCheckpointId = 0
+  #commits: Promise<void> = Promise.resolve()
   #state: SubtaskState = 'created'
   #sinkReady: Promise<void> | null = null
   #hasReachedEnd = false
@@ -105,18 +125,34 @@ export class StreamTask {
     return this.#parts.source?.recordCount ?? 0
   }
 
+  /** All input has been processed and what came of it waits for a checkpoint to be committed. */
+  get isAwaitingCheckpoint(): boolean {
+    return this.#isAwaitingCheckpoint
+  }
+
   /** The chain's operators were built with this task's hooks in their contexts, so it comes second. */
-  attach(chain: OperatorChain): void {
+  attach(chain: OperatorChain, operators: readonly StatefulOperator[]): void {
     this.#chain = chain
-    if (this.#parts.inputs.length === 0) return
-    this.#input = new InputProcessor(this.#parts.inputs, chain.inputs, {
+    this.#operators = operators
+    this.#checkpoints = new TaskCheckpoints({
+      chain,
+      operators,
+      writers: this.#parts.writers,
+      onSnapshot: (barrier, snapshot) => this.#listener.onSnapshot(barrier, snapshot),
+      onWake: () => this.wake(),
+      onError: (error) => void this.fail(error),
+    })
+    const { inputs, isExactlyOnce } = this.#parts
+    if (inputs.length === 0) return
+    const gate = isExactlyOnce ? new BarrierGate(inputs.length) : new BarrierTracker(inputs.length)
+    this.#input = new InputProcessor(inputs, chain.inputs, gate, {
       watermark: (timestamp) => {
         this.#mayPause = true
         chain.processWatermark(timestamp)
         this.#mayPause = false
       },
       status: (isIdle) => chain.processStatus(isIdle),
-      barrier: (channelIndex, barrier) => this.#listener.onBarrier(channelIndex, barrier),
+      snapshot: (barrier) => this.#checkpoints.take(barrier),
       data: () => this.wake(),
     })
   }
@@ -126,6 +162,7 @@ export class StreamTask {
     assert(this.#state === 'created', 'a task is opened once')
     this.#enter('opening')
     try {
+      await this.#load()
       await this.#chain.open()
       if (this.#ending === null) this.#enter('ready')
     } catch (error) {
@@ -143,6 +180,32 @@ export class StreamTask {
     this.#listener.onWake()
   }
 
+  /** The coordinator wants a checkpoint of which this task is the first, or the first that still runs. */
+  trigger(barrier: CheckpointBarrier): void {
+    this.#triggered = barrier
+    this.wake()
+  }
+
+  /** Checkpoints up to this one need not be waited for: their barriers have passed, or will never come. */
+  get passedCheckpointId(): number {
+    return Math.max(this.#endedCheckpointId, this.#checkpoints.frozenId)
+  }
+
+  /** The checkpoint is complete everywhere, and what was pre-committed for it is committed; or it was given up. */
+  checkpointEnded(checkpointId: number, isCompleted: boolean): void {
+    this.#endedCheckpointId = Math.max(this.#endedCheckpointId, checkpointId)
+    if (!isCompleted) return
+    this.#commits = this.#commits.then(async () => {
+      if (isFinal(this.#state)) return
+      try {
+        await this.#chain.checkpointCompleted(checkpointId)
+      } catch (error) {
+        await this.fail(asError(error))
+      }
+      this.wake()
+    })
+  }
+
   /** For operators: whether a long burst should make room. */
   shouldPause(): boolean {
     return this.#mayPause && (this.#nowMs() >= this.#deadlineMs || !this.#isOutputAvailable())
@@ -151,10 +214,11 @@ export class StreamTask {
   /** Works until there is nothing to do, something blocks, or `deadlineMs` (monotonic) has come. */
   step(deadlineMs: number): StepResult {
     if (this.#state === 'draining' && this.#ending === null) return this.#drain()
-    if (this.#state !== 'running' || this.#ending !== null) return 'blocked'
+    const isRunning = this.#state === 'running' || this.#isAwaitingCheckpoint
+    if (!isRunning || this.#ending !== null) return 'blocked'
     this.#deadlineMs = deadlineMs
     try {
-      return this.#run(deadlineMs)
+      return this.#isAwaitingCheckpoint ? this.#await() : this.#run(deadlineMs)
     } catch (error) {
       void this.fail(this.#chain.attribute(error, this.#describePosition()))
       return 'ended'
@@ -194,11 +258,23 @@ export class StreamTask {
     this.#closeInputs()
   }
 
+  /** Puts restored state in place, in slices, so that heartbeats get through. */
+  async #load(): Promise<void> {
+    for (const { keyed } of this.#operators) {
+      if (keyed === null) continue
+      for (const _slice of loadRestored(keyed, LOAD_ROWS)) {
+        await new Promise<void>((resolve) => this.#clock.defer(resolve))
+        if (this.#ending !== null) return
+      }
+    }
+  }
+
   #run(deadlineMs: number): StepResult {
     let hasProgressed = false
     for (;;) {
+      this.#checkpoints.drain()
       const result = this.#once()
-      if (result === 'progress') hasProgressed = true
+      if (result === 'progress' || this.#checkpoints.isWriting) hasProgressed = true
       else {
         if (result === 'idle') this.#flushLocal()
         return hasProgressed && result !== 'ended' ? 'progress' : result
@@ -214,6 +290,8 @@ export class StreamTask {
       this.#pausably(() => this.#chain.resume())
       return 'progress'
     }
+    if (this.#input === null) this.#takeTriggered()
+    if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
     const mail = this.#mail.shift()
     if (mail !== undefined) {
       this.#pausably(mail)
@@ -254,13 +332,40 @@ export class StreamTask {
     this.#chain.finish().then(
       () => {
         if (this.#ending !== null) return
-        for (const writer of this.#parts.writers) writer.event(END_OF_INPUT)
-        this.#enter('draining')
+        if (this.#chain.isAwaitingCheckpoint) {
+          this.#isAwaitingCheckpoint = true
+          this.#enter('finishing')
+        } else this.#endOutput()
         this.wake()
       },
       (error) => this.fail(error),
     )
     return 'blocked'
+  }
+
+  /** Between the end of the input and the commit of what came of it. */
+  #await(): StepResult {
+    this.#takeTriggered()
+    if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
+    if (this.#checkpoints.isWriting) {
+      this.#checkpoints.drain()
+      return 'progress'
+    }
+    if (this.#chain.isAwaitingCheckpoint) return 'idle'
+    this.#isAwaitingCheckpoint = false
+    this.#endOutput()
+    return 'progress'
+  }
+
+  #takeTriggered(): void {
+    const barrier = this.#triggered
+    this.#triggered = null
+    if (barrier !== null) this.#checkpoints.take(barrier)
+  }
+
+  #endOutput(): void {
+    for (const writer of this.#parts.writers) writer.event(END_OF_INPUT)
+    this.#enter('draining')
   }
 
   #drain(): StepResult {

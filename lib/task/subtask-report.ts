@@ -25,4 +25,6 @@ export interface SubtaskReport {
   /** Comes with the state failed. */
   readonly error?: ErrorRecord
   readonly metrics: SubtaskMetrics | null
+  /** It has nothing left to do but wait for a checkpoint. */
+  readonly isAwaitingCheckpoint?: boolean
 }

@@ -1,0 +1,380 @@
+/**
+ * The checkpoints of one job: shell of the checkpoint coordinator, which decides. It asks enumerators and the first
+ * tasks for their snapshots, writes the metadata when all have acknowledged, tells the slots what became of it, and
+ * knows what the next attempt begins with.
+ */
+import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from '../lib/actor/actor-ref.ts'
+import type { ActorContext } from '../lib/actor/behavior.ts'
+import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
+import type { Subjects } from '../lib/bus/subjects.ts'
+import {
+  CheckpointCoordinator,
+  type CheckpointEvent,
+  type CheckpointOrder,
+} from '../lib/checkpoint/checkpoint-coordinator.ts'
+import type { CheckpointFailureReason } from '../lib/checkpoint/checkpoint-failures.ts'
+import {
+  type CheckpointMetadata,
+  checkpointFolder,
+  encodeMetadata,
+  FORMAT_VERSION,
+  metadataPath,
+} from '../lib/checkpoint/checkpoint-files.ts'
+import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
+import type { Placement, SlotLocation } from '../lib/graph/execution-graph.ts'
+import type { JobGraph } from '../lib/graph/job-graph.ts'
+import { slotName } from '../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { SlotProtocol, SnapshotHandle, SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
+
+export interface JobCheckpointsOptions {
+  readonly jobId: string
+  readonly graph: JobGraph
+  readonly settings: CheckpointSettings
+  readonly subjects: Subjects
+  openStorage(uri: string): Promise<BlobStore>
+  /** More checkpoints have failed than are tolerated. */
+  onFailed(error: ErrorRecord): void
+}
+
+/** The job master, as far as it is needed here. */
+type Host = Pick<ActorContext<JobMasterProtocol>, 'clock' | 'log' | 'ask'>
+type Order = CheckpointOrder<SnapshotHandle>
+type Event = CheckpointEvent<SnapshotHandle>
+
+/** One attempt, and its coordinator. */
+interface Round {
+  readonly attempt: number
+  readonly placement: Placement
+  readonly brain: CheckpointCoordinator<SnapshotHandle>
+  readonly finished: Set<string>
+  /** By checkpoint, while it is pending. */
+  readonly triggered: Map<
+    number,
+    { readonly timestamp: number; enumerators: CheckpointMetadata['enumerators'] }
+  >
+}
+
+const ASK_TIMEOUT_MS = 2000
+const RETRY_MS = 100
+
+export const taskId = (vertexId: string, index: number): string => `${vertexId}/${index}`
+
+export class JobCheckpoints {
+  readonly #options: JobCheckpointsOptions
+  readonly #host: Host
+  #store: Promise<BlobStore> | null = null
+  #round: Round | null = null
+  /** Completed and kept, oldest first. */
+  #completed: readonly number[] = []
+  #lastId = 0
+
+  constructor(options: JobCheckpointsOptions, host: Host) {
+    this.#options = options
+    this.#host = host
+  }
+
+  /** Metadata of the checkpoint the next attempt begins with; null: from the beginning. */
+  get restorePath(): string | null {
+    const latest = this.#completed.at(-1)
+    return latest === undefined ? null : metadataPath(this.#options.jobId, latest)
+  }
+
+  /** All tasks of an attempt run. */
+  begin(attempt: number, placement: Placement): void {
+    const { settings, graph } = this.#options
+    const tasks = graph.vertices.flatMap(({ id, parallelism }) =>
+      Array.from({ length: parallelism }, (_, index) => taskId(id, index)),
+    )
+    const options = {
+      ...settings,
+      intervalMs: settings.intervalMs ?? Number.POSITIVE_INFINITY,
+      lastCheckpointId: this.#lastId,
+      completed: this.#completed,
+    }
+    const brain = new CheckpointCoordinator<SnapshotHandle>(options, tasks, this.#nowMs())
+    this.#round = { attempt, placement, brain, finished: new Set(), triggered: new Map() }
+  }
+
+  /** The attempt is over, or will be. */
+  stop(reason: CheckpointFailureReason): void {
+    if (this.#round === null) return
+    this.#decide({ kind: 'stopped', reason })
+    this.#round = null
+  }
+
+  tick(): void {
+    this.#decide({ kind: 'tick' })
+  }
+
+  acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): void {
+    if (attempt === this.#round?.attempt) {
+      this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
+    }
+  }
+
+  declined(attempt: number, checkpointId: number, task: string, error: ErrorRecord): void {
+    if (attempt !== this.#round?.attempt) return
+    this.#host.log.warn('a checkpoint was declined', { checkpoint: checkpointId, task, error: error.message })
+    this.#decide({ kind: 'declined', checkpointId, task, reason: 'io-exception' })
+  }
+
+  taskFinished(task: string): void {
+    const round = this.#round
+    if (round === null || round.finished.has(task)) return
+    round.finished.add(task)
+    this.#decide({ kind: 'finished', task })
+  }
+
+  /** A task has nothing left to do but wait for a checkpoint: there is no point in waiting for the interval. */
+  taskAwaits(task: string): void {
+    const pending = this.#round?.brain.pendingIds.length ?? 0
+    if (this.#round === null || pending > 0) return
+    const request = { id: `final-${task}`, type: 'checkpoint', isPeriodic: false, isForced: true } as const
+    this.#decide({ kind: 'requested', request })
+  }
+
+  /** The job has ended and its checkpoints are of no more use. */
+  async discardAll(): Promise<void> {
+    this.#completed = []
+    await this.#deleteFolder(`${this.#options.jobId}/`)
+  }
+
+  async close(): Promise<void> {
+    const store = await this.#store?.catch(() => null)
+    await store?.close()
+  }
+
+  #decide(event: Event): void {
+    const round = this.#round
+    if (round === null) return
+    for (const order of round.brain.on(event, this.#nowMs())) this.#carryOut(round, order)
+  }
+
+  #carryOut(round: Round, order: Order): void {
+    switch (order.kind) {
+      case 'trigger':
+        this.#lastId = order.checkpointId
+        void this.#trigger(round, order)
+        break
+      case 'store':
+        void this.#storeMetadata(round, order)
+        break
+      case 'announce':
+        this.#completed = [...this.#completed, order.checkpointId]
+        this.#host.log.info('checkpoint completed', { checkpoint: order.checkpointId })
+        this.#settle(round, order.checkpointId, true)
+        break
+      case 'abort':
+        this.#host.log.warn('checkpoint aborted', { checkpoint: order.checkpointId, reason: order.reason })
+        this.#settle(round, order.checkpointId, false)
+        void this.#deleteFolder(checkpointFolder(this.#options.jobId, order.checkpointId))
+        break
+      case 'discard':
+        this.#completed = this.#completed.filter((id) => id !== order.checkpointId)
+        void this.#deleteFolder(checkpointFolder(this.#options.jobId, order.checkpointId))
+        break
+      case 'failJob':
+        this.#options.onFailed({
+          code: 'CHECKPOINT_FAILED',
+          message: `more than ${this.#options.settings.tolerableFailures} checkpoints in a row have failed, the last one: ${order.reason}`,
+        })
+        break
+      case 'drop':
+      case 'defer':
+      case 'ignore':
+        break
+    }
+  }
+
+  /** Enumerators first: what they hand out afterwards reaches no reader before its barrier does. */
+  async #trigger(round: Round, { checkpointId }: Extract<Order, { kind: 'trigger' }>): Promise<void> {
+    const timestamp = this.#host.clock.now()
+    round.triggered.set(checkpointId, { timestamp, enumerators: [] })
+    const isObsolete = () => !this.#isPending(round, checkpointId)
+    try {
+      const sources = this.#options.graph.vertices.filter(({ isSource }) => isSource)
+      const enumerators = await Promise.all(
+        sources.map(async ({ id }) => {
+          const message = { kind: 'snapshot', attempt: round.attempt, checkpointId } as const
+          const reply = await this.#ask<SourceCoordinatorProtocol, 'snapshot'>(
+            this.#sourceCoordinator(id),
+            message,
+            isObsolete,
+          )
+          return { id, state: reply?.state ?? new Uint8Array() }
+        }),
+      )
+      if (isObsolete()) return
+      round.triggered.set(checkpointId, { timestamp, enumerators })
+      for (const [slot, subtasks] of this.#firstTasks(round)) {
+        const message = {
+          kind: 'triggerCheckpoint',
+          jobId: this.#options.jobId,
+          attempt: round.attempt,
+          checkpointId,
+          timestamp,
+          subtasks,
+        } as const
+        void this.#ask<SlotProtocol, 'triggerCheckpoint'>(this.#slot(slot), message, isObsolete).catch(
+          (error) => this.#fail(round, checkpointId, error),
+        )
+      }
+    } catch (error) {
+      this.#fail(round, checkpointId, error)
+    }
+  }
+
+  #fail(round: Round, checkpointId: number, error: unknown): void {
+    if (!this.#isPending(round, checkpointId)) return
+    const { message } = toErrorRecord(error)
+    this.#host.log.warn('a checkpoint could not be triggered', { checkpoint: checkpointId, error: message })
+    this.#decide({ kind: 'declined', checkpointId, task: '', reason: 'trigger-failure' })
+  }
+
+  /** By slot, the tasks that run and have no task before them that does: those the barrier begins with. */
+  #firstTasks({ placement, finished }: Round): [SlotLocation, { vertexId: string; index: number }[]][] {
+    const { vertices, edges } = this.#options.graph
+    const bySlot = new Map<string, [SlotLocation, { vertexId: string; index: number }[]]>()
+    for (const { id, parallelism } of vertices) {
+      const before = edges.filter(({ to }) => to === id).map(({ from }) => from)
+      const isFirst = before.every((from) => this.#isFinished(from, finished))
+      for (let index = 0; isFirst && index < parallelism; index++) {
+        const slot = placement[id]![index]!
+        const key = `${slot.node}/${slot.slot}`
+        const known = bySlot.get(key) ?? [slot, []]
+        if (!finished.has(taskId(id, index))) known[1].push({ vertexId: id, index })
+        bySlot.set(key, known)
+      }
+    }
+    return [...bySlot.values()].filter(([, subtasks]) => subtasks.length > 0)
+  }
+
+  #isFinished(vertexId: string, finished: ReadonlySet<string>): boolean {
+    const { parallelism } = this.#options.graph.vertices.find(({ id }) => id === vertexId)!
+    return Array.from({ length: parallelism }, (_, i) => taskId(vertexId, i)).every((task) =>
+      finished.has(task),
+    )
+  }
+
+  async #storeMetadata(round: Round, order: Extract<Order, { kind: 'store' }>): Promise<void> {
+    const { checkpointId } = order
+    let isOk = true
+    try {
+      const path = metadataPath(this.#options.jobId, checkpointId)
+      await (await this.#storage()).put(path, encodeMetadata(this.#metadata(round, order)))
+    } catch (error) {
+      this.#host.log.warn('the metadata of a checkpoint could not be written', {
+        checkpoint: checkpointId,
+        error,
+      })
+      isOk = false
+    }
+    if (this.#round === round) this.#decide({ kind: 'stored', checkpointId, isOk })
+  }
+
+  #metadata(
+    round: Round,
+    { checkpointId, request, snapshots }: Extract<Order, { kind: 'store' }>,
+  ): CheckpointMetadata {
+    const { jobId, graph } = this.#options
+    const { timestamp = 0, enumerators = [] } = round.triggered.get(checkpointId) ?? {}
+    const operators = graph.vertices.flatMap((vertex) => {
+      const handles = Array.from({ length: vertex.parallelism }, (_, i) =>
+        snapshots.get(taskId(vertex.id, i)),
+      )
+      return vertex.operators.map(({ id, name }) => ({
+        id,
+        name,
+        parallelism: vertex.parallelism,
+        maxParallelism: vertex.maxParallelism,
+        subtasks: handles.map((handle) => handle?.path ?? null),
+        hasUnion: handles.some((handle) => handle?.unions.includes(id) === true),
+      }))
+    })
+    return {
+      formatVersion: FORMAT_VERSION,
+      checkpointId,
+      timestamp,
+      jobId,
+      jobName: graph.jobName,
+      isSavepoint: request.type === 'savepoint',
+      operators,
+      enumerators,
+    }
+  }
+
+  /** Slots must learn what became of it: sinks commit, and readers stop waiting for its barrier. */
+  #settle(round: Round, checkpointId: number, isCompleted: boolean): void {
+    round.triggered.delete(checkpointId)
+    const { jobId } = this.#options
+    const slots = new Map(
+      Object.values(round.placement).flatMap((each) => each.map((slot) => [slotKey(slot), slot])),
+    )
+    for (const slot of slots.values()) {
+      const message = {
+        kind: 'checkpointEnded',
+        jobId,
+        attempt: round.attempt,
+        checkpointId,
+        isCompleted,
+      } as const
+      void this.#ask<SlotProtocol, 'checkpointEnded'>(
+        this.#slot(slot),
+        message,
+        () => this.#round !== round,
+      ).catch(() => {})
+    }
+  }
+
+  #isPending(round: Round, checkpointId: number): boolean {
+    return this.#round === round && round.triggered.has(checkpointId)
+  }
+
+  async #deleteFolder(prefix: string): Promise<void> {
+    try {
+      const store = await this.#storage()
+      for (const { path } of await store.list(prefix)) await store.delete(path)
+    } catch (error) {
+      this.#host.log.warn('files of a checkpoint are left over', { prefix, error })
+    }
+  }
+
+  #storage(): Promise<BlobStore> {
+    this.#store ??= this.#options.openStorage(this.#options.settings.storageUri).catch((error) => {
+      this.#store = null
+      throw error
+    })
+    return this.#store
+  }
+
+  #ask<P extends Protocol<P>, K extends AskKind<P>>(
+    ref: ActorRef<P>,
+    message: MessageOf<P, K>,
+    isObsolete: () => boolean,
+  ): Promise<ReplyOf<P, K> | undefined> {
+    const { clock } = this.#host
+    return askPersistently(this.#host, ref, message, {
+      clock,
+      timeoutMs: ASK_TIMEOUT_MS,
+      retryMs: RETRY_MS,
+      isObsolete,
+    })
+  }
+
+  #slot({ node, slot }: SlotLocation): ActorRef<SlotProtocol> {
+    return { subject: this.#options.subjects.control(slotName(node, slot)) }
+  }
+
+  #sourceCoordinator(vertexId: string): ActorRef<SourceCoordinatorProtocol> {
+    return { subject: this.#options.subjects.actor(this.#options.jobId, vertexId, 'enumerator') }
+  }
+
+  #nowMs(): number {
+    return this.#host.clock.monotonic()
+  }
+}
+
+const slotKey = ({ node, slot }: SlotLocation): string => `${node}/${slot}`

@@ -1,0 +1,115 @@
+/**
+ * Where one job attempt in one slot meets checkpoint storage: reads what its subtasks begin with, stores their
+ * snapshots, and tells the job master that it has.
+ */
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import { toErrorRecord } from '../lib/base/errors.ts'
+import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
+import { encodeSubtask, subtaskPath } from '../lib/checkpoint/checkpoint-files.ts'
+import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
+import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
+import type { SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
+import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
+import { jobMasterName } from '../lib/protocol/dispatcher.ts'
+import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { Deployment } from '../lib/protocol/slot.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
+import type { SlotEnvironment } from './slot-environment.ts'
+
+const ASK_TIMEOUT_MS = 2000
+const RETRY_MS = 100
+
+/** What an attempt begins with. */
+export interface Restored {
+  stateOf(plan: SubtaskPlan, operatorId: string): AssignedState | undefined
+  enumeratorState(operatorId: string): Uint8Array | undefined
+}
+
+export const NOTHING_RESTORED: Restored = { stateOf: () => undefined, enumeratorState: () => undefined }
+
+export class SlotCheckpoints {
+  readonly #environment: SlotEnvironment
+  readonly #deployment: Deployment
+  readonly #settings: CheckpointSettings
+  #store: Promise<BlobStore> | null = null
+  #isClosed = false
+
+  constructor(environment: SlotEnvironment, deployment: Deployment, settings: CheckpointSettings) {
+    this.#environment = environment
+    this.#deployment = deployment
+    this.#settings = settings
+  }
+
+  /** Throws as CheckpointReader does. */
+  async restore(plans: readonly SubtaskPlan[]): Promise<Restored> {
+    const { restorePath } = this.#deployment
+    if (restorePath === null) return NOTHING_RESTORED
+    const reader = await CheckpointReader.open(await this.#storage(), restorePath)
+    const states = new Map<string, AssignedState | undefined>()
+    for (const { vertex, index } of plans) {
+      for (const { id } of vertex.operators) {
+        const { parallelism, maxParallelism } = vertex
+        states.set(`${id}/${index}`, await reader.read(id, { parallelism, maxParallelism, index }))
+      }
+    }
+    return {
+      stateOf: ({ index }, operatorId) => states.get(`${operatorId}/${index}`),
+      enumeratorState: (operatorId) => reader.enumeratorState(operatorId),
+    }
+  }
+
+  /** Resolves when the job master knows that the snapshot is stored, or cannot be, or does not care any more. */
+  async store(
+    { vertex, index }: SubtaskPlan,
+    checkpointId: number,
+    snapshot: SubtaskSnapshot,
+  ): Promise<void> {
+    const { jobId, attempt } = this.#deployment
+    const reference = { attempt, checkpointId, vertexId: vertex.id, index }
+    try {
+      const path = subtaskPath(jobId, checkpointId, attempt, vertex.id, index)
+      const bytes = encodeSubtask(snapshot)
+      await (await this.#storage()).put(path, bytes)
+      const unions = snapshot
+        .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
+        .map(({ id }) => id)
+      const handle = { path, byteLength: bytes.length, unions }
+      await this.#tell({ kind: 'acknowledge', ...reference, snapshot: handle })
+    } catch (error) {
+      if (this.#isClosed) return
+      this.#environment.log.warn('a snapshot could not be stored', {
+        job: jobId,
+        checkpoint: checkpointId,
+        error,
+      })
+      await this.#tell({ kind: 'decline', ...reference, error: toErrorRecord(error) }).catch(() => {})
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const store = await this.#store?.catch(() => null)
+    await store?.close()
+  }
+
+  #storage(): Promise<BlobStore> {
+    this.#store ??= this.#environment.openStorage(this.#settings.storageUri).catch((error) => {
+      this.#store = null
+      throw error
+    })
+    return this.#store
+  }
+
+  #tell<K extends 'acknowledge' | 'decline'>(
+    message: { readonly kind: K } & Readonly<JobMasterProtocol[K]['request']>,
+  ): Promise<unknown> {
+    const { system, subjects, clock } = this.#environment
+    const jobMaster: ActorRef<JobMasterProtocol> = {
+      subject: subjects.control(jobMasterName(this.#deployment.jobId)),
+    }
+    const isObsolete = () => this.#isClosed
+    const options = { clock, timeoutMs: ASK_TIMEOUT_MS, retryMs: RETRY_MS, isObsolete }
+    return askPersistently<JobMasterProtocol, K>(system, jobMaster, message as never, options)
+  }
+}

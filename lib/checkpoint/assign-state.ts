@@ -1,0 +1,67 @@
+/**
+ * Which state a subtask begins with: its share of what all subtasks of the same operator had, whatever the parallelism
+ * was then and is now. Flink's StateAssignmentOperation.
+ */
+import { SluiceError } from '../base/errors.ts'
+import type { OperatorStateSnapshot } from '../state/operator-state.ts'
+import type { StateChunk } from '../state/state-chunk.ts'
+import type { OperatorRecord } from './checkpoint-files.ts'
+import { redistributeKeyGroups, redistributeList } from './state-redistribution.ts'
+import type { OperatorSnapshot } from './subtask-snapshot.ts'
+
+/** The place of the new subtask. */
+export interface Share {
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly index: number
+}
+
+export interface AssignedState {
+  readonly operatorState: readonly OperatorStateSnapshot[]
+  /** May hold rows of other key groups, which the backend leaves out. */
+  readonly keyed: readonly StateChunk[]
+}
+
+/** The old subtasks whose blobs are needed for a share. Throws STATE_INCOMPATIBLE. */
+export function sourcesOf(record: OperatorRecord, share: Share): number[] {
+  if (record.maxParallelism !== share.maxParallelism) {
+    throw new SluiceError(
+      'STATE_INCOMPATIBLE',
+      `operator "${record.name}" (uid ${record.id}) was saved with max parallelism ${record.maxParallelism} and has ` +
+        `${share.maxParallelism} now; it cannot be changed: set maxParallelism to ${record.maxParallelism}`,
+    )
+  }
+  const all = record.subtasks.map((_, old) => old)
+  return record.parallelism === share.parallelism && !record.hasUnion ? [share.index] : all
+}
+
+/** `snapshots`: by old subtask, of those that `sourcesOf` names; undefined where there was none. */
+export function assignState(
+  record: OperatorRecord,
+  share: Share,
+  snapshots: ReadonlyMap<number, OperatorSnapshot | undefined>,
+): AssignedState {
+  const { maxParallelism, parallelism, index } = share
+  const { sources } = redistributeKeyGroups(maxParallelism, record.parallelism, parallelism, index)
+  return {
+    operatorState: assignLists(record, share, snapshots),
+    keyed: sources.flatMap(({ from }) => [...(snapshots.get(from)?.keyed ?? [])]),
+  }
+}
+
+function assignLists(
+  record: OperatorRecord,
+  { parallelism, index }: Share,
+  snapshots: ReadonlyMap<number, OperatorSnapshot | undefined>,
+): OperatorStateSnapshot[] {
+  const kinds = new Map<string, OperatorStateSnapshot>()
+  for (const snapshot of snapshots.values()) {
+    for (const state of snapshot?.operatorState ?? []) kinds.set(state.name, state)
+  }
+  return [...kinds.values()].map((kind) => {
+    const bySubtask = record.subtasks.map(
+      (_, old) => snapshots.get(old)?.operatorState.find((state) => state.name === kind.name)?.items ?? [],
+    )
+    return { ...kind, items: redistributeList(kind.mode, bySubtask, parallelism)[index]! }
+  })
+}

@@ -1,0 +1,93 @@
+/**
+ * What a checkpoint looks like in storage: one blob per subtask, and one with the metadata, which is written last and
+ * makes the checkpoint real.
+ *
+ *     <job id>/chk-<id>/<vertex>-<index>   the state of a subtask: SubtaskSnapshot
+ *     <job id>/chk-<id>/meta               CheckpointMetadata, with the paths of the others
+ *
+ * Both are msgpack. The store around it checks that they are whole; what is checked here is that they are ours.
+ */
+import { Packr } from 'msgpackr'
+import { SluiceError } from '../base/errors.ts'
+import type { SubtaskSnapshot } from './subtask-snapshot.ts'
+
+/** State of one operator, by subtask. */
+export interface OperatorRecord {
+  readonly id: string
+  readonly name: string
+  readonly parallelism: number
+  readonly maxParallelism: number
+  /** Blob of each subtask; null: it had finished, and has no state. */
+  readonly subtasks: readonly (string | null)[]
+  /** Whether a list state of it is a union, of which every subtask gets the elements of all. */
+  readonly hasUnion: boolean
+}
+
+export interface CheckpointMetadata {
+  readonly formatVersion: number
+  readonly checkpointId: number
+  /** When it was triggered, ms since the epoch. */
+  readonly timestamp: number
+  readonly jobId: string
+  readonly jobName: string
+  readonly isSavepoint: boolean
+  readonly operators: readonly OperatorRecord[]
+  /** State of split enumerators, by the operator id of their source. */
+  readonly enumerators: readonly { readonly id: string; readonly state: Uint8Array }[]
+}
+
+export const FORMAT_VERSION = 1
+
+export const checkpointFolder = (jobId: string, checkpointId: number): string =>
+  `${jobId}/chk-${checkpointId}/`
+
+export const metadataPath = (jobId: string, checkpointId: number): string =>
+  `${checkpointFolder(jobId, checkpointId)}meta`
+
+/** The attempt is part of the name: an old one that still writes must not write over a new one. */
+export const subtaskPath = (
+  jobId: string,
+  checkpointId: number,
+  attempt: number,
+  vertexId: string,
+  index: number,
+): string => `${checkpointFolder(jobId, checkpointId)}${vertexId}-${index}-${attempt}`
+
+const packr = new Packr({ useRecords: false, moreTypes: false })
+
+export function encodeSubtask(snapshot: SubtaskSnapshot): Uint8Array {
+  return packr.pack(snapshot)
+}
+
+export function decodeSubtask(bytes: Uint8Array, path: string): SubtaskSnapshot {
+  const value = unpack(bytes, path)
+  if (Array.isArray(value)) return value as SubtaskSnapshot
+  throw notOurs(path)
+}
+
+export function encodeMetadata(metadata: CheckpointMetadata): Uint8Array {
+  return packr.pack(metadata)
+}
+
+/** Throws CHECKPOINT_DAMAGED, or STATE_INCOMPATIBLE for a format of another version. */
+export function decodeMetadata(bytes: Uint8Array, path: string): CheckpointMetadata {
+  const value = unpack(bytes, path)
+  if (typeof value !== 'object' || value === null || !('formatVersion' in value)) throw notOurs(path)
+  if (value.formatVersion === FORMAT_VERSION) return value as CheckpointMetadata
+  throw new SluiceError(
+    'STATE_INCOMPATIBLE',
+    `${path} has format ${String(value.formatVersion)}, this version of Sluice reads format ${FORMAT_VERSION}`,
+  )
+}
+
+function unpack(bytes: Uint8Array, path: string): unknown {
+  try {
+    return packr.unpack(bytes)
+  } catch (cause) {
+    throw new SluiceError('CHECKPOINT_DAMAGED', `${path} cannot be read`, { cause })
+  }
+}
+
+function notOurs(path: string): SluiceError {
+  return new SluiceError('CHECKPOINT_DAMAGED', `${path} is not part of a checkpoint`)
+}

@@ -1,0 +1,51 @@
+/**
+ * What a checkpoint keeps of one subtask, and how it is taken: frozen at once, written out bit by bit while records
+ * flow on, so that a large state does not hold the job up.
+ */
+import { KeyedSnapshot } from '../state/keyed-snapshot.ts'
+import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state.ts'
+import type { StateChunk } from '../state/state-chunk.ts'
+
+/** Where an operator of a chain keeps its state. */
+export interface StatefulOperator {
+  readonly id: string
+  readonly keyed: KeyedStateBackend | null
+  readonly operatorState: OperatorStateBackend
+}
+
+export interface OperatorSnapshot {
+  readonly id: string
+  readonly operatorState: readonly OperatorStateSnapshot[]
+  /** In the order in which they have to be applied. */
+  readonly keyed: readonly StateChunk[]
+}
+
+/** One entry per operator of the chain, in its order. */
+export type SubtaskSnapshot = readonly OperatorSnapshot[]
+
+/** A snapshot between the freeze, which is its construction, and its last byte. */
+export class FrozenSubtask {
+  readonly #operators: { readonly snapshot: OperatorSnapshot; readonly keyed: KeyedSnapshot | null }[]
+  #next = 0
+
+  constructor(operators: readonly StatefulOperator[]) {
+    this.#operators = operators.map(({ id, keyed, operatorState }) => {
+      const chunks: StateChunk[] = []
+      const snapshot = { id, operatorState: operatorState.snapshot(), keyed: chunks }
+      return {
+        snapshot,
+        keyed: keyed === null ? null : new KeyedSnapshot(keyed, true, (chunk) => chunks.push(chunk)),
+      }
+    })
+  }
+
+  /** Writes up to `entryCount` entries; the snapshot when that were all, else null. */
+  drain(entryCount: number): SubtaskSnapshot | null {
+    for (; this.#next < this.#operators.length; this.#next++) {
+      const { keyed } = this.#operators[this.#next]!
+      if (keyed !== null && !keyed.drain(entryCount)) return null
+    }
+    return this.#operators.map(({ snapshot }) => snapshot)
+  }
+}
