@@ -29,6 +29,8 @@ export interface MiniClusterOptions {
   readonly slotCount: number
   /** Whether each slot is a thread; otherwise all run in this one. */
   readonly hasThreads: boolean
+  /** What `memory:` storage holds; default: nothing yet. Shared by all who run in this thread. */
+  readonly memory?: MemoryBlobs
   readonly logLevel?: LogLevel
   readonly logFormat?: 'json' | 'text'
 }
@@ -102,10 +104,9 @@ export class MiniCluster {
 type StorageOpener = (uri: string) => Promise<BlobStore>
 
 /** What is in memory is shared by all who ask, as if it were on a disk. */
-function storageOpener({ clock, log }: MiniClusterOptions): StorageOpener {
-  const blobs: MemoryBlobs = new Map()
+function storageOpener({ clock, log, memory = new Map() }: MiniClusterOptions): StorageOpener {
   return async (uri) =>
-    uri === 'memory:' ? new MemoryBlobStore(clock, blobs) : openBlobStore(uri, { clock, logger: log })
+    uri === 'memory:' ? new MemoryBlobStore(clock, memory) : openBlobStore(uri, { clock, logger: log })
 }
 
 function inline(

@@ -20,6 +20,7 @@ import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import { generator } from '../../lib/connectors/generator.ts'
 import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
+import { MemoryBlobStore } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { t as types } from '../../lib/types/t.ts'
 import { SETTINGS } from '../support/build-graph.ts'
@@ -61,9 +62,10 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
   const broker = new LocalBroker({ clock, logger: silentLogger })
   const bus = lossyBus(broker.connect(), clock, random, lost)
   const shared = { bus, clock, random, subjects: SUBJECTS, log: silentLogger }
+  const openStorage = async () => new MemoryBlobStore(clock)
   const run = <T>(promise: Promise<T>) => runVirtually(clock, promise)
   const system = new ActorSystem({ ...shared, logger: silentLogger })
-  const coordinator = await run(startCoordinator({ ...shared, heartbeatTimeoutMs: 10_000 }))
+  const coordinator = await run(startCoordinator({ ...shared, heartbeatTimeoutMs: 10_000, openStorage }))
   const slots = startInlineSlots({
     ...shared,
     system,
@@ -71,6 +73,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
     slotCount: parallelism,
     incarnation: '1',
     busPort: new BusFramePort(bus, SUBJECTS),
+    openStorage,
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
     heartbeatIntervalMs: 500,
   })
@@ -89,6 +92,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
       graph,
       task: { ...taskSettings(defaultConfig()), exchange: 'nats' as const, frameBytes: 500 },
       restart: { kind: 'none' as const },
+      checkpoint: null,
       slotRequestTimeoutMs: 60_000,
     },
   }

@@ -15,6 +15,7 @@ import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import { jobMasterName, slotName } from '../../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../../lib/protocol/job-master.ts'
 import type { Deployment, SlotProtocol } from '../../lib/protocol/slot.ts'
+import { MemoryBlobStore } from '../../lib/storage/memory-blob-store.ts'
 import type { SubtaskReport } from '../../lib/task/subtask-report.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { SETTINGS } from '../support/build-graph.ts'
@@ -63,6 +64,7 @@ class SlotWorld {
       threadPort: () => {
         throw new Error('one slot has no neighbours')
       },
+      openStorage: async () => new MemoryBlobStore(this.clock),
       loadJob: (module) => this.loadJob(module.kind === 'registered' ? module.key : ''),
       heartbeatIntervalMs: 500,
       onOccupied: (jobId) => this.occupied.push(jobId),
@@ -95,8 +97,10 @@ class SlotWorld {
         graph: SETTINGS,
         task: taskSettings(defaultConfig()),
         restart: { kind: 'none' },
+        checkpoint: null,
         slotRequestTimeoutMs: 1000,
       },
+      restorePath: null,
       ...more,
     }
     return this.tell({ kind: 'deploy', deployment })

@@ -10,6 +10,7 @@ import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import type { Sink } from '../../lib/function/sink.ts'
 import type { JobDescription, JobRunSettings } from '../../lib/protocol/job-submission.ts'
 import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
+import type { MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { runVirtually } from '../support/virtual-time.ts'
 
@@ -17,6 +18,7 @@ export interface VirtualJobOptions {
   readonly name?: string
   readonly parallelism?: number
   readonly exchange?: 'auto' | 'nats'
+  readonly checkpoint?: JobRunSettings['checkpoint']
   readonly restart?: JobRunSettings['restart']
   readonly slotCount?: number
   readonly task?: Partial<JobRunSettings['task']>
@@ -25,6 +27,7 @@ export interface VirtualJobOptions {
 export class VirtualCluster {
   readonly clock = new ManualClock(1_700_000_000_000)
   readonly log: LogEntry[] = []
+  readonly #memory: MemoryBlobs = new Map()
   readonly #keys: string[] = []
   #cluster!: MiniCluster
   #jobCount = 0
@@ -37,6 +40,7 @@ export class VirtualCluster {
         random: new SeededRandom(1),
         log: createLogger(virtual.clock, 'debug', (entry) => virtual.log.push(entry)),
         slotCount,
+        memory: virtual.#memory,
         hasThreads: false,
       }),
     )
@@ -59,6 +63,7 @@ export class VirtualCluster {
       graph,
       task: { ...taskSettings(defaultConfig()), exchange: options.exchange ?? 'auto', ...options.task },
       restart: options.restart ?? { kind: 'none' },
+      checkpoint: options.checkpoint ?? null,
       slotRequestTimeoutMs: 30_000,
     }
     const key = registerJob(definition)
@@ -70,6 +75,11 @@ export class VirtualCluster {
       settings,
     }
     return this.run(this.client.submit(submission))
+  }
+
+  /** What is in `memory:` storage. */
+  get storedPaths(): string[] {
+    return [...this.#memory.keys()]
   }
 
   waitForEnd(jobId: string): Promise<JobDescription> {

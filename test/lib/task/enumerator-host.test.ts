@@ -97,7 +97,7 @@ t.test(
     })
     context.assign({ id: 'a', from: 1 }, 0)
     let snapshot: Uint8Array | undefined
-    void host.snapshot().then((bytes) => {
+    void host.snapshot(1).then((bytes) => {
       snapshot = bytes
     })
     await settled()

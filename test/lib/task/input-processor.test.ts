@@ -1,4 +1,5 @@
 import t from 'tap'
+import { BarrierGate } from '../../../lib/checkpoint/barrier-gate.ts'
 import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import type { RecordBatch } from '../../../lib/network/record-batch.ts'
 import { InputProcessor } from '../../../lib/task/input-processor.ts'
@@ -18,10 +19,11 @@ function newProcessor(inputs: readonly number[]) {
   const processor = new InputProcessor(
     channels.map((channel, i) => ({ channel, input: inputs[i]! })),
     process,
+    new BarrierGate(inputs.length),
     {
       watermark: (timestamp) => log.push(`watermark ${timestamp}`),
       status: (isIdle) => log.push(`idle ${isIdle}`),
-      barrier: (channelIndex, { checkpointId }) => log.push(`barrier ${checkpointId} by ${channelIndex}`),
+      snapshot: ({ checkpointId }) => log.push(`snapshot ${checkpointId}`),
       data: () => signals++,
     },
   )
@@ -77,7 +79,7 @@ t.test('input processor - records and events keep their places in a batch', asyn
     'idle true',
     'idle false',
     '0: c',
-    'barrier 4 by 0',
+    'snapshot 4',
   ])
 })
 
@@ -125,10 +127,11 @@ t.test('input processor - is told of data, also of what was there before it', as
   const processor = new InputProcessor(
     [{ channel: early, input: 0 }],
     [(batch) => log.push(batch.values[0])],
+    new BarrierGate(1),
     {
       watermark() {},
       status() {},
-      barrier() {},
+      snapshot() {},
       data() {},
     },
   )

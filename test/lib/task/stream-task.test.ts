@@ -382,20 +382,51 @@ t.test('stream task - a frame that cannot be sent fails the task, whoever sends 
   t.match(hand.states.at(-1), /^failed: operator "a".*while sending: too large/)
 })
 
-t.test('stream task - barriers go to whoever aligns them, with the channel they came by', async (t) => {
-  const hand = new HandTask({ inputCount: 2 })
-  await hand.run()
-  const barrier = {
+const barrier = (checkpointId: number) =>
+  ({
     kind: 'barrier',
-    checkpointId: 7,
+    checkpointId,
     timestamp: 0,
     isSavepoint: false,
     isUnaligned: false,
-    alignmentTimeoutMs: 0,
-  } as const
-  hand.inputs[1]!.event(barrier)
+    alignmentTimeoutMs: Number.POSITIVE_INFINITY,
+  }) as const
+
+t.test('stream task - a channel waits at a barrier until all have reached it, then comes the snapshot', async (t) => {
+  const hand = new HandTask({ inputCount: 2 })
+  await hand.run()
+  hand.send(['a'], 0)
+  hand.inputs[0]!.event(barrier(7))
+  hand.send(['b'], 0)
+  hand.send(['c'], 1)
   hand.stepAll()
-  t.same(hand.barriers, [[1, 7]])
+  t.same(hand.taken(), ['out a', 'out c'])
+  hand.inputs[1]!.event(barrier(7))
+  hand.send(['d'], 1)
+  hand.stepAll()
+  t.same(hand.taken(), [], 'nothing while operators prepare')
+  await settled()
+  hand.stepAll()
+  t.same(hand.snapshots, [[7, []]])
+  t.same(hand.taken(), ['out barrier', 'out b', 'out d'])
+  t.equal(hand.task.passedCheckpointId, 7)
+})
+
+t.test('stream task - what was triggered twice, or is old, is taken once', async (t) => {
+  const operator = new SourceOperator(collection(['x'], types.string), null)
+  const hand = new HandTask({ source: operator as unknown as SourceOperator<unknown, never> })
+  operator.connect({ requestSplit: () => {} })
+  await hand.run()
+  for (const id of [3, 3, 2]) {
+    hand.task.trigger(barrier(id))
+    hand.stepAll()
+    await settled()
+    hand.stepAll()
+  }
+  t.same(
+    hand.snapshots.map(([id]) => id),
+    [3],
+  )
 })
 
 t.test('stream task - a source is read in chunks until it ends, and time ends with it', async (t) => {

@@ -1,5 +1,6 @@
 /** Stream tasks to be stepped by hand: noting operators in a line, channels whose other ends the test holds. */
 import { SeededRandom } from '../../../lib/base/prng.ts'
+import type { SubtaskSnapshot } from '../../../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskState } from '../../../lib/graph/execution-graph.ts'
 import type { OutputChannel } from '../../../lib/network/channel.ts'
 import { LocalChannel } from '../../../lib/network/local-channel.ts'
@@ -27,7 +28,7 @@ export class HandTask {
   readonly operators: NotingOperator[]
   readonly task: StreamTask
   wakes = 0
-  readonly barriers: unknown[] = []
+  readonly snapshots: [number, SubtaskSnapshot][] = []
 
   constructor(options: HandTaskOptions = {}) {
     const { names = ['a'], inputCount = 1, output, source, lingerMs = 5 } = options
@@ -48,12 +49,13 @@ export class HandTask {
         source: source ?? null,
         writers,
         lingerMs,
+        isExactlyOnce: true,
       },
       {
         onState: (state: SubtaskState, error) =>
           this.states.push(error === undefined ? state : `${state}: ${error.message}`),
         onWake: () => this.wakes++,
-        onBarrier: (channelIndex, barrier) => this.barriers.push([channelIndex, barrier.checkpointId]),
+        onSnapshot: ({ checkpointId }, snapshot) => this.snapshots.push([checkpointId, snapshot]),
       },
     )
     const all: StreamOperator<unknown>[] = [...(source === undefined ? [] : [source]), ...this.operators]
@@ -69,7 +71,7 @@ export class HandTask {
         fail: (error) => void this.task.fail(error as Error),
       }),
     )
-    this.task.attach(chain)
+    this.task.attach(chain, [])
   }
 
   async run(): Promise<void> {
