@@ -5,7 +5,8 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { ByteReader } from '../lib/base/byte-reader.ts'
 import { ByteWriter } from '../lib/base/byte-writer.ts'
-import { Bid, type BidRecord, preparedBids } from './exchange-job.ts'
+import { Bid, type BidRecord, PREPARED, preparedBids } from './exchange-job.ts'
+import { SpanRecorder } from './span.ts'
 
 const FRAME_BYTES = 32 * 1024
 const BATCH_RECORDS = 512
@@ -17,10 +18,10 @@ const bids = preparedBids()
 const encoder = Bid.newBatchEncoder()
 const decoder = Bid.newBatchDecoder()
 const out = new ByteWriter(FRAME_BYTES * 2)
+/** Of the half that stays here and the half that comes from there. */
+const span = new SpanRecorder(count)
 
 let next = 0
-let kept = 0
-let received = 0
 let underWay = 0
 let isDone = false
 let isPeerDone = false
@@ -38,8 +39,8 @@ function send(): void {
 
 function pump(): void {
   while (next < count && underWay < WINDOW_FRAMES) {
-    const bid = bids[next & 8191]!
-    if ((next++ & 1) === 0) kept++
+    const bid = bids[next & (PREPARED - 1)]!
+    if ((next++ & 1) === 0) span.add(1)
     else {
       encoder.write(bid)
       if (encoder.count === BATCH_RECORDS || encoder.byteLength >= FRAME_BYTES) send()
@@ -55,7 +56,8 @@ function pump(): void {
 
 function finishIfDone(): void {
   if (!isDone || !isPeerDone || underWay > 0) return
-  parentPort!.postMessage({ endMs: performance.timeOrigin + performance.now(), kept, received })
+  span.end()
+  parentPort!.postMessage(span.toJSON())
   peer.close()
 }
 
@@ -67,7 +69,7 @@ peer.on('message', (message: Uint8Array | 'done' | 'ack') => {
     const records = input.u32()
     const into: BidRecord[] = new Array(records)
     decoder.decode(input, records, into)
-    received += records
+    span.add(records)
     peer.postMessage('ack')
   }
   if (message !== 'done') pump()

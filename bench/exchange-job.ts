@@ -1,5 +1,10 @@
-/** The job of the exchange benchmarks: prepared bids, keyed, counted and dropped, in two subtasks each. */
+/**
+ * The job of the exchange benchmarks: prepared bids, keyed, counted and dropped. Arguments: the number of records and,
+ * optionally, `apart`: then the source and the count never share a slot, so that every record leaves its thread;
+ * otherwise, with two subtasks each, half of them do.
+ */
 import { generator, job, type KeyedProcessFunction, type Sink, t, type ValueState, valueState } from 'sluice'
+import { SpanRecorder } from './span.ts'
 
 export const Bid = t.object({
   auction: t.int64,
@@ -20,7 +25,7 @@ export interface BidRecord {
   extra: string
 }
 
-const PREPARED = 8192
+export const PREPARED = 8192
 
 /** Made once, so that making them is no part of what is measured. */
 export function preparedBids(): BidRecord[] {
@@ -36,23 +41,17 @@ export function preparedBids(): BidRecord[] {
   }))
 }
 
-/** Reports the wall-clock ms of its first and last record, so that starting and stopping are not measured. */
-function timingSink(): Sink<number> {
+/** Each sink says when it had its first and last record, but for those at the start, when the code is still cold. */
+function timingSink(count: number): Sink<number> {
   return {
     name: 'timing',
-    createWriter() {
-      let firstMs = 0
-      let lastMs = 0
-      let records = 0
+    createWriter({ parallelism }) {
+      const span = new SpanRecorder(count / parallelism)
       return {
-        write() {
-          if (records++ === 0) firstMs = performance.timeOrigin + performance.now()
-        },
-        flush() {
-          lastMs = performance.timeOrigin + performance.now()
-        },
+        write: () => span.add(1),
+        flush: () => span.end(),
         close() {
-          process.stdout.write(`${JSON.stringify({ firstMs, lastMs, records })}\n`)
+          process.stdout.write(`${JSON.stringify(span)}\n`)
         },
       }
     },
@@ -76,9 +75,14 @@ class Count implements KeyedProcessFunction<number, BidRecord, number> {
 export default job('exchange', (env) => {
   const bids = preparedBids()
   const count = Number(env.args[0] ?? 1_000_000)
+  const isApart = env.args[1] === 'apart'
+  const inGroup = (slotSharingGroup: string) => (isApart ? { slotSharingGroup } : {})
   env
-    .source(generator({ count, generate: (i) => bids[i & (PREPARED - 1)]!, type: Bid }), { uid: 'bids' })
+    .source(generator({ count, generate: (i) => bids[i & (PREPARED - 1)]!, type: Bid }), {
+      uid: 'bids',
+      ...inGroup('bids'),
+    })
     .keyBy((bid) => bid.auction)
-    .process(new Count(), { uid: 'count', type: t.int64 })
-    .sinkTo(timingSink(), { uid: 'timing' })
+    .process(new Count(), { uid: 'count', type: t.int64, ...inGroup('counts') })
+    .sinkTo(timingSink(count), { uid: 'timing', ...inGroup('counts') })
 })

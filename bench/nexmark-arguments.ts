@@ -1,29 +1,33 @@
 /** The command line of the Nexmark runner. */
 import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { readArguments } from '../examples/nexmark/nexmark.ts'
+import { type NexmarkArguments, readArguments } from '../examples/nexmark/nexmark.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { didYouMean } from '../lib/base/nearest-name.ts'
 
 export const NEXMARK_JOBS = new URL('../examples/nexmark/', import.meta.url)
 
-export const NEXMARK_USAGE = `Usage: npm run nexmark -- --query Q [options]
+export const NEXMARK_USAGE = `Usage: npm run nexmark -- [options]
 
-Runs one Nexmark query and prints one line of JSON: {query, events, parallelism, backend, nodes, seconds,
-eventsPerSecond, rows, sha256}. Seconds count from the job's start to its end. Results go into a black hole, unless
---digest or --out ask for them.
+Runs Nexmark queries, compares the digests of their results with the known ones (test/nexmark/golden*.tsv), and prints a
+table; progress goes to stderr. Seconds count from the job's start to its end. Ends with 0 if every query has finished
+and no digest differs. A digest is unknown if there is none for these events.
 
-  --query Q                 ${nexmarkQueries().join(' ')}
+  --query Q,...             default all: ${nexmarkQueries().join(' ')}
+  --parallelism P,...       subtasks of each operator (1); each query runs with each of them
   --events N                how many events are generated (100000); a multiple of --ooo
   --seed S                  which ones (1)
   --rate R                  events per second of event time (10000)
   --ooo G                   events change places within groups of G (1)
-  --parallelism P           subtasks of each operator (1)
-  --backend heap|leveldb    where state is kept (heap)
-  --nodes N                 node processes; without it everything runs in this one
-  --checkpoint-interval D   for example 1s
-  --out FILE                write the canonical rows, sorted
-  --digest                  print the sha256 of the canonical rows
+  --nodes N                 on a cluster: a nats-server, a coordinator and N node processes of its own; without it
+                            everything runs in this process
+  --blackhole               count results and drop them: to measure without files; there is no digest then
+  --digest                  show the sha256 of the canonical rows in the table
+  --out FILE                write the canonical rows of a single run, sorted
+  --json                    on stdout one line of JSON per run, in place of the table: {query, events, parallelism,
+                            backend, nodes, seconds, eventsPerSecond, rows, sha256, digest}
+  --backend heap|leveldb    where state is kept (heap); leveldb is not available yet
+  --checkpoint-interval D   not available yet
   --help
 `
 
@@ -37,62 +41,94 @@ const OPTIONS = {
   backend: { type: 'string', default: 'heap' },
   nodes: { type: 'string' },
   'checkpoint-interval': { type: 'string' },
+  blackhole: { type: 'boolean', default: false },
   out: { type: 'string' },
   digest: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
 
 /** What of it goes to the job. */
 const JOB_OPTIONS = ['events', 'seed', 'rate', 'ooo'] as const
 
-export interface NexmarkRun {
-  readonly query: string
-  readonly events: number
-  readonly parallelism: number
+/** All of them are on this machine, each subtask a thread and each node a process. */
+const PARALLELISM_MAX = 64
+const NODES_MAX = 16
+
+export interface NexmarkPlan {
+  readonly queries: readonly string[]
+  readonly parallelisms: readonly number[]
+  readonly events: Pick<NexmarkArguments, 'events' | 'seed' | 'rate' | 'ooo'>
   readonly backend: 'heap'
+  /** Node processes; 0: everything in this one. */
+  readonly nodes: number
+  /** Whether results are dropped. */
+  readonly isBlackhole: boolean
   /** Where the canonical rows go; null: nowhere. */
   readonly out: string | null
-  readonly isDigestWanted: boolean
-  /** Arguments of the job, without its sink. */
+  readonly isDigestShown: boolean
+  readonly isJson: boolean
+  /** Arguments of the jobs, without their sink. */
   readonly jobArguments: readonly string[]
 }
 
 /** Null: help is wanted. Throws USAGE. */
-export function readCommandLine(args: readonly string[]): NexmarkRun | null {
+export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
   const values = parseOptions(args)
   if (values.help) return null
-  const queries = nexmarkQueries()
-  const { query } = values
-  if (query === undefined) throw usage(`--query is missing: expected one of ${queries.join(' ')}`)
-  if (!queries.includes(query)) {
-    throw usage(`there is no query "${query}".${didYouMean(query, queries)} There are ${queries.join(' ')}`)
-  }
-  if (values.nodes !== undefined) throw notAvailable('--nodes')
   if (values['checkpoint-interval'] !== undefined) throw notAvailable('--checkpoint-interval')
-  const { backend } = values
+  const { backend, out, blackhole } = values
   if (backend === 'leveldb') throw notAvailable('--backend leveldb')
   if (backend !== 'heap') throw usage(`--backend: expected heap or leveldb, found "${backend}"`)
-  if (!/^[1-9]\d{0,3}$/.test(values.parallelism)) {
-    throw usage(`--parallelism: expected an integer from 1 to 9999, found "${values.parallelism}"`)
-  }
   const jobArguments = JOB_OPTIONS.flatMap((name) =>
     values[name] === undefined ? [] : [`--${name}=${values[name]}`],
   )
-  return {
-    query,
-    events: eventCount(jobArguments),
-    parallelism: Number(values.parallelism),
+  const { events, seed, rate, ooo } = asUsage(() => readArguments(jobArguments))
+  const plan = {
+    queries: readQueries(values.query),
+    parallelisms: readList('--parallelism', values.parallelism, PARALLELISM_MAX),
+    events: { events, seed, rate, ooo },
     backend,
-    out: values.out ?? null,
-    isDigestWanted: values.digest,
+    nodes: values.nodes === undefined ? 0 : readInteger('--nodes', values.nodes, NODES_MAX),
+    isBlackhole: blackhole,
+    out: out ?? null,
+    isDigestShown: values.digest,
+    isJson: values.json,
     jobArguments,
+  } as const
+  if (out !== undefined && (plan.queries.length > 1 || plan.parallelisms.length > 1)) {
+    throw usage('--out takes the rows of one run: name one --query and one --parallelism')
   }
+  if (blackhole && (out !== undefined || values.digest)) {
+    throw usage(`--blackhole leaves no rows for ${out === undefined ? '--digest' : '--out'}`)
+  }
+  return plan
 }
 
 /** The names of the queries there are, in the order of their numbers. */
 export function nexmarkQueries(): string[] {
   const queries = readdirSync(NEXMARK_JOBS).flatMap((file) => /^(q\d+)\.ts$/.exec(file)?.[1] ?? [])
   return queries.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
+}
+
+function readQueries(text: string | undefined): readonly string[] {
+  const known = nexmarkQueries()
+  if (text === undefined) return known
+  const names = text.split(',')
+  for (const name of names) {
+    if (known.includes(name)) continue
+    throw usage(`there is no query "${name}".${didYouMean(name, known)} There are ${known.join(' ')}`)
+  }
+  return [...new Set(names)]
+}
+
+function readList(option: string, text: string, max: number): readonly number[] {
+  return [...new Set(text.split(',').map((each) => readInteger(option, each, max)))]
+}
+
+function readInteger(option: string, text: string, max: number): number {
+  if (/^[1-9]\d{0,8}$/.test(text) && Number(text) <= max) return Number(text)
+  throw usage(`${option}: expected an integer from 1 to ${max}, found "${text}"`)
 }
 
 function parseOptions(args: readonly string[]) {
@@ -104,10 +140,6 @@ function parseOptions(args: readonly string[]) {
     throw usage(`there is no option ${token.rawName}.${didYouMean(token.name, names).replace('"', '"--')}`)
   }
   return asUsage(() => parseArgs({ args: [...args], options: OPTIONS }).values)
-}
-
-function eventCount(jobArguments: readonly string[]): number {
-  return asUsage(() => readArguments(jobArguments).events)
 }
 
 function asUsage<T>(read: () => T): T {

@@ -22,12 +22,21 @@ const UPSERT_KEYS: Readonly<Record<string, readonly string[]>> = {
   q19: ['auction', 'rank_number'],
 }
 
-/** Rows as the subtasks wrote them. Those of one key come from one subtask: the order of files does not matter. */
+/** In names of part files, subtask and number of the part. */
+const byNumbers = new Intl.Collator('en', { numeric: true }).compare
+
+/**
+ * Rows as the subtasks wrote them. Those of one key come from one subtask, whose parts are read in the order in which
+ * they were written. Throws if a part was never finished.
+ */
 export function readRows(directory: string): string[] {
-  return readdirSync(directory).flatMap((file) => {
-    const lines = readFileSync(join(directory, file), 'utf8').split('\n')
-    return lines.slice(0, -1)
-  })
+  return readdirSync(directory)
+    .sort(byNumbers)
+    .flatMap((file) => {
+      if (file.startsWith('.')) throw new Error(`${file} was left unfinished by a job that has finished`)
+      const lines = readFileSync(join(directory, file), 'utf8').split('\n')
+      return lines.slice(0, -1)
+    })
 }
 
 export function canonicalRows(query: string, rows: readonly string[]): string[] {

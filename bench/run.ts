@@ -3,16 +3,16 @@
  * Absolute figures move with the machine and its neighbours; the ratio of two measurements of one process, taken
  * within seconds of each other, mostly does not.
  *
- *     npm run bench                 all, 5 processes each
+ *     npm run bench                 all, 5 processes each (2 for slow-sink, which takes a minute)
  *     npm run bench -- chain nats   some
  *     npm run bench -- --runs 10    more processes
  *     npm run bench -- --json       one JSON line per benchmark on stdout
  *
  * A benchmark is a file that prints one JSON line `{ "sluice": number, "bare": number, "unit": string, "ratio": number }`.
  */
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { startBench } from './child-process.ts'
+import type { Measurement } from './measurement.ts'
 
 interface Benchmark {
   readonly name: string
@@ -20,13 +20,8 @@ interface Benchmark {
   readonly measures: string
   /** `atMost` and `atLeast` are bounds of the median ratio. */
   readonly target: { readonly atMost: number } | { readonly atLeast: number }
-}
-
-interface Measurement {
-  readonly sluice: number
-  readonly bare: number
-  readonly unit: string
-  readonly ratio: number
+  /** Processes, unless --runs says otherwise. */
+  readonly runs: number
 }
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -35,56 +30,60 @@ const BENCHMARKS: readonly Benchmark[] = [
     file: 'chain.ts',
     measures: 'map, filter and keyed count in one slot, to a hand-written loop',
     target: { atMost: 1.5 },
+    runs: 5,
   },
   {
     name: 'threads',
     file: 'exchange-threads.ts',
     measures: 'keyBy between two slot threads, to encoding, transferring and decoding alone',
     target: { atLeast: 0.5 },
+    runs: 5,
   },
   {
     name: 'nats',
     file: 'exchange-nats.ts',
     measures: 'keyBy between two nodes over NATS, to publishing and receiving the same frames',
     target: { atLeast: 0.5 },
+    runs: 5,
   },
   {
     name: 'slow-sink',
     file: 'slow-sink.ts',
     measures: 'growth of resident memory (MB) in 60 s behind a sink at 1 % of the source, to the limit',
     target: { atMost: 1 },
+    runs: 2,
   },
 ]
 
 const RUN_TIMEOUT_MS = 300_000
 
-function measure({ file, name }: Benchmark): Promise<Measurement> {
-  return new Promise((resolve, reject) => {
-    const path = fileURLToPath(new URL(file, import.meta.url))
-    const child = spawn(process.execPath, ['--import', 'tsx', path], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const timer = setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT_MS)
-    let output = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString()
-    })
-    child.on('exit', (code) => {
-      clearTimeout(timer)
-      const last = output.trim().split('\n').at(-1) ?? ''
-      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as Measurement)
-      else reject(new Error(`benchmark ${name} ended with code ${code}: ${last}`))
-    })
-  })
+async function measure({ file, name }: Benchmark): Promise<Measurement> {
+  const child = startBench(file)
+  const timer = setTimeout(() => {
+    process.stderr.write(`benchmark ${name} is stopped after ${RUN_TIMEOUT_MS / 1000} s\n`)
+    void child.stop()
+  }, RUN_TIMEOUT_MS)
+  try {
+    const [measurement] = await child.lines<Measurement>('ratio')
+    await child.finished
+    return measurement!
+  } finally {
+    clearTimeout(timer)
+    await child.stop()
+  }
 }
 
-const quantile = (sorted: readonly number[], q: number): number =>
-  sorted[Math.round(q * (sorted.length - 1))]!
+function medianOf(sorted: readonly number[]): number {
+  const middle = (sorted.length - 1) / 2
+  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2
+}
 
 function report(
   benchmark: Benchmark,
   runs: readonly Measurement[],
 ): { line: string; json: object; isMet: boolean } {
   const ratios = runs.map(({ ratio }) => ratio).sort((a, b) => a - b)
-  const [min, median, max] = [ratios[0]!, quantile(ratios, 0.5), ratios.at(-1)!]
+  const [min, median, max] = [ratios[0]!, medianOf(ratios), ratios.at(-1)!]
   const { target } = benchmark
   const isMet = 'atMost' in target ? median <= target.atMost : median >= target.atLeast
   const bound = 'atMost' in target ? `at most ${target.atMost}` : `at least ${target.atLeast}`
@@ -100,7 +99,7 @@ function report(
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+  options: { runs: { type: 'string' }, json: { type: 'boolean', default: false } },
 })
 const chosen = BENCHMARKS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const unknown = positionals.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name))
@@ -114,7 +113,7 @@ let isAllMet = true
 for (const benchmark of chosen) {
   if (!values.json) process.stdout.write(`\n${benchmark.name}: ${benchmark.measures}\n`)
   const runs: Measurement[] = []
-  for (let i = 0; i < Number(values.runs); i++) {
+  for (let i = 0; i < Number(values.runs ?? benchmark.runs); i++) {
     runs.push(await measure(benchmark))
     if (!values.json) process.stderr.write(`  run ${i + 1}: ratio ${runs.at(-1)!.ratio.toFixed(2)}\n`)
   }

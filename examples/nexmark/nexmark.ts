@@ -12,12 +12,12 @@ import {
   blackholeSink,
   boundedOutOfOrderness,
   type DataStream,
+  fileSink,
   generator,
-  type Sink,
+  jsonLines,
   type StreamEnvironment,
 } from 'sluice'
 import { NexmarkGenerator } from './generator.ts'
-import { jsonLinesSink } from './json-lines-sink.ts'
 import { type Bid, bid, type Event, event } from './model.ts'
 
 /** What a thousand cents are in euro cents; or, what one is in thousandths of them. */
@@ -27,6 +27,9 @@ const SINKS = ['print', 'blackhole', 'files'] as const
 
 export interface NexmarkArguments {
   readonly events: number
+  readonly seed: number
+  readonly rate: number
+  readonly ooo: number
   readonly generator: NexmarkGenerator
   readonly sink: (typeof SINKS)[number]
   /** Where files go; empty unless `sink` is files. */
@@ -47,19 +50,17 @@ export function readArguments(args: readonly string[]): NexmarkArguments {
     },
   })
   const events = integer('--events', values.events, 0)
-  const outOfOrderGroupSize = integer('--ooo', values.ooo, 1)
-  if (events % outOfOrderGroupSize !== 0) {
-    throw new RangeError(
-      `--events ${events}: expected a multiple of --ooo ${outOfOrderGroupSize}, so that groups are whole`,
-    )
+  const ooo = integer('--ooo', values.ooo, 1)
+  if (events % ooo !== 0) {
+    throw new RangeError(`--events ${events}: expected a multiple of --ooo ${ooo}, so that groups are whole`)
   }
   const sink = SINKS.find((name) => name === values.sink)
   if (sink === undefined) throw new RangeError(`--sink: expected ${SINKS.join(', ')}, found "${values.sink}"`)
   if (sink === 'files' && values.path === '') throw new RangeError('--sink files: --path is missing')
   const seed = integer('--seed', values.seed, 0)
   const rate = integer('--rate', values.rate, 1)
-  const nexmark = new NexmarkGenerator({ seed, rate, outOfOrderGroupSize })
-  return { events, generator: nexmark, sink, path: values.path }
+  const nexmark = new NexmarkGenerator({ seed, rate, outOfOrderGroupSize: ooo })
+  return { events, seed, rate, ooo, generator: nexmark, sink, path: values.path }
 }
 
 /** People, auctions and bids in one stream; event time trails the newest by 4 s. */
@@ -84,9 +85,10 @@ export function bids(env: StreamEnvironment): DataStream<Bid> {
 /** Sends results where the arguments say. */
 export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void {
   const { sink, path } = readArguments(env.args)
-  if (sink === 'print') results.print({ uid: 'results' })
-  else
-    results.sinkTo((sink === 'files' ? jsonLinesSink(path) : blackholeSink()) as Sink<T>, { uid: 'results' })
+  const uid = 'results'
+  if (sink === 'print') results.print({ uid })
+  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>(), { uid })
+  else results.sinkTo(fileSink<T>({ path, format: jsonLines<T>(), suffix: '.jsonl' }), { uid })
 }
 
 function integer(name: string, text: string, min: number): number {
