@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { type NexmarkArguments, readArguments } from '../examples/nexmark/nexmark.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { didYouMean } from '../lib/base/nearest-name.ts'
+import { parseDuration } from '../lib/base/units.ts'
 
 export const NEXMARK_JOBS = new URL('../examples/nexmark/', import.meta.url)
 
@@ -27,7 +28,7 @@ and no digest differs. A digest is unknown if there is none for these events.
   --json                    on stdout one line of JSON per run, in place of the table: {query, events, parallelism,
                             backend, nodes, seconds, eventsPerSecond, rows, sha256, digest}
   --backend heap|leveldb    where state is kept (heap); leveldb is not available yet
-  --checkpoint-interval D   not available yet
+  --checkpoint-interval D   take checkpoints this often, such as 500ms
   --help
 `
 
@@ -60,6 +61,8 @@ export interface NexmarkPlan {
   readonly parallelisms: readonly number[]
   readonly events: Pick<NexmarkArguments, 'events' | 'seed' | 'rate' | 'ooo'>
   readonly backend: 'heap'
+  /** Between two checkpoints, as it was given; null: none are taken. */
+  readonly checkpointInterval: string | null
   /** Node processes; 0: everything in this one. */
   readonly nodes: number
   /** Whether results are dropped. */
@@ -76,8 +79,7 @@ export interface NexmarkPlan {
 export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
   const values = parseOptions(args)
   if (values.help) return null
-  if (values['checkpoint-interval'] !== undefined) throw notAvailable('--checkpoint-interval')
-  const { backend, out, blackhole } = values
+  const { backend, out, blackhole, 'checkpoint-interval': interval } = values
   if (backend === 'leveldb') throw notAvailable('--backend leveldb')
   if (backend !== 'heap') throw usage(`--backend: expected heap or leveldb, found "${backend}"`)
   const jobArguments = JOB_OPTIONS.flatMap((name) =>
@@ -89,6 +91,7 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
     parallelisms: readList('--parallelism', values.parallelism, PARALLELISM_MAX),
     events: { events, seed, rate, ooo },
     backend,
+    checkpointInterval: interval === undefined ? null : asUsage(() => readInterval(interval)),
     nodes: values.nodes === undefined ? 0 : readInteger('--nodes', values.nodes, NODES_MAX),
     isBlackhole: blackhole,
     out: out ?? null,
@@ -109,6 +112,11 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
 export function nexmarkQueries(): string[] {
   const queries = readdirSync(NEXMARK_JOBS).flatMap((file) => /^(q\d+)\.ts$/.exec(file)?.[1] ?? [])
   return queries.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
+}
+
+function readInterval(text: string): string {
+  if (parseDuration(text) > 0) return text
+  throw new Error('--checkpoint-interval: expected more than 0')
 }
 
 function readQueries(text: string | undefined): readonly string[] {

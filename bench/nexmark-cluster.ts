@@ -2,10 +2,12 @@
  * What the queries run on: this process, or a cluster of processes of its own, which is gone when this process is. One
  * cluster serves all queries of a run.
  */
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runLocal } from '../actors/run-local.ts'
 import { whenAborted } from '../bin/interrupts.ts'
+import { openLocalStorage } from '../bin/local-storage.ts'
 import { systemClock } from '../lib/base/clock.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { silentLogger } from '../lib/base/logger.ts'
@@ -13,9 +15,15 @@ import { systemRandom } from '../lib/base/prng.ts'
 import { type ClusterClient, failureOf } from '../lib/client/cluster-client.ts'
 import { connectCluster } from '../lib/client/connect-cluster.ts'
 import { submitJob } from '../lib/client/submit-job.ts'
-import { natsSettings, restartSettings, taskSettings } from '../lib/config/config-settings.ts'
+import {
+  checkpointSettings,
+  natsSettings,
+  restartSettings,
+  taskSettings,
+} from '../lib/config/config-settings.ts'
 import { loadConfig } from '../lib/config/load-config.ts'
 import type { Config } from '../lib/config/options.ts'
+import type { FlagValue } from '../lib/config/resolve-config.ts'
 import type { JobDescription } from '../lib/protocol/job-submission.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
@@ -35,16 +43,33 @@ export interface JobRunner {
 }
 
 /** When `signal` aborts, the job is cancelled. */
-export function localRunner(signal: AbortSignal): JobRunner {
+export async function localRunner(
+  checkpointInterval: string | null,
+  signal: AbortSignal,
+): Promise<JobRunner> {
+  const storage = openLocalStorage('jetstream:')
+  const { config } = await loadConfig({
+    flags: checkpointFlags(checkpointInterval),
+    directory: tmpdir(),
+    env: {},
+  })
+  const checkpoint = checkpointSettings(config, storage.uri)
   return {
-    run: ({ file, parallelism, args }) => runLocal(file, { parallelism, args, signal }),
-    close: async () => {},
+    run: ({ file, parallelism, args }) =>
+      runLocal(file, { parallelism, args, signal, ...(checkpoint === null ? {} : { checkpoint }) }),
+    close: async () => storage.remove(),
   }
+}
+
+function checkpointFlags(interval: string | null): FlagValue[] {
+  const [key, name] = ['checkpoint.interval', '--checkpoint-interval']
+  return interval === null ? [] : [{ key, value: interval, name }]
 }
 
 export interface ClusterSize {
   readonly nodes: number
   readonly slotsPerNode: number
+  readonly checkpointInterval: string | null
 }
 
 /**
@@ -69,6 +94,7 @@ export async function clusterRunner(size: ClusterSize, signal: AbortSignal): Pro
     broken.catch(() => {})
     await Promise.race([Promise.all(children.map((child) => child.lines('event'))), broken])
     const flags = Object.entries(settings).map(([key, value]) => ({ key, value, name: key }))
+    flags.push(...checkpointFlags(size.checkpointInterval))
     const { config } = await loadConfig({ flags, directory: server.directory, env: {} })
     const client = await connectClient(config)
     opened.push(client.close)
@@ -137,6 +163,7 @@ async function runOn(
     args,
     task: taskSettings(config),
     restart: restartSettings(config),
+    checkpoint: checkpointSettings(config),
     slotRequestTimeoutMs: config['slot.requestTimeout'],
   })
   const description = await client.waitForEnd(jobId)

@@ -62,14 +62,17 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
   return results.every(isGood) ? EXIT.ok : EXIT.failed
 }
 
-async function startRunner({ nodes, parallelisms }: NexmarkPlan, signal: AbortSignal): Promise<JobRunner> {
-  if (nodes === 0) return localRunner(signal)
+async function startRunner(
+  { nodes, parallelisms, checkpointInterval }: NexmarkPlan,
+  signal: AbortSignal,
+): Promise<JobRunner> {
+  if (nodes === 0) return await localRunner(checkpointInterval, signal)
   // Every query has one slot sharing group, so it needs as many slots as its parallelism.
   const slotsPerNode = Math.ceil(Math.max(...parallelisms) / nodes)
   say(
     `starting a nats-server, a coordinator and ${count(nodes, 'node')} with ${count(slotsPerNode, 'slot')} each`,
   )
-  return await clusterRunner({ nodes, slotsPerNode }, signal)
+  return await clusterRunner({ nodes, slotsPerNode, checkpointInterval }, signal)
 }
 
 async function runAll(

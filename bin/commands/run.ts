@@ -12,6 +12,7 @@ import type { JobDescription } from '../../lib/protocol/job-submission.ts'
 import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { withCluster } from '../connect.ts'
 import { jobPath } from '../job-file.ts'
+import { openLocalStorage } from '../local-storage.ts'
 import { ProgressReporter } from '../progress-reporter.ts'
 import { formatCount } from '../text-table.ts'
 import { type CommandContext, ConfigOption, type Configured, type VerbInput, type VerbSpec } from '../verb.ts'
@@ -60,6 +61,8 @@ async function runHere(
 ): Promise<JobDescription> {
   const signal = context.interrupts.listen(() => context.out.note('cancelling; once more to stop at once'))
   const progress = new ProgressReporter(context)
+  const storage = config['checkpoint.interval'] > 0 ? openLocalStorage(config['storage.uri']) : null
+  const checkpoint = storage === null ? null : checkpointSettings(config, storage.uri)
   try {
     return await runLocal(pathToFileURL(path), {
       ...overrides(config['job.parallelism'], config['job.maxParallelism']),
@@ -68,6 +71,7 @@ async function runHere(
       threads: 'always',
       task: taskSettings(config),
       restart: restartSettings(config),
+      ...(checkpoint === null ? {} : { checkpoint }),
       log,
       logLevel: config['log.level'],
       logFormat,
@@ -78,6 +82,7 @@ async function runHere(
     throw failedJob(error, progress.description)
   } finally {
     progress.close()
+    storage?.remove()
   }
 }
 

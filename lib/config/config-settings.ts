@@ -51,7 +51,10 @@ export function taskSettings(config: Config): TaskSettings {
 }
 
 /** Null: the job takes no checkpoints. */
-export function checkpointSettings(config: Config, storageUri = config['storage.uri']): CheckpointSettings | null {
+export function checkpointSettings(
+  config: Config,
+  storageUri = config['storage.uri'],
+): CheckpointSettings | null {
   const intervalMs = config['checkpoint.interval']
   if (intervalMs === 0) return null
   return {

@@ -102,14 +102,22 @@ export const OPTIONS = {
     doc: 'at-least-once: channels do not wait for each other',
   }),
   'checkpoint.timeout': duration({ fallback: '10m', min: '10ms', doc: 'a slower checkpoint is given up' }),
-  'checkpoint.minPause': duration({ fallback: '0ms', doc: 'between the end of one and the start of the next' }),
+  'checkpoint.minPause': duration({
+    fallback: '0ms',
+    doc: 'between the end of one and the start of the next',
+  }),
   'checkpoint.maxConcurrent': number({ fallback: 1, min: 1, max: 100, doc: 'checkpoints under way at once' }),
   'checkpoint.tolerableFailures': number({
     fallback: 3,
     min: 0,
     doc: 'failures in a row that are accepted; one more fails the job',
   }),
-  'checkpoint.retained': number({ fallback: 2, min: 1, max: 1000, doc: 'completed checkpoints that are kept' }),
+  'checkpoint.retained': number({
+    fallback: 2,
+    min: 1,
+    max: 1000,
+    doc: 'completed checkpoints that are kept',
+  }),
 
   'restart.strategy': oneOf(['none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
     fallback: 'none',
