@@ -64,6 +64,11 @@ export class Dispatcher {
             await this.#context.ask(ref, { kind: 'cancel' }, ASK_TIMEOUT_MS)
             return { jobId }
           }),
+        savepoint: ({ job, requestId, uri, stop }, sender) =>
+          this.#forward(job, sender, async (ref, jobId) => {
+            const order = { kind: 'savepoint', requestId, uri, stop } as const
+            return { jobId, ...(await this.#context.ask(ref, order, ASK_TIMEOUT_MS)) }
+          }),
         ignore: () => {},
       },
       {

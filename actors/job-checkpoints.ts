@@ -6,7 +6,7 @@
 import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from '../lib/actor/actor-ref.ts'
 import type { ActorContext } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
+import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import {
   CheckpointCoordinator,
@@ -19,14 +19,21 @@ import {
   checkpointFolder,
   encodeMetadata,
   FORMAT_VERSION,
-  metadataPath,
+  folderUri,
+  METADATA,
 } from '../lib/checkpoint/checkpoint-files.ts'
+import type { CheckpointRequest } from '../lib/checkpoint/checkpoint-request-decider.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import type { Placement, SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
-import type { SlotProtocol, SnapshotHandle, SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
+import type {
+  CheckpointPlace,
+  SlotProtocol,
+  SnapshotHandle,
+  SourceCoordinatorProtocol,
+} from '../lib/protocol/slot.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 
 export interface JobCheckpointsOptions {
@@ -35,6 +42,10 @@ export interface JobCheckpointsOptions {
   readonly settings: CheckpointSettings
   readonly subjects: Subjects
   openStorage(uri: string): Promise<BlobStore>
+  /** What the job was submitted with to begin from. */
+  readonly restore: CheckpointPlace | null
+  /** Everything before the savepoint it was to stop with is committed. */
+  onStopped(): void
   /** More checkpoints have failed than are tolerated. */
   onFailed(error: ErrorRecord): void
 }
@@ -57,6 +68,27 @@ interface Round {
   >
 }
 
+export interface SavepointOrder {
+  /** Of the client: the same order may come again and again. */
+  readonly requestId: string
+  /** Null: a folder of the job's own storage. */
+  readonly uri: string | null
+  readonly stop: 'none' | 'suspend' | 'drain'
+}
+
+export interface SavepointStatus {
+  readonly isDone: boolean
+  readonly uri: string
+}
+
+interface Savepoint extends SavepointOrder {
+  readonly uri: string
+  isDone: boolean
+  failure: string | null
+}
+
+/** Orders that are remembered; the oldest is forgotten. */
+const SAVEPOINTS_MAX = 100
 const ASK_TIMEOUT_MS = 2000
 const RETRY_MS = 100
 
@@ -70,16 +102,26 @@ export class JobCheckpoints {
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
   #lastId = 0
+  /** By request. */
+  readonly #savepoints = new Map<string, Savepoint>()
 
   constructor(options: JobCheckpointsOptions, host: Host) {
     this.#options = options
     this.#host = host
   }
 
-  /** Metadata of the checkpoint the next attempt begins with; null: from the beginning. */
-  get restorePath(): string | null {
+  /** What the next attempt begins with; null: from the beginning. */
+  get restore(): CheckpointPlace | null {
     const latest = this.#completed.at(-1)
-    return latest === undefined ? null : metadataPath(this.#options.jobId, latest)
+    return latest === undefined ? this.#options.restore : this.#checkpointPlace(latest)
+  }
+
+  /** How a savepoint is coming along; the first time it is asked for, it is begun. Throws CHECKPOINT_FAILED. */
+  savepoint(order: SavepointOrder): SavepointStatus {
+    const known = this.#savepoints.get(order.requestId)
+    if (known === undefined) return this.#beginSavepoint(order)
+    if (known.failure !== null) throw savepointFailed(known.failure)
+    return { isDone: known.isDone, uri: known.uri }
   }
 
   /** All tasks of an attempt run. */
@@ -139,12 +181,26 @@ export class JobCheckpoints {
   /** The job has ended and its checkpoints are of no more use. */
   async discardAll(): Promise<void> {
     this.#completed = []
-    await this.#deleteFolder(`${this.#options.jobId}/`)
+    const { settings, jobId } = this.#options
+    await this.#deleteFolder({ storageUri: settings.storageUri, folder: `${jobId}/` })
   }
 
   async close(): Promise<void> {
     const store = await this.#store?.catch(() => null)
     await store?.close()
+  }
+
+  #beginSavepoint({ requestId, uri, stop }: SavepointOrder): SavepointStatus {
+    if (this.#round === null) throw savepointFailed('the job is not running')
+    const { settings, jobId } = this.#options
+    const place = uri ?? folderUri(settings.storageUri, `savepoints/${jobId}-${requestId}`)
+    const savepoint: Savepoint = { requestId, uri: place, stop, isDone: false, failure: null }
+    this.#savepoints.set(requestId, savepoint)
+    const [oldest] = this.#savepoints.keys()
+    if (this.#savepoints.size > SAVEPOINTS_MAX) this.#savepoints.delete(oldest!)
+    const request = { id: requestId, type: 'savepoint', isPeriodic: false, isForced: true } as const
+    this.#decide({ kind: 'requested', request })
+    return { isDone: false, uri: place }
   }
 
   #decide(event: Event): void {
@@ -163,18 +219,14 @@ export class JobCheckpoints {
         void this.#storeMetadata(round, order)
         break
       case 'announce':
-        this.#completed = [...this.#completed, order.checkpointId]
-        this.#host.log.info('checkpoint completed', { checkpoint: order.checkpointId })
-        this.#settle(round, order.checkpointId, true)
+        void this.#announce(round, order)
         break
       case 'abort':
-        this.#host.log.warn('checkpoint aborted', { checkpoint: order.checkpointId, reason: order.reason })
-        this.#settle(round, order.checkpointId, false)
-        void this.#deleteFolder(checkpointFolder(this.#options.jobId, order.checkpointId))
+        this.#abort(round, order)
         break
       case 'discard':
         this.#completed = this.#completed.filter((id) => id !== order.checkpointId)
-        void this.#deleteFolder(checkpointFolder(this.#options.jobId, order.checkpointId))
+        void this.#deleteFolder(this.#checkpointPlace(order.checkpointId))
         break
       case 'failJob':
         this.#options.onFailed({
@@ -183,18 +235,63 @@ export class JobCheckpoints {
         })
         break
       case 'drop':
+        this.#failSavepoint(order.request.id, order.reason)
+        break
       case 'defer':
       case 'ignore':
         break
     }
   }
 
+  /** A completed checkpoint is what a restart begins with; slots commit. */
+  async #announce(
+    round: Round,
+    { checkpointId, request }: Extract<Order, { kind: 'announce' }>,
+  ): Promise<void> {
+    const savepoint = this.#savepoints.get(request.id)
+    if (savepoint === undefined) this.#completed = [...this.#completed, checkpointId]
+    this.#host.log.info(`${request.type} completed`, { checkpoint: checkpointId })
+    await this.#settle(round, checkpointId, true)
+    if (savepoint === undefined) return
+    savepoint.isDone = true
+    if (savepoint.stop !== 'none' && this.#round === round) this.#options.onStopped()
+  }
+
+  #abort(round: Round, { checkpointId, request, reason }: Extract<Order, { kind: 'abort' }>): void {
+    this.#host.log.warn(`${request.type} aborted`, { checkpoint: checkpointId, reason })
+    void this.#settle(round, checkpointId, false)
+    this.#failSavepoint(request.id, reason)
+    void this.#deleteFolder(this.#placeOf(checkpointId, request))
+  }
+
+  #failSavepoint(requestId: string, reason: string): void {
+    const savepoint = this.#savepoints.get(requestId)
+    if (savepoint !== undefined) savepoint.failure = reason
+  }
+
+  #placeOf(checkpointId: number, request: CheckpointRequest): CheckpointPlace {
+    const savepoint = this.#savepoints.get(request.id)
+    return savepoint === undefined
+      ? this.#checkpointPlace(checkpointId)
+      : { storageUri: savepoint.uri, folder: '' }
+  }
+
+  #checkpointPlace(checkpointId: number): CheckpointPlace {
+    const { settings, jobId } = this.#options
+    return { storageUri: settings.storageUri, folder: checkpointFolder(jobId, checkpointId) }
+  }
+
   /** Enumerators first: what they hand out afterwards reaches no reader before its barrier does. */
-  async #trigger(round: Round, { checkpointId }: Extract<Order, { kind: 'trigger' }>): Promise<void> {
+  async #trigger(
+    round: Round,
+    { checkpointId, request }: Extract<Order, { kind: 'trigger' }>,
+  ): Promise<void> {
     const timestamp = this.#host.clock.now()
     round.triggered.set(checkpointId, { timestamp, enumerators: [] })
     const isObsolete = () => !this.#isPending(round, checkpointId)
     try {
+      const savepoint = this.#savepoints.get(request.id)
+      if (savepoint !== undefined) await this.#expect(round, checkpointId, savepoint, isObsolete)
       const sources = this.#options.graph.vertices.filter(({ isSource }) => isSource)
       const enumerators = await Promise.all(
         sources.map(async ({ id }) => {
@@ -216,6 +313,7 @@ export class JobCheckpoints {
           attempt: round.attempt,
           checkpointId,
           timestamp,
+          isSavepoint: savepoint !== undefined,
           subtasks,
         } as const
         void this.#ask<SlotProtocol, 'triggerCheckpoint'>(this.#slot(slot), message, isObsolete).catch(
@@ -225,6 +323,30 @@ export class JobCheckpoints {
     } catch (error) {
       this.#fail(round, checkpointId, error)
     }
+  }
+
+  /** Every slot must know where a savepoint goes before its barrier can come by. */
+  async #expect(
+    round: Round,
+    checkpointId: number,
+    { uri, stop }: Savepoint,
+    isObsolete: () => boolean,
+  ): Promise<void> {
+    const { jobId } = this.#options
+    const place = { storageUri: uri, folder: '' }
+    const message = {
+      kind: 'expectSavepoint',
+      jobId,
+      attempt: round.attempt,
+      checkpointId,
+      place,
+      stop,
+    } as const
+    await Promise.all(
+      slotsOf(round).map((slot) =>
+        this.#ask<SlotProtocol, 'expectSavepoint'>(this.#slot(slot), message, isObsolete),
+      ),
+    )
   }
 
   #fail(round: Round, checkpointId: number, error: unknown): void {
@@ -260,11 +382,12 @@ export class JobCheckpoints {
   }
 
   async #storeMetadata(round: Round, order: Extract<Order, { kind: 'store' }>): Promise<void> {
-    const { checkpointId } = order
+    const { checkpointId, request } = order
     let isOk = true
     try {
-      const path = metadataPath(this.#options.jobId, checkpointId)
-      await (await this.#storage()).put(path, encodeMetadata(this.#metadata(round, order)))
+      const { storageUri, folder } = this.#placeOf(checkpointId, request)
+      const bytes = encodeMetadata(this.#metadata(round, order))
+      await this.#using(storageUri, (store) => store.put(`${folder}${METADATA}`, bytes))
     } catch (error) {
       this.#host.log.warn('the metadata of a checkpoint could not be written', {
         checkpoint: checkpointId,
@@ -290,7 +413,7 @@ export class JobCheckpoints {
         name,
         parallelism: vertex.parallelism,
         maxParallelism: vertex.maxParallelism,
-        subtasks: handles.map((handle) => handle?.path ?? null),
+        subtasks: handles.map((handle) => handle?.name ?? null),
         hasUnion: handles.some((handle) => handle?.unions.includes(id) === true),
       }))
     })
@@ -307,39 +430,45 @@ export class JobCheckpoints {
   }
 
   /** Slots must learn what became of it: sinks commit, and readers stop waiting for its barrier. */
-  #settle(round: Round, checkpointId: number, isCompleted: boolean): void {
+  async #settle(round: Round, checkpointId: number, isCompleted: boolean): Promise<void> {
     round.triggered.delete(checkpointId)
     const { jobId } = this.#options
-    const slots = new Map(
-      Object.values(round.placement).flatMap((each) => each.map((slot) => [slotKey(slot), slot])),
+    const message = {
+      kind: 'checkpointEnded',
+      jobId,
+      attempt: round.attempt,
+      checkpointId,
+      isCompleted,
+    } as const
+    const isObsolete = () => this.#round !== round
+    await Promise.all(
+      slotsOf(round).map((slot) =>
+        this.#ask<SlotProtocol, 'checkpointEnded'>(this.#slot(slot), message, isObsolete).catch((error) =>
+          this.#host.log.warn('a slot does not hear of a checkpoint', { checkpoint: checkpointId, error }),
+        ),
+      ),
     )
-    for (const slot of slots.values()) {
-      const message = {
-        kind: 'checkpointEnded',
-        jobId,
-        attempt: round.attempt,
-        checkpointId,
-        isCompleted,
-      } as const
-      void this.#ask<SlotProtocol, 'checkpointEnded'>(
-        this.#slot(slot),
-        message,
-        () => this.#round !== round,
-      ).catch(() => {})
-    }
   }
 
   #isPending(round: Round, checkpointId: number): boolean {
     return this.#round === round && round.triggered.has(checkpointId)
   }
 
-  async #deleteFolder(prefix: string): Promise<void> {
+  async #deleteFolder({ storageUri, folder }: CheckpointPlace): Promise<void> {
     try {
-      const store = await this.#storage()
-      for (const { path } of await store.list(prefix)) await store.delete(path)
+      await this.#using(storageUri, async (store) => {
+        for (const { path } of await store.list(folder)) await store.delete(path)
+      })
     } catch (error) {
-      this.#host.log.warn('files of a checkpoint are left over', { prefix, error })
+      this.#host.log.warn('files of a checkpoint are left over', { storageUri, folder, error })
     }
+  }
+
+  /** Savepoints have stores of their own, which are opened for them. */
+  async #using(uri: string, use: (store: BlobStore) => Promise<void>): Promise<void> {
+    if (uri === this.#options.settings.storageUri) return await use(await this.#storage())
+    const store = await this.#options.openStorage(uri)
+    await use(store).finally(() => store.close())
   }
 
   #storage(): Promise<BlobStore> {
@@ -377,4 +506,11 @@ export class JobCheckpoints {
   }
 }
 
-const slotKey = ({ node, slot }: SlotLocation): string => `${node}/${slot}`
+function slotsOf({ placement }: Round): SlotLocation[] {
+  const slots = Object.values(placement).flat()
+  return [...new Map(slots.map((slot) => [`${slot.node}/${slot.slot}`, slot])).values()]
+}
+
+function savepointFailed(reason: string): SluiceError {
+  return new SluiceError('CHECKPOINT_FAILED', `the savepoint was not taken: ${reason}`)
+}

@@ -5,7 +5,7 @@
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
 import { present } from '../lib/base/assert.ts'
-import { type ErrorRecord, type SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
@@ -23,6 +23,7 @@ import {
 import { newRestartStrategy } from '../lib/scheduler/restart-strategy.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { SubtaskMetrics, SubtaskReport } from '../lib/task/subtask-report.ts'
+import { checkRestore } from './check-restore.ts'
 import { JobCheckpoints, taskId } from './job-checkpoints.ts'
 
 export interface JobMasterOptions {
@@ -40,6 +41,9 @@ type Protocol = JobMasterProtocol & {
   slotsScarce: { request: { free: number } }
   deployFailed: { request: { slot: SlotLocation; attempt: number; error: SluiceError } }
   checkpointsFailed: { request: { error: ErrorRecord } }
+  restoreChecked: { request: object }
+  restoreRefused: { request: { error: SluiceError } }
+  stopped: { request: object }
   ignore: { request: object }
 }
 
@@ -77,6 +81,17 @@ export class JobMaster {
           this.#checkpoints?.declined(attempt, checkpointId, taskId(vertexId, index), error)
           sender.reply({})
         },
+        savepoint: (order, sender) => {
+          try {
+            if (this.#checkpoints === null) throw noCheckpoints()
+            sender.reply(this.#checkpoints.savepoint(order))
+          } catch (error) {
+            sender.fail(asError(error))
+          }
+        },
+        restoreChecked: () => this.#decide({ kind: 'submitted' }),
+        restoreRefused: ({ error }) => this.#decide({ kind: 'refused', error: toErrorRecord(error) }),
+        stopped: () => this.#decide({ kind: 'cancelRequested' }),
         checkpointsFailed: ({ error }) => this.#decide({ kind: 'checkpointsFailed', error }),
         summarise: (_message, sender) => sender.reply(this.#summary()),
         describe: (_message, sender) => sender.reply(this.#description()),
@@ -112,13 +127,33 @@ export class JobMaster {
       const { jobId, graph } = submission
       const onFailed = (error: ErrorRecord) =>
         context.tell(context.self, { kind: 'checkpointsFailed', error })
+      const onStopped = () => context.tell(context.self, { kind: 'stopped' })
+      const restore =
+        submission.settings.restore === null
+          ? null
+          : { storageUri: submission.settings.restore.uri, folder: '' }
       this.#checkpoints = new JobCheckpoints(
-        { jobId, graph, settings: checkpoint, subjects, openStorage, onFailed },
+        { jobId, graph, settings: checkpoint, subjects, openStorage, restore, onFailed, onStopped },
         context,
       )
     }
     context.timers.every('tick', TICK_MS, { kind: 'tick' })
-    this.#decide({ kind: 'submitted' })
+    this.#begin()
+  }
+
+  /** What does not fit is refused before anything is deployed. */
+  #begin(): void {
+    const { submission, openStorage } = this.#options
+    const { restore } = submission.settings
+    if (restore === null) {
+      this.#decide({ kind: 'submitted' })
+      return
+    }
+    this.#context.pipeToSelf(
+      checkRestore(restore, submission.graph, openStorage),
+      () => ({ kind: 'restoreChecked' }),
+      (error) => ({ kind: 'restoreRefused', error }),
+    )
   }
 
   #decide(event: JobEvent): void {
@@ -170,8 +205,8 @@ export class JobMaster {
 
   #deploy(slot: SlotLocation, { attempt, placement }: Extract<JobOrder, { kind: 'deploy' }>): void {
     const { jobId, module, graph, settings } = this.#options.submission
-    const restorePath = this.#checkpoints?.restorePath ?? null
-    const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restorePath }
+    const restore = this.#checkpoints?.restore ?? null
+    const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restore }
     this.#context.pipeToSelf(
       this.#context.ask(this.#slot(slot), { kind: 'deploy', deployment }, ORDER_TIMEOUT_MS),
       () => ({ kind: 'ignore' }),
@@ -268,4 +303,8 @@ export class JobMaster {
   #resourceManager(): ActorRef<ResourceManagerProtocol> {
     return { subject: this.#options.subjects.control(RESOURCE_MANAGER) }
   }
+}
+
+function noCheckpoints(): SluiceError {
+  return new SluiceError('UNSUPPORTED', 'this job was submitted without storage for checkpoints')
 }

@@ -29,8 +29,8 @@ export interface MiniClusterOptions {
   readonly slotCount: number
   /** Whether each slot is a thread; otherwise all run in this one. */
   readonly hasThreads: boolean
-  /** What `memory:` storage holds; default: nothing yet. Shared by all who run in this thread. */
-  readonly memory?: MemoryBlobs
+  /** What `memory:` storage holds, by URI; default: nothing yet. Shared by all who run in this thread. */
+  readonly memory?: Map<string, MemoryBlobs>
   readonly logLevel?: LogLevel
   readonly logFormat?: 'json' | 'text'
 }
@@ -105,8 +105,12 @@ type StorageOpener = (uri: string) => Promise<BlobStore>
 
 /** What is in memory is shared by all who ask, as if it were on a disk. */
 function storageOpener({ clock, log, memory = new Map() }: MiniClusterOptions): StorageOpener {
-  return async (uri) =>
-    uri === 'memory:' ? new MemoryBlobStore(clock, memory) : openBlobStore(uri, { clock, logger: log })
+  return async (uri) => {
+    if (!uri.startsWith('memory:')) return await openBlobStore(uri, { clock, logger: log })
+    const blobs: MemoryBlobs = memory.get(uri) ?? new Map()
+    memory.set(uri, blobs)
+    return new MemoryBlobStore(clock, blobs)
+  }
 }
 
 function inline(

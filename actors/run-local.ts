@@ -14,7 +14,12 @@ import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.t
 import { failureOf } from '../lib/client/cluster-client.ts'
 import { taskSettings } from '../lib/config/config-settings.ts'
 import { defaultConfig } from '../lib/config/resolve-config.ts'
-import type { JobDescription, JobModule, JobRunSettings } from '../lib/protocol/job-submission.ts'
+import type {
+  JobDescription,
+  JobModule,
+  JobRunSettings,
+  RestoreSettings,
+} from '../lib/protocol/job-submission.ts'
 import { slotCountOf } from '../lib/scheduler/assign-slots.ts'
 import type { RestartSettings } from '../lib/scheduler/restart-strategy.ts'
 import type { TaskSettings } from '../lib/task/task-settings.ts'
@@ -35,6 +40,8 @@ export interface RunLocalOptions {
   readonly restart?: RestartSettings
   /** Default: none are taken. Storage in memory is shared by the slots only if all run in this thread. */
   readonly checkpoint?: CheckpointSettings
+  /** A savepoint to begin from; needs `checkpoint`. */
+  readonly restore?: RestoreSettings
   readonly log?: Logger
   /** Of slot threads, which write their own logs to stderr; default: silent. */
   readonly logLevel?: LogLevel
@@ -104,6 +111,7 @@ function runSettings(definition: JobDefinition, options: RunLocalOptions): JobRu
     task: { ...taskSettings(defaultConfig()), ...options.task },
     restart: options.restart ?? { kind: 'none' },
     checkpoint: options.checkpoint ?? null,
+    restore: options.restore ?? null,
     slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
   }
 }

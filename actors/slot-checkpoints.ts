@@ -6,14 +6,14 @@ import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
-import { encodeSubtask, subtaskPath } from '../lib/checkpoint/checkpoint-files.ts'
+import { checkpointFolder, encodeSubtask, subtaskBlob } from '../lib/checkpoint/checkpoint-files.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import type { SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
-import type { Deployment } from '../lib/protocol/slot.ts'
+import type { CheckpointPlace, Deployment } from '../lib/protocol/slot.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 
@@ -33,6 +33,8 @@ export class SlotCheckpoints {
   readonly #deployment: Deployment
   readonly #settings: CheckpointSettings
   #store: Promise<BlobStore> | null = null
+  /** Of savepoints that are under way. */
+  readonly #places = new Map<number, CheckpointPlace>()
   #isClosed = false
 
   constructor(environment: SlotEnvironment, deployment: Deployment, settings: CheckpointSettings) {
@@ -43,9 +45,24 @@ export class SlotCheckpoints {
 
   /** Throws as CheckpointReader does. */
   async restore(plans: readonly SubtaskPlan[]): Promise<Restored> {
-    const { restorePath } = this.#deployment
-    if (restorePath === null) return NOTHING_RESTORED
-    const reader = await CheckpointReader.open(await this.#storage(), restorePath)
+    const { restore } = this.#deployment
+    if (restore === null) return NOTHING_RESTORED
+    const store = await this.#environment.openStorage(restore.storageUri)
+    return await this.#read(await CheckpointReader.open(store, restore.folder), plans).finally(() =>
+      store.close(),
+    )
+  }
+
+  /** A savepoint is on its way, which does not go where checkpoints go. */
+  expect(checkpointId: number, place: CheckpointPlace): void {
+    this.#places.set(checkpointId, place)
+  }
+
+  ended(checkpointId: number): void {
+    this.#places.delete(checkpointId)
+  }
+
+  async #read(reader: CheckpointReader, plans: readonly SubtaskPlan[]): Promise<Restored> {
     const states = new Map<string, AssignedState | undefined>()
     for (const { vertex, index } of plans) {
       for (const { id } of vertex.operators) {
@@ -68,13 +85,13 @@ export class SlotCheckpoints {
     const { jobId, attempt } = this.#deployment
     const reference = { attempt, checkpointId, vertexId: vertex.id, index }
     try {
-      const path = subtaskPath(jobId, checkpointId, attempt, vertex.id, index)
+      const name = subtaskBlob(vertex.id, index, attempt)
       const bytes = encodeSubtask(snapshot)
-      await (await this.#storage()).put(path, bytes)
+      await this.#put(checkpointId, name, bytes)
       const unions = snapshot
         .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
         .map(({ id }) => id)
-      const handle = { path, byteLength: bytes.length, unions }
+      const handle = { name, byteLength: bytes.length, unions }
       await this.#tell({ kind: 'acknowledge', ...reference, snapshot: handle })
     } catch (error) {
       if (this.#isClosed) return
@@ -91,6 +108,17 @@ export class SlotCheckpoints {
     this.#isClosed = true
     const store = await this.#store?.catch(() => null)
     await store?.close()
+  }
+
+  async #put(checkpointId: number, name: string, bytes: Uint8Array): Promise<void> {
+    const place = this.#places.get(checkpointId)
+    if (place === undefined) {
+      const folder = checkpointFolder(this.#deployment.jobId, checkpointId)
+      await (await this.#storage()).put(`${folder}${name}`, bytes)
+      return
+    }
+    const store = await this.#environment.openStorage(place.storageUri)
+    await store.put(`${place.folder}${name}`, bytes).finally(() => store.close())
   }
 
   #storage(): Promise<BlobStore> {

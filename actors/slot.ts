@@ -32,7 +32,6 @@ const REPORT_TIMEOUT_MS = 2000
 
 const BARRIER = {
   kind: 'barrier',
-  isSavepoint: false,
   isUnaligned: false,
   alignmentTimeoutMs: Number.POSITIVE_INFINITY,
 } as const
@@ -80,17 +79,24 @@ export class Slot {
           if (this.#isCurrent(jobId, attempt)) this.#cancel()
           sender.reply({})
         },
-        triggerCheckpoint: ({ jobId, attempt, checkpointId, timestamp, subtasks }, sender) => {
+        expectSavepoint: ({ jobId, attempt, checkpointId, place, stop }, sender) => {
           if (this.#isCurrent(jobId, attempt)) {
-            this.#assignment?.tasks?.trigger({ ...BARRIER, checkpointId, timestamp }, subtasks)
+            this.#assignment?.checkpoints?.expect(checkpointId, place)
+            if (stop !== 'none') this.#assignment?.tasks?.haltAt(checkpointId, stop === 'drain')
+          }
+          sender.reply({})
+        },
+        triggerCheckpoint: ({ jobId, attempt, checkpointId, timestamp, isSavepoint, subtasks }, sender) => {
+          if (this.#isCurrent(jobId, attempt)) {
+            this.#assignment?.tasks?.trigger({ ...BARRIER, checkpointId, timestamp, isSavepoint }, subtasks)
           }
           sender.reply({})
         },
         checkpointEnded: ({ jobId, attempt, checkpointId, isCompleted }, sender) => {
-          if (this.#isCurrent(jobId, attempt)) {
-            this.#assignment?.tasks?.checkpointEnded(checkpointId, isCompleted)
-          }
-          sender.reply({})
+          const assignment = this.#isCurrent(jobId, attempt) ? this.#assignment : null
+          assignment?.checkpoints?.ended(checkpointId)
+          const committed = assignment?.tasks?.checkpointEnded(checkpointId, isCompleted) ?? Promise.resolve()
+          void committed.then(() => sender.reply({}))
         },
         abandon: ({ jobId }, sender) => {
           if (this.#assignment?.deployment.jobId === jobId) void this.#abandon(this.#assignment)

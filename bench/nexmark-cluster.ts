@@ -55,8 +55,7 @@ export async function localRunner(
   })
   const checkpoint = checkpointSettings(config, storage.uri)
   return {
-    run: ({ file, parallelism, args }) =>
-      runLocal(file, { parallelism, args, signal, ...(checkpoint === null ? {} : { checkpoint }) }),
+    run: ({ file, parallelism, args }) => runLocal(file, { parallelism, args, signal, checkpoint }),
     close: async () => storage.remove(),
   }
 }
@@ -164,6 +163,7 @@ async function runOn(
     task: taskSettings(config),
     restart: restartSettings(config),
     checkpoint: checkpointSettings(config),
+    restore: null,
     slotRequestTimeoutMs: config['slot.requestTimeout'],
   })
   const description = await client.waitForEnd(jobId)

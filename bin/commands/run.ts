@@ -8,7 +8,7 @@ import { formatDuration } from '../../lib/base/units.ts'
 import { type ClusterClient, failureOf } from '../../lib/client/cluster-client.ts'
 import { submitJob } from '../../lib/client/submit-job.ts'
 import { checkpointSettings, restartSettings, taskSettings } from '../../lib/config/config-settings.ts'
-import type { JobDescription } from '../../lib/protocol/job-submission.ts'
+import type { JobDescription, RestoreSettings } from '../../lib/protocol/job-submission.ts'
 import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { withCluster } from '../connect.ts'
 import { jobPath } from '../job-file.ts'
@@ -30,12 +30,18 @@ export const runVerb: VerbSpec = {
     new ConfigOption('-p, --parallelism <count>', 'job.parallelism'),
     new ConfigOption('--max-parallelism <count>', 'job.maxParallelism'),
     new Option('--local', 'in this process, whatever is configured').conflicts('detached'),
+    new Option('--from <uri>', 'begin from a savepoint'),
+    new Option(
+      '--allow-non-restored-state',
+      'with --from: leave state behind that no operator of the job takes up',
+    ),
     new Option('-d, --detached', 'do not wait: print the id of the job, and nothing else'),
   ],
   examples: [
     ['sluice run job.ts', 'in this process'],
     ['sluice run job.ts -p 4 -- --since 2024', 'four subtasks per operator; the job sees its own arguments'],
     ['sluice run job.ts --nats nats://nats:4222', 'on the cluster behind that server'],
+    ['sluice run job.ts --from file:///backup/word-count-1', 'goes on from a savepoint'],
     ['id=$(sluice run job.ts -d)', 'on the cluster, without waiting'],
   ],
   hasJobArgs: true,
@@ -56,13 +62,14 @@ export const runVerb: VerbSpec = {
 async function runHere(
   context: CommandContext,
   { config, log, logFormat }: Configured,
-  { jobArgs }: VerbInput,
+  { jobArgs, options }: VerbInput,
   path: string,
 ): Promise<JobDescription> {
   const signal = context.interrupts.listen(() => context.out.note('cancelling; once more to stop at once'))
   const progress = new ProgressReporter(context)
-  const storage = config['checkpoint.interval'] > 0 ? openLocalStorage(config['storage.uri']) : null
-  const checkpoint = storage === null ? null : checkpointSettings(config, storage.uri)
+  const restore = restoreSettings(options)
+  const needsStorage = config['checkpoint.interval'] > 0 || restore !== null
+  const storage = needsStorage ? openLocalStorage(config['storage.uri']) : null
   try {
     return await runLocal(pathToFileURL(path), {
       ...overrides(config['job.parallelism'], config['job.maxParallelism']),
@@ -71,7 +78,8 @@ async function runHere(
       threads: 'always',
       task: taskSettings(config),
       restart: restartSettings(config),
-      ...(checkpoint === null ? {} : { checkpoint }),
+      ...(storage === null ? {} : { checkpoint: checkpointSettings(config, storage.uri) }),
+      ...(restore === null ? {} : { restore }),
       log,
       logLevel: config['log.level'],
       logFormat,
@@ -103,6 +111,7 @@ function runOnCluster(
       task: taskSettings(config),
       restart: restartSettings(config),
       checkpoint: checkpointSettings(config),
+      restore: restoreSettings(options),
       slotRequestTimeoutMs: config['slot.requestTimeout'],
       args: jobArgs,
     }).finally(() => blobs.close())
@@ -112,6 +121,12 @@ function runOnCluster(
     }
     return attend(context, client, jobId)
   })
+}
+
+function restoreSettings({ from, allowNonRestoredState }: VerbInput['options']): RestoreSettings | null {
+  if (from !== undefined) return { uri: String(from), isPartialAllowed: allowNonRestoredState === true }
+  if (allowNonRestoredState === undefined) return null
+  throw new SluiceError('USAGE', '--allow-non-restored-state goes with --from <uri>')
 }
 
 /** Waits for the end of a job, and cancels it when told to. */

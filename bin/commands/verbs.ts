@@ -30,6 +30,16 @@ export const VERBS: readonly ListedVerb[] = [
     load: async () => (await import('./cancel.ts')).cancelVerb,
   },
   {
+    usage: 'savepoint <job> [uri]',
+    summary: 'write the whole state of a running job, to begin from later',
+    load: async () => (await import('./savepoint.ts')).savepointVerb,
+  },
+  {
+    usage: 'stop <job>',
+    summary: 'end a job with a savepoint, so that another can go on from there',
+    load: async () => (await import('./stop.ts')).stopVerb,
+  },
+  {
     usage: 'nodes',
     summary: 'list the nodes of the cluster and their slots',
     load: async () => (await import('./nodes.ts')).nodesVerb,

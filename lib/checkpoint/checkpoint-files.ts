@@ -2,8 +2,11 @@
  * What a checkpoint looks like in storage: one blob per subtask, and one with the metadata, which is written last and
  * makes the checkpoint real.
  *
- *     <job id>/chk-<id>/<vertex>-<index>   the state of a subtask: SubtaskSnapshot
- *     <job id>/chk-<id>/meta               CheckpointMetadata, with the paths of the others
+ *     <folder>/<vertex>-<index>-<attempt>   the state of a subtask: SubtaskSnapshot
+ *     <folder>/meta                         CheckpointMetadata, with the names of the others
+ *
+ * The folder of a checkpoint is `<job id>/chk-<id>` in the job's storage; a savepoint is a store of its own, named by
+ * its URI, and nothing in it says where it is: it can be copied and moved.
  *
  * Both are msgpack. The store around it checks that they are whole; what is checked here is that they are ours.
  */
@@ -17,7 +20,7 @@ export interface OperatorRecord {
   readonly name: string
   readonly parallelism: number
   readonly maxParallelism: number
-  /** Blob of each subtask; null: it had finished, and has no state. */
+  /** Name of the blob of each subtask; null: it had finished, and has no state. */
   readonly subtasks: readonly (string | null)[]
   /** Whether a list state of it is a union, of which every subtask gets the elements of all. */
   readonly hasUnion: boolean
@@ -38,20 +41,22 @@ export interface CheckpointMetadata {
 
 export const FORMAT_VERSION = 1
 
+/** Ends with a slash. */
 export const checkpointFolder = (jobId: string, checkpointId: number): string =>
   `${jobId}/chk-${checkpointId}/`
 
-export const metadataPath = (jobId: string, checkpointId: number): string =>
-  `${checkpointFolder(jobId, checkpointId)}meta`
+export const METADATA = 'meta'
 
 /** The attempt is part of the name: an old one that still writes must not write over a new one. */
-export const subtaskPath = (
-  jobId: string,
-  checkpointId: number,
-  attempt: number,
-  vertexId: string,
-  index: number,
-): string => `${checkpointFolder(jobId, checkpointId)}${vertexId}-${index}-${attempt}`
+export const subtaskBlob = (vertexId: string, index: number, attempt: number): string =>
+  `${vertexId}-${index}-${attempt}`
+
+/** The URI of a folder of a store. */
+export function folderUri(storageUri: string, folder: string): string {
+  const [place = '', query] = storageUri.split('?')
+  const base = place.endsWith('/') ? place.slice(0, -1) : place
+  return `${base}/${folder}${query === undefined ? '' : `?${query}`}`
+}
 
 const packr = new Packr({ useRecords: false, moreTypes: false })
 

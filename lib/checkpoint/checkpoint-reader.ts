@@ -8,6 +8,7 @@ import {
   type CheckpointMetadata,
   decodeMetadata,
   decodeSubtask,
+  METADATA,
   type OperatorRecord,
 } from './checkpoint-files.ts'
 import type { SubtaskSnapshot } from './subtask-snapshot.ts'
@@ -15,16 +16,19 @@ import type { SubtaskSnapshot } from './subtask-snapshot.ts'
 export class CheckpointReader {
   readonly metadata: CheckpointMetadata
   readonly #store: BlobStore
+  readonly #folder: string
   readonly #blobs = new Map<string, Promise<SubtaskSnapshot>>()
 
-  private constructor(store: BlobStore, metadata: CheckpointMetadata) {
+  private constructor(store: BlobStore, folder: string, metadata: CheckpointMetadata) {
     this.#store = store
+    this.#folder = folder
     this.metadata = metadata
   }
 
   /** Throws BLOB_NOT_FOUND, CHECKPOINT_DAMAGED, STATE_INCOMPATIBLE, or as the store does. */
-  static async open(store: BlobStore, metadataPath: string): Promise<CheckpointReader> {
-    return new CheckpointReader(store, decodeMetadata(await store.get(metadataPath), metadataPath))
+  static async open(store: BlobStore, folder: string): Promise<CheckpointReader> {
+    const path = `${folder}${METADATA}`
+    return new CheckpointReader(store, folder, decodeMetadata(await store.get(path), `${store.uri} ${path}`))
   }
 
   /** What a subtask of an operator begins with; undefined if the checkpoint has nothing of the operator. */
@@ -41,8 +45,9 @@ export class CheckpointReader {
   }
 
   async #subtask(record: OperatorRecord, index: number): Promise<SubtaskSnapshot[number] | undefined> {
-    const path = record.subtasks[index] ?? null
-    if (path === null) return undefined
+    const name = record.subtasks[index] ?? null
+    if (name === null) return undefined
+    const path = `${this.#folder}${name}`
     const blob = this.#blobs.get(path) ?? this.#store.get(path).then((bytes) => decodeSubtask(bytes, path))
     this.#blobs.set(path, blob)
     return (await blob).find(({ id }) => id === record.id)

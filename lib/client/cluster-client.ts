@@ -4,8 +4,10 @@ import type { ActorRef } from '../actor/actor-ref.ts'
 import type { ActorSystem } from '../actor/actor-system.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { fromErrorRecord, SluiceError } from '../base/errors.ts'
+import { newId } from '../base/ids.ts'
 import type { Subjects } from '../bus/subjects.ts'
 import { DISPATCHER, type DispatcherProtocol, RESOURCE_MANAGER } from '../protocol/dispatcher.ts'
+import type { SavepointRequest } from '../protocol/job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from '../protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../protocol/resource-manager.ts'
 import { TERMINAL_JOB_STATES } from '../scheduler/job-scheduler.ts'
@@ -56,6 +58,24 @@ export class ClusterClient {
   async cancel(job: string): Promise<string> {
     return (await this.#ask(this.#system.ask(this.#dispatcher, { kind: 'cancel', job }, this.#timeoutMs)))
       .jobId
+  }
+
+  /**
+   * Takes a savepoint of a running job, and resolves when it is complete; with `stop`, when everything before it has been
+   * committed. Throws CHECKPOINT_FAILED.
+   */
+  async savepoint(
+    job: string,
+    { uri = null, stop = 'none' }: { uri?: string | null; stop?: SavepointRequest['stop'] } = {},
+  ): Promise<{ readonly jobId: string; readonly uri: string }> {
+    const message = { kind: 'savepoint', job, requestId: newId(), uri, stop } as const
+    for (;;) {
+      const { isDone, ...savepoint } = await this.#ask(
+        this.#system.ask(this.#dispatcher, message, this.#timeoutMs),
+      )
+      if (isDone) return savepoint
+      await sleep(this.#clock, POLL_MS)
+    }
   }
 
   async nodes(): Promise<readonly (NodeView & { readonly silentMs: number })[]> {

@@ -30,12 +30,12 @@ export async function submitJob(path: string, options: SubmitJobOptions): Promis
   const { graph } = buildJob(definition, settings)
   const { code, sha256 } = await bundleJob(file)
   await options.blobs.putIfAbsent(bundlePath(sha256), code)
-  const { task, restart, checkpoint, slotRequestTimeoutMs } = options
+  const { task, restart, checkpoint, restore, slotRequestTimeoutMs } = options
   const jobId = await options.client.submit({
     jobId: newId(),
     module: { kind: 'bundle', sha256 },
     graph,
-    settings: { graph: settings, task, restart, checkpoint, slotRequestTimeoutMs },
+    settings: { graph: settings, task, restart, checkpoint, restore, slotRequestTimeoutMs },
   })
   return { jobId, graph }
 }

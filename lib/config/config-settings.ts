@@ -50,16 +50,11 @@ export function taskSettings(config: Config): TaskSettings {
   }
 }
 
-/** Null: the job takes no checkpoints. */
-export function checkpointSettings(
-  config: Config,
-  storageUri = config['storage.uri'],
-): CheckpointSettings | null {
+export function checkpointSettings(config: Config, storageUri = config['storage.uri']): CheckpointSettings {
   const intervalMs = config['checkpoint.interval']
-  if (intervalMs === 0) return null
   return {
     storageUri,
-    intervalMs,
+    intervalMs: intervalMs === 0 ? null : intervalMs,
     mode: config['checkpoint.mode'],
     timeoutMs: config['checkpoint.timeout'],
     pauseMinMs: config['checkpoint.minPause'],

@@ -1,4 +1,5 @@
 /** What clients say to the dispatcher. */
+import type { SavepointRequest } from './job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from './job-submission.ts'
 
 /** A job by its id, or by its name where only one job that has not ended bears it. */
@@ -10,6 +11,11 @@ export type DispatcherProtocol = {
   submit: { request: { readonly submission: JobSubmission }; reply: { readonly jobId: string } }
   list: { request: object; reply: { readonly jobs: readonly JobSummary[] } }
   describe: { request: JobReference; reply: JobDescription }
+  /** As the job master's: to be repeated until it is done. */
+  savepoint: {
+    request: JobReference & SavepointRequest
+    reply: { readonly jobId: string; readonly isDone: boolean; readonly uri: string }
+  }
   /** Returns when the cancellation has begun; `describe` tells when it is done. */
   cancel: { request: JobReference; reply: { readonly jobId: string } }
 }

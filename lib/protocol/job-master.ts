@@ -5,6 +5,15 @@ import type { SubtaskReport } from '../task/subtask-report.ts'
 import type { JobDescription, JobSummary } from './job-submission.ts'
 import type { SnapshotHandle } from './slot.ts'
 
+export interface SavepointRequest {
+  /** Made by the client. */
+  readonly requestId: string
+  /** Null: the storage of the job. */
+  readonly uri: string | null
+  /** Whether the job ends with it; `drain`: event time ends first, so that all windows fire. */
+  readonly stop: 'none' | 'suspend' | 'drain'
+}
+
 interface CheckpointReference {
   readonly attempt: number
   readonly checkpointId: number
@@ -34,6 +43,11 @@ export type JobMasterProtocol = {
   }
   /** A subtask's snapshot could not be stored; may be repeated. */
   decline: { request: CheckpointReference & { readonly error: ErrorRecord }; reply: object }
+  /** Begins a savepoint, and tells how it is coming along when asked again with the same id. CHECKPOINT_FAILED. */
+  savepoint: {
+    request: SavepointRequest
+    reply: { readonly isDone: boolean; readonly uri: string }
+  }
   summarise: { request: object; reply: JobSummary }
   describe: { request: object; reply: JobDescription }
   cancel: { request: object; reply: object }

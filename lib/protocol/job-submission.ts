@@ -31,12 +31,21 @@ export interface SubmittedGraphSettings {
   readonly args: readonly string[]
 }
 
+export interface RestoreSettings {
+  /** Of the savepoint itself. */
+  readonly uri: string
+  /** State that no operator of the job takes up is left behind, which otherwise is an error. */
+  readonly isPartialAllowed: boolean
+}
+
 export interface JobRunSettings {
   readonly graph: SubmittedGraphSettings
   readonly task: TaskSettings
   readonly restart: RestartSettings
-  /** Null: none are taken; what fails begins anew. */
+  /** Null: none can be taken; what fails begins anew. */
   readonly checkpoint: CheckpointSettings | null
+  /** A savepoint, or a checkpoint, to begin from; null: from nothing. */
+  readonly restore: RestoreSettings | null
   /** How long the job waits for free slots before it fails. */
   readonly slotRequestTimeoutMs: number
 }

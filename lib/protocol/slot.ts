@@ -12,13 +12,21 @@ export interface Deployment {
   readonly graph: JobGraph
   readonly placement: Placement
   readonly settings: JobRunSettings
-  /** Metadata of the checkpoint to begin with; null: from the beginning. */
-  readonly restorePath: string | null
+  /** Null: from the beginning. */
+  readonly restore: CheckpointPlace | null
+}
+
+/** Where a checkpoint or savepoint is, or is to be. */
+export interface CheckpointPlace {
+  readonly storageUri: string
+  /** Ends with a slash, or is empty. */
+  readonly folder: string
 }
 
 /** Where the snapshot of a subtask is. */
 export interface SnapshotHandle {
-  readonly path: string
+  /** Name of the blob in the checkpoint's folder. */
+  readonly name: string
   readonly byteLength: number
   /** Operators with union state. */
   readonly unions: readonly string[]
@@ -36,17 +44,30 @@ export type SlotProtocol = {
   start: { request: AttemptReference; reply: object }
   /** Ends the tasks; reports tell when they have. An attempt the slot does not have is gone already. */
   cancel: { request: AttemptReference; reply: object }
+  /**
+   * Sent to all slots before a savepoint is triggered: where it goes, and whether its barrier is the last thing that the
+   * tasks process, `drain` with event time at its end. May be repeated.
+   */
+  expectSavepoint: {
+    request: AttemptReference & {
+      readonly checkpointId: number
+      readonly place: CheckpointPlace
+      readonly stop: 'none' | 'suspend' | 'drain'
+    }
+    reply: object
+  }
   /** These subtasks send the barrier of a checkpoint on its way. May be repeated. */
   triggerCheckpoint: {
     request: AttemptReference & {
       readonly checkpointId: number
       /** Ms since the epoch. */
       readonly timestamp: number
+      readonly isSavepoint: boolean
       readonly subtasks: readonly { readonly vertexId: string; readonly index: number }[]
     }
     reply: object
   }
-  /** A checkpoint is complete, or has been given up. May be repeated. */
+  /** A checkpoint is complete, or has been given up. Answered when sinks have committed. May be repeated. */
   checkpointEnded: {
     request: AttemptReference & { readonly checkpointId: number; readonly isCompleted: boolean }
     reply: object

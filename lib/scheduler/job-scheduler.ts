@@ -68,6 +68,8 @@ export type JobEvent =
       readonly attempt: number
       readonly error: ErrorRecord
     }
+  /** It cannot begin: the state it was to begin from does not fit. */
+  | { readonly kind: 'refused'; readonly error: ErrorRecord }
   /** More checkpoints have failed than are tolerated. */
   | { readonly kind: 'checkpointsFailed'; readonly error: ErrorRecord }
   | { readonly kind: 'cancelRequested' }
@@ -186,6 +188,9 @@ export class JobScheduler {
         return this.#onReport(event, nowMs)
       case 'deployFailed':
         return event.attempt === this.#attemptNumber ? this.#fail(event.error, nowMs) : []
+      case 'refused':
+        this.#error = event.error
+        return this.#end('failed', nowMs)
       case 'checkpointsFailed':
         return this.#fail(event.error, nowMs)
       case 'cancelRequested':

@@ -216,7 +216,7 @@ function operatorContext(
     parallelism,
     maxParallelism,
     attempt,
-    hasCheckpoints: environment.checkpoint !== null,
+    hasCheckpoints: (environment.checkpoint?.intervalMs ?? null) !== null,
     time,
     clock,
     processingTime: {

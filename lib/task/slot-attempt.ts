@@ -67,8 +67,14 @@ export class SlotAttempt {
     }
   }
 
-  checkpointEnded(checkpointId: number, isCompleted: boolean): void {
-    for (const { task } of this.#members) task.checkpointEnded(checkpointId, isCompleted)
+  /** Resolves when sinks have committed. */
+  async checkpointEnded(checkpointId: number, isCompleted: boolean): Promise<void> {
+    await Promise.all(this.#members.map(({ task }) => task.checkpointEnded(checkpointId, isCompleted)))
+  }
+
+  /** This checkpoint's barrier is the last thing the tasks process; `isDrain`: sources end event time before it. */
+  haltAt(checkpointId: number, isDrain: boolean): void {
+    for (const { task } of this.#members) task.haltAt(checkpointId, isDrain)
   }
 
   get hasEnded(): boolean {

@@ -77,6 +77,7 @@ export class StreamTask {
   /** All operators have finished, and a checkpoint has to complete before the task may end. */
   #isAwaitingCheckpoint = false
   #endedCheckpointId = 0
+  #drainAtId: number | null = null
   #commits: Promise<void> = Promise.resolve()
   #state: SubtaskState = 'created'
   #sinkReady: Promise<void> | null = null
@@ -191,10 +192,13 @@ export class StreamTask {
     return Math.max(this.#endedCheckpointId, this.#checkpoints.frozenId)
   }
 
-  /** The checkpoint is complete everywhere, and what was pre-committed for it is committed; or it was given up. */
-  checkpointEnded(checkpointId: number, isCompleted: boolean): void {
+  /** The checkpoint is complete everywhere; resolves when sinks have committed. Or it was given up. */
+  checkpointEnded(checkpointId: number, isCompleted: boolean): Promise<void> {
     this.#endedCheckpointId = Math.max(this.#endedCheckpointId, checkpointId)
-    if (!isCompleted) return
+    if (!isCompleted) {
+      this.#checkpoints.goOn(checkpointId)
+      return Promise.resolve()
+    }
     this.#commits = this.#commits.then(async () => {
       if (isFinal(this.#state)) return
       try {
@@ -204,6 +208,13 @@ export class StreamTask {
       }
       this.wake()
     })
+    return this.#commits
+  }
+
+  /** Nothing is processed after this checkpoint's barrier, unless it is given up. */
+  haltAt(checkpointId: number, isDrain: boolean): void {
+    this.#checkpoints.haltAt(checkpointId)
+    if (isDrain) this.#drainAtId = checkpointId
   }
 
   /** For operators: whether a long burst should make room. */
@@ -359,8 +370,15 @@ export class StreamTask {
 
   #takeTriggered(): void {
     const barrier = this.#triggered
+    if (barrier === null) return
+    if (this.#drainAtId === barrier.checkpointId) {
+      this.#drainAtId = null
+      // What event time releases comes before the barrier, in as many steps as it takes.
+      this.#pausably(() => this.#parts.source?.endOfInput())
+      if (this.#chain.isPaused) return
+    }
     this.#triggered = null
-    if (barrier !== null) this.#checkpoints.take(barrier)
+    this.#checkpoints.take(barrier)
   }
 
   #endOutput(): void {

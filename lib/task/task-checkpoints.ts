@@ -4,7 +4,8 @@
  *
  * P1. From a barrier's arrival until the state is frozen no record is processed: `isHolding`.
  * P2. The barrier leaves before any record that follows it, and after all that came before.
- * P3. One snapshot is written at a time; the next barrier has what is left of the last written at once.
+ * P3. After a barrier that the task was told to halt at nothing is processed, unless its checkpoint is given up.
+ * P4. One snapshot is written at a time; the next barrier has what is left of the last written at once.
  */
 import { assert } from '../base/assert.ts'
 import { FrozenSubtask, type StatefulOperator, type SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
@@ -33,13 +34,14 @@ export class TaskCheckpoints {
   #frozen: { readonly barrier: CheckpointBarrier; readonly subtask: FrozenSubtask } | null = null
   #latestId = 0
   #frozenId = 0
+  #haltId = 0
 
   constructor(options: TaskCheckpointsOptions) {
     this.#options = options
   }
 
   get isHolding(): boolean {
-    return this.#held !== null
+    return this.#held !== null || (this.#frozenId > 0 && this.#frozenId === this.#haltId)
   }
 
   get isWriting(): boolean {
@@ -57,6 +59,17 @@ export class TaskCheckpoints {
     assert(this.#held === null, 'no input is read while a barrier is held')
     this.#latestId = barrier.checkpointId
     this.#held = { barrier, phase: 'waiting' }
+    this.#options.onWake()
+  }
+
+  haltAt(checkpointId: number): void {
+    this.#haltId = checkpointId
+  }
+
+  /** A checkpoint was given up: nobody need halt for it. */
+  goOn(checkpointId: number): void {
+    if (this.#haltId !== checkpointId) return
+    this.#haltId = 0
     this.#options.onWake()
   }
 

@@ -93,6 +93,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
       task: { ...taskSettings(defaultConfig()), exchange: 'nats' as const, frameBytes: 500 },
       restart: { kind: 'none' as const },
       checkpoint: null,
+      restore: null,
       slotRequestTimeoutMs: 60_000,
     },
   }

@@ -98,9 +98,10 @@ class SlotWorld {
         task: taskSettings(defaultConfig()),
         restart: { kind: 'none' },
         checkpoint: null,
+        restore: null,
         slotRequestTimeoutMs: 1000,
       },
-      restorePath: null,
+      restore: null,
       ...more,
     }
     return this.tell({ kind: 'deploy', deployment })

@@ -19,6 +19,7 @@ export interface VirtualJobOptions {
   readonly parallelism?: number
   readonly exchange?: 'auto' | 'nats'
   readonly checkpoint?: JobRunSettings['checkpoint']
+  readonly restore?: JobRunSettings['restore']
   readonly restart?: JobRunSettings['restart']
   readonly slotCount?: number
   readonly task?: Partial<JobRunSettings['task']>
@@ -27,7 +28,7 @@ export interface VirtualJobOptions {
 export class VirtualCluster {
   readonly clock = new ManualClock(1_700_000_000_000)
   readonly log: LogEntry[] = []
-  readonly #memory: MemoryBlobs = new Map()
+  readonly #memory = new Map<string, MemoryBlobs>()
   readonly #keys: string[] = []
   #cluster!: MiniCluster
   #jobCount = 0
@@ -64,6 +65,7 @@ export class VirtualCluster {
       task: { ...taskSettings(defaultConfig()), exchange: options.exchange ?? 'auto', ...options.task },
       restart: options.restart ?? { kind: 'none' },
       checkpoint: options.checkpoint ?? null,
+      restore: options.restore ?? null,
       slotRequestTimeoutMs: 30_000,
     }
     const key = registerJob(definition)
@@ -79,7 +81,7 @@ export class VirtualCluster {
 
   /** What is in `memory:` storage. */
   get storedPaths(): string[] {
-    return [...this.#memory.keys()]
+    return [...this.#memory.values()].flatMap((blobs) => [...blobs.keys()])
   }
 
   waitForEnd(jobId: string): Promise<JobDescription> {

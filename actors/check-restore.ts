@@ -1,0 +1,36 @@
+/** Whether a job can begin from a savepoint: looked at before anything is deployed, so that all that is wrong is told. */
+import { SluiceError } from '../lib/base/errors.ts'
+import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
+import type { JobGraph } from '../lib/graph/job-graph.ts'
+import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
+
+/** Rejects with STATE_INCOMPATIBLE, naming every operator that does not fit, or as CheckpointReader does. */
+export async function checkRestore(
+  { uri, isPartialAllowed }: RestoreSettings,
+  graph: JobGraph,
+  openStorage: (uri: string) => Promise<BlobStore>,
+): Promise<void> {
+  const store = await openStorage(uri)
+  const { metadata } = await CheckpointReader.open(store, '').finally(() => store.close())
+  const operators = graph.vertices.flatMap(({ operators, maxParallelism }) =>
+    operators.map(({ id }) => ({ id, maxParallelism })),
+  )
+  const problems: string[] = []
+  for (const { id, name, maxParallelism } of metadata.operators) {
+    const now = operators.find((each) => each.id === id)
+    if (now === undefined && !isPartialAllowed) {
+      problems.push(`operator "${name}" (uid ${id}) is not in the job any more`)
+    } else if (now !== undefined && now.maxParallelism !== maxParallelism) {
+      problems.push(
+        `operator "${name}" (uid ${id}) was saved with max parallelism ${maxParallelism}, the job has ${now.maxParallelism}`,
+      )
+    }
+  }
+  if (problems.length === 0) return
+  const hint = isPartialAllowed ? '' : '; to leave state behind, allow it (--allow-non-restored-state)'
+  throw new SluiceError(
+    'STATE_INCOMPATIBLE',
+    `the savepoint ${store.uri} does not fit the job: ${problems.join('; ')}${hint}`,
+  )
+}
