@@ -6,10 +6,10 @@ import t from 'tap'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import type { CheckpointSettings } from '../../lib/checkpoint/checkpoint-settings.ts'
 import { generator } from '../../lib/connectors/generator.ts'
-import type { Sink } from '../../lib/function/sink.ts'
 import { boundedOutOfOrderness } from '../../lib/time/watermark-strategy.ts'
 import { t as types } from '../../lib/types/t.ts'
 import { session, tumbling } from '../../lib/window/window-assigner.ts'
+import { Table, transactionalSink } from './transactional-sink.ts'
 import { runJob, VirtualCluster } from './virtual-jobs.ts'
 
 const COUNT = 2000
@@ -25,46 +25,6 @@ const checkpoint: CheckpointSettings = {
   retained: 2,
 }
 const restart = { kind: 'fixed-delay', attempts: 10, delayMs: 50 } as const
-
-interface Batch {
-  readonly id: string
-  readonly records: readonly string[]
-}
-
-/** What a database with transactions would hold: batches by id, so that one that is committed twice is there once. */
-class Table {
-  readonly batches = new Map<string, readonly string[]>()
-
-  get rows(): string[] {
-    return [...this.batches.values()].flat().sort()
-  }
-}
-
-function transactionalSink(table: Table): Sink<string, never, Batch> {
-  return {
-    name: 'table',
-    committableType: types.object({ id: types.string, records: types.list(types.string) }),
-    createWriter({ uid, subtaskIndex, attempt }) {
-      let records: string[] = []
-      let count = 0
-      return {
-        write: (value) => void records.push(value),
-        flush() {},
-        prepareCommit() {
-          const batch = { id: `${uid}/${attempt}/${subtaskIndex}/${count++}`, records }
-          records = []
-          return batch.records.length === 0 ? [] : [batch]
-        },
-        close() {},
-      }
-    },
-    createCommitter: () => ({
-      commit(batches) {
-        for (const { id, records } of batches) table.batches.set(id, records)
-      },
-    }),
-  }
-}
 
 /** Throws at these records, once each. */
 function failingAt(...numbers: number[]) {
