@@ -452,6 +452,7 @@ export class StreamTask {
 
   #describePosition(): string {
     const position = this.#parts.time[POSITION_CELL_INDEX]!
+    if (this.#input !== null && Number.isNaN(position)) return 'between records'
     return this.#input?.describePosition(position) ?? `record ${this.sourceRecordCount} of the source`
   }
 

@@ -94,17 +94,17 @@ export class TaskCheckpoints {
   }
 
   /** Writes a piece of the frozen state. */
-  drain(entryCount = DRAIN_ENTRIES): void {
+  drain(): void {
     if (this.#frozen === null) return
     const { barrier, subtask } = this.#frozen
-    const snapshot = subtask.drain(entryCount)
+    const snapshot = subtask.drain(DRAIN_ENTRIES)
     if (snapshot === null) return
     this.#frozen = null
     this.#options.onSnapshot(barrier, snapshot)
   }
 
   #freeze(barrier: CheckpointBarrier): void {
-    this.drain(Number.POSITIVE_INFINITY)
+    while (this.#frozen !== null) this.drain()
     for (const writer of this.#options.writers) writer.event(barrier)
     this.#frozen = { barrier, subtask: new FrozenSubtask(this.#options.operators) }
     this.#frozenId = barrier.checkpointId

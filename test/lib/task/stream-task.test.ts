@@ -392,25 +392,28 @@ const barrier = (checkpointId: number) =>
     alignmentTimeoutMs: Number.POSITIVE_INFINITY,
   }) as const
 
-t.test('stream task - a channel waits at a barrier until all have reached it, then comes the snapshot', async (t) => {
-  const hand = new HandTask({ inputCount: 2 })
-  await hand.run()
-  hand.send(['a'], 0)
-  hand.inputs[0]!.event(barrier(7))
-  hand.send(['b'], 0)
-  hand.send(['c'], 1)
-  hand.stepAll()
-  t.same(hand.taken(), ['out a', 'out c'])
-  hand.inputs[1]!.event(barrier(7))
-  hand.send(['d'], 1)
-  hand.stepAll()
-  t.same(hand.taken(), [], 'nothing while operators prepare')
-  await settled()
-  hand.stepAll()
-  t.same(hand.snapshots, [[7, []]])
-  t.same(hand.taken(), ['out barrier', 'out b', 'out d'])
-  t.equal(hand.task.passedCheckpointId, 7)
-})
+t.test(
+  'stream task - a channel waits at a barrier until all have reached it, then comes the snapshot',
+  async (t) => {
+    const hand = new HandTask({ inputCount: 2 })
+    await hand.run()
+    hand.send(['a'], 0)
+    hand.inputs[0]!.event(barrier(7))
+    hand.send(['b'], 0)
+    hand.send(['c'], 1)
+    hand.stepAll()
+    t.same(hand.taken(), ['out a', 'out c'])
+    hand.inputs[1]!.event(barrier(7))
+    hand.send(['d'], 1)
+    hand.stepAll()
+    t.same(hand.taken(), [], 'nothing while operators prepare')
+    await settled()
+    hand.stepAll()
+    t.same(hand.snapshots, [[7, []]])
+    t.same(hand.taken(), ['out barrier', 'out b', 'out d'])
+    t.equal(hand.task.passedCheckpointId, 7)
+  },
+)
 
 t.test('stream task - what was triggered twice, or is old, is taken once', async (t) => {
   const operator = new SourceOperator(collection(['x'], types.string), null)
@@ -454,3 +457,32 @@ t.test('stream task - a source is read in chunks until it ends, and time ends wi
   t.equal(hand.task.sourceRecordCount, 3)
   t.equal(hand.task.state, 'finished')
 })
+
+t.test(
+  'stream task - a barrier that comes while the last snapshot is being written has it written first',
+  async (t) => {
+    const hand = new HandTask({ inputCount: 1, keyedTables: 3, entriesPerTable: 5000 })
+    await hand.run()
+    for (const id of [1, 2]) {
+      hand.inputs[0]!.event(barrier(id))
+      hand.task.step(Number.NEGATIVE_INFINITY)
+      await settled()
+      hand.task.step(Number.NEGATIVE_INFINITY)
+    }
+    t.same(
+      hand.snapshots.map(([id]) => id),
+      [1],
+    )
+    hand.stepAll()
+    t.same(
+      hand.snapshots.map(([id, [operator]]) => [
+        id,
+        operator!.keyed.reduce((sum, { rowCount }) => sum + rowCount, 0),
+      ]),
+      [
+        [1, 15_000],
+        [2, 15_000],
+      ],
+    )
+  },
+)

@@ -7,8 +7,12 @@ import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import { newRecordWriter, type RecordWriter } from '../../../lib/network/record-writer.ts'
 import type { SourceOperator } from '../../../lib/operator/source-operator.ts'
 import type { StreamOperator } from '../../../lib/operator/stream-operator.ts'
+import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
+import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
+import { valueState } from '../../../lib/state/state-descriptor.ts'
 import { StreamTask } from '../../../lib/task/stream-task.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
+import { t as types } from '../../../lib/types/t.ts'
 import { chainOf, contextOf, NotingOperator, NotingWriter, TIME } from './chains.ts'
 
 export interface HandTaskOptions {
@@ -18,6 +22,9 @@ export interface HandTaskOptions {
   readonly output?: OutputChannel
   readonly source?: SourceOperator<unknown, never>
   readonly lingerMs?: number
+  /** Keyed state to be snapshotted: tables, and values in each. */
+  readonly keyedTables?: number
+  readonly entriesPerTable?: number
 }
 
 export class HandTask {
@@ -71,7 +78,10 @@ export class HandTask {
         fail: (error) => void this.task.fail(error as Error),
       }),
     )
-    this.task.attach(chain, [])
+    const { keyedTables = 0, entriesPerTable = 0 } = options
+    const keyed = filledBackend(keyedTables, entriesPerTable)
+    const states = [{ id: 'keyed', keyed, operatorState: new OperatorStateBackend() }]
+    this.task.attach(chain, keyedTables === 0 ? [] : states)
   }
 
   async run(): Promise<void> {
@@ -101,6 +111,18 @@ export class HandTask {
   taken(): string[] {
     return this.log.splice(0).filter((line) => !/ (open|close|finish)$/.test(line))
   }
+}
+
+function filledBackend(tables: number, entries: number): KeyedStateBackend {
+  const backend = new KeyedStateBackend(128, { first: 0, last: 127 })
+  for (let i = 0; i < tables; i++) {
+    const state = backend.state(valueState(`state${i}`, types.int64))
+    for (let key = 0; key < entries; key++) {
+      backend.context.set(key, -1)
+      state.update(key)
+    }
+  }
+  return backend
 }
 
 export function writerTo(...channels: OutputChannel[]): RecordWriter {
