@@ -465,9 +465,10 @@ t.test(
     await hand.run()
     for (const id of [1, 2]) {
       hand.inputs[0]!.event(barrier(id))
-      hand.task.step(Number.NEGATIVE_INFINITY)
-      await settled()
-      hand.task.step(Number.NEGATIVE_INFINITY)
+      for (const _unit of ['reach the barrier', 'prepare', 'freeze']) {
+        hand.task.step(Number.NEGATIVE_INFINITY)
+        await settled()
+      }
     }
     t.same(
       hand.snapshots.map(([id]) => id),
