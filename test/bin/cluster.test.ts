@@ -1,28 +1,9 @@
 /** A whole cluster of processes, started, used and stopped by the command line alone. */
 import { readFileSync } from 'node:fs'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { EXIT } from '../../lib/base/errors.ts'
-import { type CliProcess, eventually, isAlive, job, Workspace } from './cli-process.ts'
-
-interface Cluster {
-  readonly workspace: Workspace
-  readonly nats: CliProcess
-  readonly coordinator: CliProcess
-  readonly nodes: readonly CliProcess[]
-  readonly natsPid: number
-}
-
-async function startCluster(t: Test): Promise<Cluster> {
-  const workspace = await Workspace.open(t)
-  const nats = workspace.start(['nats', 'start', '--port', '0', '--json'])
-  const { url, pid } = JSON.parse((await nats.until(/^\{"event":"ready".*$/m))[0])
-  workspace.env.NATS_URL = url
-  const coordinator = workspace.start(['coordinator', '--json'])
-  await coordinator.until(/"event":"ready"/)
-  const nodes = ['n1', 'n2'].map((id) => workspace.start(['node', '--slots', '2', '--id', id, '--json']))
-  await Promise.all(nodes.map((node) => node.until(/"event":"ready"/)))
-  return { workspace, nats, coordinator, nodes, natsPid: pid }
-}
+import { startCluster } from './cli-cluster.ts'
+import { eventually, isAlive, job } from './cli-process.ts'
 
 // Many processes on a busy machine take their time.
 t.setTimeout(120_000)
