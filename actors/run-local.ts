@@ -80,18 +80,19 @@ export async function runLocal(
     slotCount,
     hasThreads,
   })
+  let onAbort: () => void = () => {}
   try {
     const module: JobModule = hasThreads ? { kind: 'file', url: job.href } : { kind: 'registered', key }
     const jobId = await cluster.client.submit({ jobId: newId(), module, graph, settings })
-    const onAbort = () => void cluster.client.cancel(jobId)
+    onAbort = () => void cluster.client.cancel(jobId)
     options.signal?.addEventListener('abort', onAbort)
     if (options.signal?.aborted === true) onAbort()
     const description = await cluster.client.waitForEnd(jobId, options.onProgress)
-    options.signal?.removeEventListener('abort', onAbort)
     const failure = failureOf(description)
     if (failure !== undefined) throw failure
     return description
   } finally {
+    options.signal?.removeEventListener('abort', onAbort)
     await cluster.close()
     forgetJob(key)
   }

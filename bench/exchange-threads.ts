@@ -14,7 +14,7 @@ import { rateOf, type Span } from './span.ts'
 /** Of a thread: as in actors/thread-slot-host.ts. */
 const YOUNG_GENERATION_MB = 64
 
-const records = Number(process.argv[2] ?? 12_000_000)
+const records = Number(process.argv[2] ?? 24_000_000)
 
 async function sluice(): Promise<number> {
   const job = fileURLToPath(new URL('exchange-job.ts', import.meta.url))

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../lib/base/clock.ts'
+import { SluiceError } from '../lib/base/errors.ts'
 import { findNatsServer } from '../lib/bus/find-nats-server.ts'
 import { installCommand } from '../lib/bus/install-nats-server.ts'
 import { startNatsServer } from '../lib/bus/start-nats-server.ts'
@@ -24,7 +25,10 @@ export async function startServer(): Promise<Server> {
   const places = { env, cacheDir: join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'sluice'), platform }
   const binary = await findNatsServer(places)
   if (binary === undefined)
-    throw new Error(`no nats-server was found; to install one run: ${installCommand(places)}`)
+    throw new SluiceError(
+      'NATS_SERVER_MISSING',
+      `no nats-server was found; to install one run: ${installCommand(places)}`,
+    )
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   const storeDir = join(directory, 'nats')
