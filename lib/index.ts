@@ -88,8 +88,10 @@ export {
   mapState,
   reducingState,
   type StateDescriptor,
+  type StateOptions,
   valueState,
 } from './state/state-descriptor.ts'
+export type { TtlOptions } from './state/state-ttl.ts'
 export { MAX_TIMESTAMP, MIN_TIMESTAMP } from './time/timestamp.ts'
 export {
   ascendingTimestamps,

@@ -124,6 +124,7 @@ export abstract class StreamOperator<O> {
   setup(context: OperatorContext, output: Output<O>): void {
     this.context = context
     this.output = output
+    context.keyed?.useClock(context.processingTime)
   }
 
   /** Before the first record, after state has been restored. */

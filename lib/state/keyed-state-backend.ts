@@ -6,7 +6,8 @@
  * belong to is declared, be that in the middle of a record. Rows of a state that is never declared stay encoded and go
  * into the next full snapshot, so that a state left out by one version of a job is still there for the next.
  */
-import { assert } from '../base/assert.ts'
+import { assert, present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { describeSchema } from '../types/describe-schema.ts'
 import { t } from '../types/t.ts'
@@ -22,6 +23,7 @@ import { SliceTable } from './slice-table.ts'
 import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
 import type { StateTable } from './state-table.ts'
+import { Expiry, stampedType, type Ttl } from './state-ttl.ts'
 import { TimerTable } from './timer-table.ts'
 
 export class KeyedStateBackend {
@@ -35,17 +37,24 @@ export class KeyedStateBackend {
   /** Chunks of a restored snapshot whose table has not been declared yet, by table. */
   readonly #restored = new Map<string, StateChunk[]>()
   #isTracking = false
+  #clock: Pick<Clock, 'now'> | null = null
 
   constructor(maxParallelism: number, keyGroups: KeyGroupRange) {
     this.context = new KeyContext(maxParallelism)
     this.keyGroups = keyGroups
   }
 
+  /** The processing time by which state expires; to be given before state with a time-to-live is declared. */
+  useClock(clock: Pick<Clock, 'now'>): void {
+    this.#clock = clock
+  }
+
   /** The state a descriptor stands for, scoped to the current key. The same name gives the same state. */
   state<S>(descriptor: StateDescriptor<S>): S {
     return this.#declare(descriptor.name, descriptor, () => {
       const layout = descriptor.kind === 'map' ? 'nested' : 'flat'
-      return stateOfKey(descriptor, this.#table(descriptor.name, layout, descriptor.type) as never)
+      const { table, expiry } = this.#register(descriptor.name, layout, descriptor.type, descriptor)
+      return stateOfKey(descriptor, table as never, expiry)
     })
   }
 
@@ -53,6 +62,12 @@ export class KeyedStateBackend {
   windowState<S>(descriptor: StateDescriptor<S>, scope: WindowScope): S {
     const name = `window/${descriptor.name}`
     return this.#declare(name, descriptor, () => {
+      if (descriptor.ttl !== undefined) {
+        throw new SluiceError(
+          'UNSUPPORTED',
+          `state "${descriptor.name}" of a window is declared with a time-to-live: it lives as long as its window; use state of the key instead`,
+        )
+      }
       // Map state of a window is one value, a Map.
       const type =
         descriptor.kind === 'map' ? (t.map(t.any, descriptor.type) as Type<unknown>) : descriptor.type
@@ -136,7 +151,9 @@ export class KeyedStateBackend {
       this.#states.set(name, { descriptor, state })
       return state
     }
-    const { kind, type } = known.descriptor
+    // Triggers declare their state with every record.
+    if (known.descriptor === descriptor) return known.state as S
+    const { kind, type, ttl } = known.descriptor
     if (kind !== descriptor.kind) {
       throw new SluiceError(
         'GRAPH_INVALID',
@@ -149,21 +166,42 @@ export class KeyedStateBackend {
         `state "${descriptor.name}" is declared with type ${describeSchema(type.schema)} and again with type ${describeSchema(descriptor.type.schema)}`,
       )
     }
+    if (ttl !== descriptor.ttl && JSON.stringify(ttl) !== JSON.stringify(descriptor.ttl)) {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `state "${descriptor.name}" is declared with ${describeTtl(ttl)} and again with ${describeTtl(descriptor.ttl)}`,
+      )
+    }
     return known.state as S
   }
 
   #table(name: string, layout: TableLayout, type: Type<unknown> | null): StateTable<unknown> {
+    return this.#register(name, layout, type, null).table
+  }
+
+  /** `descriptor`: of the state the table is for, if that may have a time-to-live. */
+  #register(
+    name: string,
+    layout: TableLayout,
+    valueType: Type<unknown> | null,
+    descriptor: StateDescriptor<unknown> | null,
+  ): RegisteredTable {
     const known = this.#tables.get(name)
     if (known !== undefined) {
       assert(known.layout === layout, `table ${name} has layout ${layout}`)
-      return known.table
+      return known
     }
-    const table = this.#newTable(layout, type !== null && !type.isImmutable)
+    const table = this.#newTable(layout, valueType !== null && !valueType.isImmutable)
     if (this.#isTracking) table.track()
-    const registered: RegisteredTable = { name, layout, type, table }
+    let registered: RegisteredTable = { name, layout, type: valueType, table, expiry: null }
+    if (descriptor?.ttl !== undefined) {
+      const clock = present(this.#clock, 'the clock of state with a time-to-live')
+      const expiry = new Expiry(descriptor.ttl, clock, this.context, table)
+      registered = { ...registered, type: stampedType(descriptor.type, descriptor.kind === 'list'), expiry }
+    }
     this.#tables.set(name, registered)
     if (this.#restored.has(name)) this.#load(registered)
-    return table
+    return registered
   }
 
   /** Loads a table at once; the key that is current stays so. */
@@ -187,4 +225,8 @@ export class KeyedStateBackend {
         return new TimerTable(this.context) as unknown as StateTable<unknown>
     }
   }
+}
+
+function describeTtl(ttl: Ttl | undefined): string {
+  return ttl === undefined ? 'no time-to-live' : `the time-to-live ${JSON.stringify(ttl)}`
 }

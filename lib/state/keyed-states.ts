@@ -4,46 +4,19 @@
  * whose sub-key is the window the {@link WindowScope} points at.
  */
 import type { Key } from '../base/hash.ts'
+import { type Cell, SubCell } from './cell.ts'
 import type { SubKey } from './entry.ts'
 import type { FlatTable } from './flat-table.ts'
 import { fromMapKey, type MapKey, toMapKey } from './map-key.ts'
 import type { NestedTable } from './nested-table.ts'
 import type { AggregatingState, ListState, MapState, ReducingState, ValueState } from './state.ts'
 import type { Aggregation, StateDescriptor } from './state-descriptor.ts'
-
-/** A place for one value of the current key. */
-interface Cell<V> {
-  get(): V | undefined
-  put(value: V): void
-  remove(): void
-}
+import type { Expiry } from './state-ttl.ts'
+import { TtlCell, TtlListState, TtlMapState } from './ttl-states.ts'
 
 /** Points all window-scoped states of an operator at the window being processed. */
 export interface WindowScope {
   sub: SubKey
-}
-
-/** One value per key and window. */
-class WindowCell<V> implements Cell<V> {
-  readonly #table: NestedTable<V>
-  readonly #scope: WindowScope
-
-  constructor(table: NestedTable<V>, scope: WindowScope) {
-    this.#table = table
-    this.#scope = scope
-  }
-
-  get(): V | undefined {
-    return this.#table.get(this.#scope.sub)
-  }
-
-  put(value: V): void {
-    this.#table.put(this.#scope.sub, value)
-  }
-
-  remove(): void {
-    this.#table.remove(this.#scope.sub)
-  }
 }
 
 class CellValueState<T> implements ValueState<T> {
@@ -260,13 +233,29 @@ function overCell(descriptor: StateDescriptor<unknown>, cell: Cell<never>): unkn
   }
 }
 
-/** The state of the key alone; map state needs a nested table, the others a flat one. */
+/**
+ * The state of the key alone; map state needs a nested table, the others a flat one. `expiry`: of the table, which then
+ * holds stamped values.
+ */
 export function stateOfKey(
   descriptor: StateDescriptor<unknown>,
   table: FlatTable<unknown> | NestedTable<unknown>,
+  expiry: Expiry | null,
 ): unknown {
+  if (expiry !== null) return expiringState(descriptor, table as never, expiry)
   if (descriptor.kind === 'map') return new TableMapState(table as NestedTable<unknown>)
   return overCell(descriptor, table as unknown as Cell<never>)
+}
+
+function expiringState(descriptor: StateDescriptor<unknown>, table: never, expiry: Expiry): unknown {
+  switch (descriptor.kind) {
+    case 'list':
+      return new TtlListState(table, expiry)
+    case 'map':
+      return new TtlMapState(table, expiry)
+    default:
+      return overCell(descriptor, new TtlCell<never>(table, expiry))
+  }
 }
 
 /** The state of the key and the window that `scope` points at. */
@@ -275,5 +264,5 @@ export function stateOfWindow(
   table: NestedTable<unknown>,
   scope: WindowScope,
 ): unknown {
-  return overCell(descriptor, new WindowCell(table, scope) as Cell<never>)
+  return overCell(descriptor, new SubCell(table, scope) as Cell<never>)
 }

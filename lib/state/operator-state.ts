@@ -102,6 +102,13 @@ export class OperatorStateBackend {
   }
 
   broadcastState<K extends Key, V>(descriptor: StateDescriptor<MapState<K, V>>): MapState<K, V> {
+    if (descriptor.ttl !== undefined) {
+      // Subtasks would drop entries at different moments, and hold different maps from then on.
+      throw new SluiceError(
+        'UNSUPPORTED',
+        `broadcast state "${descriptor.name}" is declared with a time-to-live, which only keyed state can have: delete its entries by a record`,
+      )
+    }
     const state = this.#declare(descriptor.name, 'broadcast', descriptor.type, () => new BroadcastState())
     return state as MapState<K, V>
   }

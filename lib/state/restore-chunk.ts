@@ -14,7 +14,7 @@ import { Timer } from './timer-table.ts'
 /** Puts the rows of a chunk that belong to `keyGroups` into a table; yields after every `rowsPerStep`. */
 export function* restoreChunk(
   chunk: StateChunk,
-  { table, type, layout, name }: RegisteredTable,
+  { table, type, layout, name, expiry }: RegisteredTable,
   context: KeyContext,
   keyGroups: KeyGroupRange,
   rowsPerStep: number,
@@ -27,7 +27,8 @@ export function* restoreChunk(
     const entry = readEntry(input, layout, context.restored(readKey(input)), keyGroup)
     entry.value = readValue(input)
     if (keyGroup >= keyGroups.first && keyGroup <= keyGroups.last) {
-      if (chunk.isDeletion) table.restoreDeleted(entry)
+      // What has expired must not leave an older value in place that was loaded just before it did.
+      if (chunk.isDeletion || (expiry !== null && !expiry.retain(entry))) table.restoreDeleted(entry)
       else table.restore(entry)
     }
     if ((i + 1) % rowsPerStep === 0) yield

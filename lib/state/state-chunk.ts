@@ -2,6 +2,7 @@
 import type { Schema } from '../types/schema.ts'
 import type { Type } from '../types/type.ts'
 import type { StateTable } from './state-table.ts'
+import type { Expiry } from './state-ttl.ts'
 
 /** How a table arranges its entries: by key; by key and sub-key; by sub-key and key; by time. */
 export type TableLayout = 'flat' | 'nested' | 'slices' | 'timers'
@@ -13,6 +14,8 @@ export interface RegisteredTable {
   /** Null for timers, which have no value. */
   readonly type: Type<unknown> | null
   readonly table: StateTable<unknown>
+  /** Null unless the state has a time-to-live. */
+  readonly expiry: Expiry | null
 }
 
 /** Rows of one table. */
