@@ -1,4 +1,4 @@
-/** Whether a job can begin from a savepoint: looked at before anything is deployed, so that all that is wrong is told. */
+/** Whether a job can begin from a savepoint: looked at before anything is deployed, so that all faults are told. */
 import { SluiceError } from '../lib/base/errors.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'

@@ -8,10 +8,10 @@
  * becomes channel state. Aligned with a timeout: aligned until the timeout, counted from the first arrival; then
  * the snapshot is taken at once and the channels that are late turn unaligned, each until its own barrier arrives.
  *
- * G1. At most one checkpoint is pending. A barrier of a newer one aborts it (subsumed).
+ * G1. At most one checkpoint is pending. A barrier of a newer one aborts it (subsumed); so does its cancellation.
  * G2. A channel is blocked only while a checkpoint is pending whose barrier has been reached on it.
  * G3. A channel that has ended counts as one whose barrier has been reached.
- * G4. Ids at or below the latest one that was triggered or aborted are ignored.
+ * G4. What concerns a checkpoint older than the latest known is ignored, and so is the latest once it is over.
  */
 import type { CheckpointBarrier } from '../network/stream-event.ts'
 
@@ -39,11 +39,14 @@ export type GateOrder =
   | { readonly kind: 'wakeAt'; readonly timeMs: number }
 
 interface Pending {
-  readonly barrier: CheckpointBarrier
+  barrier: CheckpointBarrier
   /** When the first barrier arrived. */
   readonly startedMs: number
-  /** Channels whose barrier has been reached; of an unaligned checkpoint, has arrived. */
+  /** Channels whose barrier is waiting behind what is queued. */
+  readonly arrived: Set<number>
+  /** Channels whose barrier has been reached; of a checkpoint triggered as unaligned, has arrived. */
   readonly received: Set<number>
+  /** As unaligned: of aligned ones the trigger is the end. */
   isTriggered: boolean
 }
 
@@ -53,6 +56,7 @@ export class BarrierGate {
   readonly #ended = new Set<number>()
   readonly #blocked = new Set<number>()
   #pending: Pending | null = null
+  /** The newest checkpoint heard of: pending, or over. */
   #latestId = 0
 
   /** `checkpointsAfterEnd`: whether checkpoints go on when some channels have ended. */
@@ -71,28 +75,24 @@ export class BarrierGate {
 
   /** A barrier has arrived; what was sent before it may still be queued. */
   onArrival(channel: number, barrier: CheckpointBarrier, nowMs: number): GateOrder[] {
-    const pending = this.#pending
-    if (pending?.isTriggered === true && pending.barrier.checkpointId === barrier.checkpointId) {
-      return this.#receive(pending, channel)
-    }
-    if (barrier.checkpointId <= this.#latestId) return []
-    if (barrier.isUnaligned) return this.#startUnaligned(channel, barrier, nowMs)
-    if (pending !== null || barrier.alignmentTimeoutMs === Number.POSITIVE_INFINITY || barrier.isSavepoint)
-      return []
-    this.#pending = { barrier, startedMs: nowMs, received: new Set(), isTriggered: false }
-    return [{ kind: 'wakeAt', timeMs: nowMs + barrier.alignmentTimeoutMs }]
+    const { checkpointId, isUnaligned } = barrier
+    if (this.#isOver(checkpointId)) return []
+    // Of a barrier that neither overtakes nor has a deadline, the arrival means nothing.
+    if (!isUnaligned && !hasDeadline(barrier) && checkpointId !== this.pendingId) return []
+    const orders = this.#begin(barrier, nowMs)
+    const pending = this.#pending!
+    if (pending.isTriggered) return this.#receive(pending, channel)
+    pending.arrived.add(channel)
+    return isUnaligned ? [...orders, ...this.#triggerUnaligned(pending, barrier)] : orders
   }
 
   /** A barrier has been reached: everything before it has been processed. */
   onBarrier(channel: number, barrier: CheckpointBarrier, nowMs: number): GateOrder[] {
-    const { checkpointId } = barrier
-    if (checkpointId <= this.#latestId && this.#pending?.barrier.checkpointId !== checkpointId) return []
     if (barrier.isUnaligned) return this.onArrival(channel, barrier, nowMs)
-    if (this.#pending?.isTriggered === true && this.#pending.barrier.checkpointId === checkpointId) {
-      return this.#receive(this.#pending, channel)
-    }
+    if (this.#isOver(barrier.checkpointId)) return []
     const orders = this.#begin(barrier, nowMs)
     const pending = this.#pending!
+    if (pending.isTriggered) return this.#receive(pending, channel)
     pending.received.add(channel)
     if (this.#hasAll(pending)) return [...orders, ...this.#triggerAligned(pending)]
     this.#blocked.add(channel)
@@ -101,26 +101,20 @@ export class BarrierGate {
 
   /** A marker has been reached that says the checkpoint will not come about. */
   onCancel(checkpointId: number): GateOrder[] {
-    const isPending = this.#pending?.barrier.checkpointId === checkpointId
-    if (checkpointId <= this.#latestId && !isPending) return []
-    this.#latestId = Math.max(this.#latestId, checkpointId)
-    this.#pending = null
-    return [{ kind: 'abort', checkpointId, reason: 'cancelled' }, ...this.#unblockAll()]
+    if (this.#isOver(checkpointId)) return []
+    const isOther = this.pendingId !== checkpointId
+    const orders = isOther ? this.#abort('subsumed') : []
+    this.#latestId = checkpointId
+    if (isOther) return [...orders, { kind: 'abort', checkpointId, reason: 'cancelled' }]
+    return this.#abort('cancelled')
   }
 
   /** A channel has ended. */
   onEnd(channel: number): GateOrder[] {
     this.#ended.add(channel)
+    if (!this.#checkpointsAfterEnd) return this.#abort('end-of-input')
     const pending = this.#pending
     if (pending === null) return []
-    if (!this.#checkpointsAfterEnd) {
-      this.#latestId = pending.barrier.checkpointId
-      this.#pending = null
-      return [
-        { kind: 'abort', checkpointId: pending.barrier.checkpointId, reason: 'end-of-input' },
-        ...this.#unblockAll(),
-      ]
-    }
     if (pending.isTriggered) return this.#receive(pending, channel)
     // Without a barrier reached, only arrived ones are waited for: those will be reached and decide.
     return pending.received.size > 0 && this.#hasAll(pending) ? this.#triggerAligned(pending) : []
@@ -130,40 +124,42 @@ export class BarrierGate {
   onTime(nowMs: number): GateOrder[] {
     const pending = this.#pending
     if (pending === null || pending.isTriggered) return []
-    const { barrier, startedMs, received } = pending
-    if (barrier.isSavepoint || nowMs - startedMs < barrier.alignmentTimeoutMs) return []
-    pending.isTriggered = true
-    this.#latestId = barrier.checkpointId
-    const recording = this.#open().filter((channel) => !received.has(channel))
-    return [{ kind: 'trigger', barrier, isUnaligned: true, recording }]
+    const { barrier, startedMs } = pending
+    if (!hasDeadline(barrier) || nowMs - startedMs < barrier.alignmentTimeoutMs) return []
+    return this.#triggerUnaligned(pending, barrier)
+  }
+
+  #isOver(checkpointId: number): boolean {
+    return checkpointId < this.#latestId || (checkpointId === this.#latestId && this.#pending === null)
   }
 
   /** Makes the checkpoint of `barrier` the pending one. */
   #begin(barrier: CheckpointBarrier, nowMs: number): GateOrder[] {
-    const pending = this.#pending
-    if (pending?.barrier.checkpointId === barrier.checkpointId) return []
-    const orders = pending === null ? [] : this.#subsume(pending)
-    this.#pending = { barrier, startedMs: nowMs, received: new Set(), isTriggered: false }
-    const { alignmentTimeoutMs, isSavepoint } = barrier
-    if (alignmentTimeoutMs === Number.POSITIVE_INFINITY || isSavepoint) return orders
-    return [...orders, { kind: 'wakeAt', timeMs: nowMs + alignmentTimeoutMs }]
-  }
-
-  #startUnaligned(channel: number, barrier: CheckpointBarrier, nowMs: number): GateOrder[] {
-    const previous = this.#pending
-    const isSame = previous?.barrier.checkpointId === barrier.checkpointId
-    const orders = previous === null || isSame ? [] : this.#subsume(previous)
-    const pending: Pending = {
+    if (this.pendingId === barrier.checkpointId) return []
+    const orders = this.#abort('subsumed')
+    this.#latestId = barrier.checkpointId
+    this.#pending = {
       barrier,
       startedMs: nowMs,
-      received: isSame ? previous.received : new Set(),
-      isTriggered: true,
+      arrived: new Set(),
+      received: new Set(),
+      isTriggered: false,
     }
-    this.#pending = pending
-    this.#latestId = barrier.checkpointId
-    const recording = this.#open().filter((each) => !pending.received.has(each))
-    const trigger: GateOrder = { kind: 'trigger', barrier, isUnaligned: true, recording }
-    return [...orders, trigger, ...this.#receive(pending, channel)]
+    return hasDeadline(barrier)
+      ? [...orders, { kind: 'wakeAt', timeMs: nowMs + barrier.alignmentTimeoutMs }]
+      : orders
+  }
+
+  /** Channels that are late become recording ones; of those whose barrier is queued, all there is to record is. */
+  #triggerUnaligned(pending: Pending, barrier: CheckpointBarrier): GateOrder[] {
+    pending.barrier = barrier
+    pending.isTriggered = true
+    const recording = this.#open().filter((channel) => !pending.received.has(channel))
+    const arrived = recording.filter((channel) => pending.arrived.has(channel))
+    return [
+      { kind: 'trigger', barrier, isUnaligned: true, recording },
+      ...arrived.flatMap((channel) => this.#receive(pending, channel)),
+    ]
   }
 
   /** A barrier of the triggered, unaligned checkpoint has arrived. */
@@ -177,9 +173,7 @@ export class BarrierGate {
     return [recorded, { kind: 'complete', checkpointId }, ...this.#unblockAll()]
   }
 
-  #triggerAligned(pending: Pending): GateOrder[] {
-    const { barrier } = pending
-    this.#latestId = barrier.checkpointId
+  #triggerAligned({ barrier }: Pending): GateOrder[] {
     this.#pending = null
     return [
       { kind: 'trigger', barrier, isUnaligned: false, recording: [] },
@@ -188,10 +182,12 @@ export class BarrierGate {
     ]
   }
 
-  #subsume(pending: Pending): GateOrder[] {
-    const { checkpointId } = pending.barrier
-    this.#latestId = Math.max(this.#latestId, checkpointId)
-    return [{ kind: 'abort', checkpointId, reason: 'subsumed' }, ...this.#unblockAll()]
+  /** Gives up the pending checkpoint, if there is one. */
+  #abort(reason: AbortReason): GateOrder[] {
+    const checkpointId = this.pendingId
+    if (checkpointId === null) return []
+    this.#pending = null
+    return [{ kind: 'abort', checkpointId, reason }, ...this.#unblockAll()]
   }
 
   #unblockAll(): GateOrder[] {
@@ -209,4 +205,9 @@ export class BarrierGate {
   #hasAll({ received }: Pending): boolean {
     return this.#open().every((channel) => received.has(channel))
   }
+}
+
+/** Whether the barrier turns a late alignment into an unaligned snapshot. Savepoints never do. */
+function hasDeadline({ alignmentTimeoutMs, isSavepoint, isUnaligned }: CheckpointBarrier): boolean {
+  return alignmentTimeoutMs !== Number.POSITIVE_INFINITY && !isSavepoint && !isUnaligned
 }

@@ -1,14 +1,16 @@
 /**
  * The brain of checkpointing for one job: when a checkpoint is started, whose acknowledgement is awaited, when it is
- * complete, what is given up and what is kept. Events in, orders out. `actors/checkpoint-coordinator.ts` is its shell.
+ * complete, what is given up and what is kept. Events in, orders out. `actors/job-checkpoints.ts` is its shell.
  *
  * A checkpoint is triggered, acknowledged by every subtask that ran when it was triggered, stored (its metadata is
  * written, the one step that makes it real) and then announced. Anything that goes wrong before that aborts it.
  *
  * K1. Ids count from 1 (or from the one restored) and are never used again.
  * K2. A completed checkpoint aborts (subsumes) older pending ones; savepoints neither subsume nor are subsumed.
- * K3. Acknowledgements for what is not pending change nothing, but what they have written is to be discarded.
+ * K3. Acknowledgements for what is not pending change nothing. What they have written for an aborted checkpoint is to
+ *     be discarded; that of a completed one is part of it, however often it is acknowledged.
  * K4. The newest `retained` completed checkpoints are kept, older ones are discarded; savepoints are the user's.
+ * K5. Nothing is triggered once it has been stopped or all tasks have finished; what was requested is dropped.
  */
 import { unreachable } from '../base/assert.ts'
 import type { CheckpointFailureReason } from './checkpoint-failures.ts'
@@ -36,7 +38,10 @@ export interface CheckpointCoordinatorOptions {
   readonly completed: readonly number[]
 }
 
+/** Requests that wait; at more, the least urgent is dropped. */
 const QUEUED_MAX = 1000
+/** Aborted checkpoints that are remembered; of older ones, files that are written late stay until the job ends. */
+const ABORTED_MAX = 1000
 
 /** `S` is what a subtask acknowledges with. */
 export type CheckpointEvent<S> =
@@ -89,6 +94,7 @@ export type CheckpointOrder<S> =
   | { readonly kind: 'defer'; readonly request: CheckpointRequest }
   /** A completed checkpoint is no longer needed. */
   | { readonly kind: 'discard'; readonly checkpointId: number }
+  /** It came too late; `snapshot`: what is to be discarded. */
   | { readonly kind: 'ignore'; readonly checkpointId: number; readonly snapshot: S | null }
   | { readonly kind: 'failJob'; readonly reason: CheckpointFailureReason }
 
@@ -107,7 +113,10 @@ export class CheckpointCoordinator<S> {
   readonly #failures: CheckpointFailures
   readonly #tasks: Set<string>
   readonly #pending = new Map<number, Pending<S>>()
-  #completed: number[] = []
+  /** Oldest first. */
+  #completed: readonly number[]
+  readonly #aborted = new Set<number>()
+  #stopReason: CheckpointFailureReason | null = null
   #lastId: number
   #lastCompletionMs = Number.NEGATIVE_INFINITY
   #nextPeriodicMs: number
@@ -120,7 +129,7 @@ export class CheckpointCoordinator<S> {
     this.#failures = new CheckpointFailures(tolerableFailures)
     this.#tasks = new Set(tasks)
     this.#lastId = lastCheckpointId
-    this.#completed = [...completed]
+    this.#completed = completed
     this.#nextPeriodicMs = nowMs + intervalMs
   }
 
@@ -148,8 +157,7 @@ export class CheckpointCoordinator<S> {
       case 'tick':
         return this.#onTick(nowMs)
       case 'stopped':
-        this.#nextPeriodicMs = Number.POSITIVE_INFINITY
-        return [...this.#pending.keys()].flatMap((id) => this.#abort(id, event.reason, nowMs))
+        return this.#onStopped(event.reason, nowMs)
     }
   }
 
@@ -167,7 +175,7 @@ export class CheckpointCoordinator<S> {
         case 'drop':
           return [{ kind: 'drop', request: decision.request, reason: decision.reason }]
         case 'reschedule':
-          this.#nextPeriodicMs = nowMs + decision.delayMs
+          if (this.#isPeriodic) this.#nextPeriodicMs = nowMs + decision.delayMs
           return []
         default:
           return unreachable(decision)
@@ -176,6 +184,8 @@ export class CheckpointCoordinator<S> {
   }
 
   #trigger(request: CheckpointRequest, nowMs: number): CheckpointOrder<S> {
+    const refusal = this.#stopReason ?? (this.#tasks.size === 0 ? 'not-all-tasks-running' : null)
+    if (refusal !== null) return { kind: 'drop', request, reason: refusal }
     const checkpointId = ++this.#lastId
     const awaited = new Set(this.#tasks)
     this.#pending.set(checkpointId, {
@@ -195,7 +205,10 @@ export class CheckpointCoordinator<S> {
     snapshot,
   }: Extract<CheckpointEvent<S>, { kind: 'acknowledged' }>): CheckpointOrder<S>[] {
     const pending = this.#pending.get(checkpointId)
-    if (pending === undefined) return [{ kind: 'ignore', checkpointId, snapshot }]
+    if (pending === undefined) {
+      const isUseless = this.#aborted.has(checkpointId)
+      return [{ kind: 'ignore', checkpointId, snapshot: isUseless ? snapshot : null }]
+    }
     if (!pending.awaited.delete(task)) return []
     pending.snapshots.set(task, snapshot)
     if (pending.awaited.size > 0) return []
@@ -213,8 +226,7 @@ export class CheckpointCoordinator<S> {
     const orders: CheckpointOrder<S>[] = [{ kind: 'announce', checkpointId, request }]
     if (request.type === 'checkpoint') {
       this.#lastCompletionMs = nowMs
-      this.#completed.push(checkpointId)
-      orders.push(...this.#subsumeOlder(checkpointId), ...this.#discardOldest())
+      orders.push(...this.#subsumeOlder(checkpointId), ...this.#retain(checkpointId))
     }
     return [...orders, ...this.#poll(nowMs)]
   }
@@ -223,43 +235,49 @@ export class CheckpointCoordinator<S> {
     const older = [...this.#pending.values()].filter(
       (pending) => pending.checkpointId < checkpointId && pending.request.type === 'checkpoint',
     )
-    return older.map((pending) => {
-      this.#pending.delete(pending.checkpointId)
-      return {
-        kind: 'abort',
-        checkpointId: pending.checkpointId,
-        request: pending.request,
-        reason: 'subsumed',
-      }
-    })
+    return older.map((pending) => this.#giveUp(pending, 'subsumed'))
   }
 
-  #discardOldest(): CheckpointOrder<S>[] {
-    const surplus = this.#completed.length - this.#options.retained
-    if (surplus <= 0) return []
-    return this.#completed.splice(0, surplus).map((checkpointId) => ({ kind: 'discard', checkpointId }))
+  #retain(checkpointId: number): CheckpointOrder<S>[] {
+    const all = [...this.#completed, checkpointId]
+    const surplus = Math.max(0, all.length - this.#options.retained)
+    this.#completed = all.slice(surplus)
+    return all.slice(0, surplus).map((id) => ({ kind: 'discard', checkpointId: id }))
   }
 
   /** A finished task will not acknowledge; whether its barrier was passed on cannot be known, so it is tried again. */
   #onFinished(task: string, nowMs: number): CheckpointOrder<S>[] {
     this.#tasks.delete(task)
     const affected = [...this.#pending.values()].filter(({ awaited }) => awaited.has(task))
-    return affected.flatMap(({ checkpointId, request }) => {
-      const orders = this.#abort(checkpointId, 'declined-input-end-of-stream', nowMs)
-      return this.#tasks.size === 0
-        ? orders
-        : [...orders, ...this.#onRequest({ ...request, isForced: true }, nowMs)]
-    })
+    return affected.flatMap(({ checkpointId, request }) => [
+      ...this.#abort(checkpointId, 'declined-input-end-of-stream', nowMs),
+      ...this.#onRequest({ ...request, isForced: true }, nowMs),
+    ])
+  }
+
+  #onStopped(reason: CheckpointFailureReason, nowMs: number): CheckpointOrder<S>[] {
+    this.#stopReason = reason
+    this.#nextPeriodicMs = Number.POSITIVE_INFINITY
+    const orders = [...this.#pending.values()].map((pending) => this.#giveUp(pending, reason))
+    return [...orders, ...this.#poll(nowMs)]
   }
 
   #abort(checkpointId: number, reason: CheckpointFailureReason, nowMs: number): CheckpointOrder<S>[] {
     const pending = this.#pending.get(checkpointId)
     if (pending === undefined) return []
-    this.#pending.delete(checkpointId)
+    const abort = this.#giveUp(pending, reason)
     const isFatal = pending.request.type === 'checkpoint' && this.#failures.onFailure(checkpointId, reason)
-    const abort: CheckpointOrder<S> = { kind: 'abort', checkpointId, request: pending.request, reason }
-    if (isFatal) return [abort, { kind: 'failJob', reason }]
-    return [abort, ...(reason === 'job-failover-region' ? [] : this.#poll(nowMs))]
+    return isFatal ? [abort, { kind: 'failJob', reason }] : [abort, ...this.#poll(nowMs)]
+  }
+
+  #giveUp({ checkpointId, request }: Pending<S>, reason: CheckpointFailureReason): CheckpointOrder<S> {
+    this.#pending.delete(checkpointId)
+    this.#aborted.add(checkpointId)
+    for (const oldest of this.#aborted) {
+      if (this.#aborted.size <= ABORTED_MAX) break
+      this.#aborted.delete(oldest)
+    }
+    return { kind: 'abort', checkpointId, request, reason }
   }
 
   #onTick(nowMs: number): CheckpointOrder<S>[] {
@@ -280,8 +298,18 @@ export class CheckpointCoordinator<S> {
     return [...orders, ...this.#onRequest(request, nowMs)]
   }
 
+  /** Starts all that may be: several slots can have become free at once. */
   #poll(nowMs: number): CheckpointOrder<S>[] {
-    return this.#carryOut(this.#decider.poll(this.#situation(nowMs)), nowMs)
+    const orders: CheckpointOrder<S>[] = []
+    for (;;) {
+      const decisions = this.#decider.poll(this.#situation(nowMs))
+      if (decisions.length === 0) return orders
+      orders.push(...this.#carryOut(decisions, nowMs))
+    }
+  }
+
+  get #isPeriodic(): boolean {
+    return this.#nextPeriodicMs !== Number.POSITIVE_INFINITY
   }
 
   #situation(nowMs: number): DeciderSituation {

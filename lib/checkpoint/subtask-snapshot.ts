@@ -40,7 +40,7 @@ export class FrozenSubtask {
     })
   }
 
-  /** Writes up to `entryCount` entries; the snapshot when that were all, else null. */
+  /** Writes up to `entryCount` entries of one table; the snapshot when nothing is left, else null: call again. */
   drain(entryCount: number): SubtaskSnapshot | null {
     for (; this.#next < this.#operators.length; this.#next++) {
       const { keyed } = this.#operators[this.#next]!

@@ -61,8 +61,8 @@ export class ClusterClient {
   }
 
   /**
-   * Takes a savepoint of a running job, and resolves when it is complete; with `stop`, when everything before it has been
-   * committed. Throws CHECKPOINT_FAILED.
+   * Takes a savepoint of a running job, and resolves when it is complete; with `stop`, when everything before it has
+   * been committed. Throws CHECKPOINT_FAILED.
    */
   async savepoint(
     job: string,

@@ -45,8 +45,8 @@ export type SlotProtocol = {
   /** Ends the tasks; reports tell when they have. An attempt the slot does not have is gone already. */
   cancel: { request: AttemptReference; reply: object }
   /**
-   * Sent to all slots before a savepoint is triggered: where it goes, and whether its barrier is the last thing that the
-   * tasks process, `drain` with event time at its end. May be repeated.
+   * Sent to all slots before a savepoint is triggered: where it goes, and whether its barrier is the last thing that
+   * the tasks process, `drain` with event time at its end. May be repeated.
    */
   expectSavepoint: {
     request: AttemptReference & {
@@ -83,7 +83,7 @@ export type SubtaskProtocol = {
     request: {
       readonly attempt: number
       readonly sequence: number
-      /** Handed out after this checkpoint's snapshot of the enumerator: not to be taken before its barrier has passed. */
+      /** Handed out after the enumerator's snapshot for this checkpoint: to be taken after its barrier. */
       readonly afterCheckpoint: number
       readonly splits: readonly Uint8Array[] | null
     }

@@ -8,8 +8,8 @@
  *
  * Life: created -> opening -> ready (waits for the others) -> running -> finishing (operators finish) -> draining
  * (outputs arrive) -> finished. A sink that still has to commit stays in finishing until a checkpoint that holds its
- * last output is complete (Flink's FLIP-147). From any of them: failed or cancelled. Operators are closed before finished, failed
- * or cancelled is reported.
+ * last output is complete (Flink's FLIP-147). From any of them: failed or cancelled. Operators are closed before
+ * finished, failed or cancelled is reported.
  */
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'

@@ -16,6 +16,8 @@ export interface BlobFaults {
   readonly lostAckRate?: number
   /** A call takes up to this long. Default 0: no clock is involved. */
   readonly delayMsMax?: number
+  /** Whether anything goes wrong just now. Default: always. */
+  readonly isActive?: () => boolean
 }
 
 export class FaultyBlobStore implements BlobStore {
@@ -24,7 +26,7 @@ export class FaultyBlobStore implements BlobStore {
 
   constructor(inner: BlobStore, faults: BlobFaults) {
     this.#inner = inner
-    this.#faults = { failureRate: 0, lostAckRate: 0, delayMsMax: 0, ...faults }
+    this.#faults = { failureRate: 0, lostAckRate: 0, delayMsMax: 0, isActive: () => true, ...faults }
   }
 
   get uri(): string {
@@ -77,7 +79,7 @@ export class FaultyBlobStore implements BlobStore {
   }
 
   #isHit(rate: number): boolean {
-    return rate > 0 && this.#faults.random.nextFloat() < rate
+    return rate > 0 && this.#faults.isActive() && this.#faults.random.nextFloat() < rate
   }
 }
 

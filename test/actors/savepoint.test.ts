@@ -1,4 +1,4 @@
-/** Savepoints of whole jobs, in virtual time: what one job has done and another goes on with is what one job would do. */
+/** Savepoints of whole jobs, in virtual time: two jobs, one after the other, do what one would have done. */
 import t from 'tap'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import type { CheckpointSettings } from '../../lib/checkpoint/checkpoint-settings.ts'

@@ -1,4 +1,4 @@
-/** Processes that are killed in the middle of a job, jobs that are stopped and gone on with: the files tell nothing of it. */
+/** Processes killed in the middle of a job, jobs stopped and gone on with: the files tell nothing of it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
