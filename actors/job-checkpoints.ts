@@ -145,6 +145,7 @@ export class JobCheckpoints {
     if (this.#round === null) return
     this.#decide({ kind: 'stopped', reason })
     this.#round = null
+    for (const savepoint of this.#savepoints.values()) if (!savepoint.isDone) savepoint.failure ??= reason
   }
 
   tick(): void {
@@ -260,6 +261,8 @@ export class JobCheckpoints {
   #abort(round: Round, { checkpointId, request, reason }: Extract<Order, { kind: 'abort' }>): void {
     this.#host.log.warn(`${request.type} aborted`, { checkpoint: checkpointId, reason })
     void this.#settle(round, checkpointId, false)
+    // The coordinator tries again without the task that has finished, in the same place.
+    if (request.type === 'savepoint' && reason === 'declined-input-end-of-stream') return
     this.#failSavepoint(request.id, reason)
     void this.#deleteFolder(this.#placeOf(checkpointId, request))
   }

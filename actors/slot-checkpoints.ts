@@ -85,7 +85,7 @@ export class SlotCheckpoints {
     const { jobId, attempt } = this.#deployment
     const reference = { attempt, checkpointId, vertexId: vertex.id, index }
     try {
-      const name = subtaskBlob(vertex.id, index, attempt)
+      const name = subtaskBlob(vertex.id, index, attempt, checkpointId)
       const bytes = encodeSubtask(snapshot)
       await this.#put(checkpointId, name, bytes)
       const unions = snapshot

@@ -27,9 +27,21 @@ const IMPORTS: Record<string, readonly string[]> = {
   'lib/connectors': ['base', 'types', 'bus', 'metrics', 'state', 'time', 'function'],
   'lib/operator': ['base', 'types', 'metrics', 'state', 'time', 'function', 'window'],
   'lib/graph': ['base', 'types', 'state', 'function', 'operator', 'network'],
-  'lib/task': ['base', 'types', 'metrics', 'state', 'time', 'network', 'function', 'operator', 'graph'],
+  'lib/checkpoint': ['base', 'network', 'state', 'storage'],
+  'lib/task': [
+    'base',
+    'types',
+    'metrics',
+    'state',
+    'time',
+    'network',
+    'function',
+    'operator',
+    'graph',
+    'checkpoint',
+  ],
   'lib/scheduler': ['base', 'graph'],
-  'lib/protocol': ['base', 'graph', 'scheduler', 'task'],
+  'lib/protocol': ['base', 'graph', 'scheduler', 'task', 'checkpoint'],
   'lib/api': [
     'base',
     'types',
@@ -42,8 +54,8 @@ const IMPORTS: Record<string, readonly string[]> = {
     'operator',
     'graph',
   ],
-  'lib/config': ['base', 'bus', 'scheduler', 'task'],
-  'lib/client': ['base', 'bus', 'actor', 'graph', 'scheduler', 'protocol', 'api'],
+  'lib/config': ['base', 'bus', 'scheduler', 'task', 'checkpoint'],
+  'lib/client': ['base', 'bus', 'actor', 'graph', 'scheduler', 'protocol', 'api', 'checkpoint'],
 }
 
 /** Who may do what others must not. */

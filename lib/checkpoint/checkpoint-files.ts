@@ -2,7 +2,7 @@
  * What a checkpoint looks like in storage: one blob per subtask, and one with the metadata, which is written last and
  * makes the checkpoint real.
  *
- *     <folder>/<vertex>-<index>-<attempt>   the state of a subtask: SubtaskSnapshot
+ *     <folder>/<vertex>-<index>-...         the state of a subtask: SubtaskSnapshot
  *     <folder>/meta                         CheckpointMetadata, with the names of the others
  *
  * The folder of a checkpoint is `<job id>/chk-<id>` in the job's storage; a savepoint is a store of its own, named by
@@ -47,9 +47,9 @@ export const checkpointFolder = (jobId: string, checkpointId: number): string =>
 
 export const METADATA = 'meta'
 
-/** The attempt is part of the name: an old one that still writes must not write over a new one. */
-export const subtaskBlob = (vertexId: string, index: number, attempt: number): string =>
-  `${vertexId}-${index}-${attempt}`
+/** Attempt and checkpoint are part of the name: an old one that still writes must not write over a new one. */
+export const subtaskBlob = (vertexId: string, index: number, attempt: number, checkpointId: number): string =>
+  `${vertexId}-${index}-${attempt}-${checkpointId}`
 
 /** The URI of a folder of a store. */
 export function folderUri(storageUri: string, folder: string): string {

@@ -5,6 +5,8 @@
  * - `any`: cut at watermarks and statuses, which must match in order; between cuts the lists are equal as multisets.
  * - `by-ts`: as `any`, and records of different timestamps come in the listed order. Side outputs are apart from the
  *   rest, as one multiset.
+ * - `barrier`: cut at triggers and aborts, which must match in order; between them, what is processed is in order per
+ *   channel. Aborts of checkpoints older than one that is reported may be added.
  *
  * Values are equal if their JSON is. Of errors only the fact is compared: the format does not say what kinds there are.
  */
@@ -21,6 +23,8 @@ export function isSameOutput(expected: readonly Json[], found: readonly Json[], 
         isSameMultiset(expected.filter(isSide), found.filter(isSide)) &&
         isSameCut(expected.filter(isMain), found.filter(isMain), isSameByTimestamp)
       )
+    case 'barrier':
+      return isSameBarriers(expected, found)
     default:
       throw new CaseError(`order ${JSON.stringify(order)} is not supported`)
   }
@@ -53,6 +57,38 @@ export function isSameMultiset(a: readonly Json[], b: readonly Json[]): boolean 
     if (index >= 0) rest.splice(index, 1)
     return index >= 0
   })
+}
+
+function isSameBarriers(expected: readonly Json[], found: readonly Json[]): boolean {
+  const isDecision = (item: Json) => decisionOf(item) !== null
+  const newest = Math.max(...expected.map((item) => decisionOf(item) ?? Number.NEGATIVE_INFINITY))
+  const rest = found.filter((item) => {
+    const isAbortOfOlder = isObject(item) && 'abort' in item && decisionOf(item)! < newest
+    return !isAbortOfOlder || expected.some((other) => isEqual(item, other))
+  })
+  return (
+    isSameList(expected.filter(isDecision), rest.filter(isDecision), isEqual) &&
+    isSameList(split(expected, isDecision), split(rest, isDecision), isSameByChannel)
+  )
+}
+
+/** The checkpoint that a decision is about; null for what is none. */
+function decisionOf(item: Json): number | null {
+  const id = isObject(item) ? (item.trigger ?? item.abort) : undefined
+  return typeof id === 'number' ? id : null
+}
+
+function isSameByChannel(expected: readonly Json[], found: readonly Json[]): boolean {
+  const of = (items: readonly Json[], channel: Json) =>
+    items.filter((item) => isEqual(channelOf(item), channel))
+  return (
+    expected.length === found.length &&
+    expected.every((item) => isSameList(of(expected, channelOf(item)), of(found, channelOf(item)), isEqual))
+  )
+}
+
+function channelOf(item: Json): Json {
+  return isObject(item) ? (item.channel ?? null) : null
 }
 
 type Compare = (a: readonly Json[], b: readonly Json[]) => boolean

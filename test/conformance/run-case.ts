@@ -2,7 +2,7 @@
  * Runs one case against what its adapter built. A scripted case drives a subject step by step, a pair case calls a
  * function; the verdict is a list of complaints, empty if the case passed.
  */
-import { type Case, CaseError, type Json, type JsonObject } from './case.ts'
+import { type Case, CaseError, isObject, type Json, type JsonObject } from './case.ts'
 import { isEqual, isSameOutput } from './compare.ts'
 import { toJson } from './literals.ts'
 
@@ -10,6 +10,8 @@ import { toJson } from './literals.ts'
 export interface Subject {
   /** Does what a step says; returns what that put out, as it would stand in a case. */
   step(step: JsonObject): readonly Json[] | Promise<readonly Json[]>
+  /** What holds after a step. `expected`: the facts that are asked for. */
+  facts?(expected: JsonObject): JsonObject | Promise<JsonObject>
   close?(): void | Promise<void>
 }
 
@@ -27,6 +29,14 @@ export interface Adapter {
   readonly pairFunction?: (config: JsonObject) => (input: Json) => unknown
   /** Brings expected and found outputs, one list per step, into a common form where the format leaves a choice. */
   readonly normalize?: (steps: readonly (readonly Json[])[]) => readonly (readonly Json[])[]
+  /** As `normalize`, for the facts after a step. */
+  readonly normalizeFacts?: (facts: JsonObject) => JsonObject
+}
+
+/** What a step put out, and the facts after it, if the case asks for any. */
+interface Found {
+  readonly outputs: readonly Json[]
+  readonly facts: JsonObject | null
 }
 
 export async function runCase(test: Case, adapter: Adapter): Promise<string[]> {
@@ -50,30 +60,42 @@ function runPairs(test: Case, { pairFunction }: Adapter): string[] {
 async function runScripts(test: Case, adapter: Adapter): Promise<string[]> {
   if (adapter.variants === undefined)
     throw new CaseError(`suite ${test.suite} has no scripted cases that we know of`)
-  if (test.after !== null) throw new CaseError(`facts after a step are not supported in suite ${test.suite}`)
   if (test.script!.length !== test.expect!.length) {
     throw new CaseError(`script has ${test.script!.length} steps, expect has ${test.expect!.length}`)
   }
   const complaints: string[] = []
   for (const variant of adapter.variants(test.config)) {
-    const found = await runScript(test.script!, await variant.open())
+    const found = await runScript(test, await variant.open())
     const prefix = variant.name === '' ? '' : `${variant.name}: `
-    complaints.push(...compareSteps(test, adapter, found).map((each) => prefix + each))
+    const wrong = [...compareSteps(test, adapter, found), ...compareFacts(test, adapter, found)]
+    complaints.push(...wrong.map((each) => prefix + each))
   }
   return complaints
 }
 
-async function runScript(script: readonly JsonObject[], subject: Subject): Promise<(readonly Json[])[]> {
-  const found: (readonly Json[])[] = []
+async function runScript(test: Case, subject: Subject): Promise<Found[]> {
+  const found: Found[] = []
   try {
-    for (const step of script) found.push(await subject.step(step))
+    for (const [index, step] of test.script!.entries()) {
+      const outputs = await subject.step(step)
+      found.push({ outputs, facts: await factsAfter(test, index, subject) })
+    }
   } finally {
     await subject.close?.()
   }
   return found
 }
 
-function compareSteps(test: Case, { normalize }: Adapter, outputs: readonly (readonly Json[])[]): string[] {
+async function factsAfter(test: Case, index: number, subject: Subject): Promise<JsonObject | null> {
+  const expected = test.after?.[index]
+  if (!isObject(expected)) return null
+  const facts = await subject.facts?.(expected)
+  if (facts === undefined) throw new CaseError(`facts after a step are not supported in suite ${test.suite}`)
+  return Object.fromEntries(Object.keys(expected).map((name) => [name, facts[name] ?? null]))
+}
+
+function compareSteps(test: Case, { normalize }: Adapter, all: readonly Found[]): string[] {
+  const outputs = all.map((each) => each.outputs)
   const expected = normalize?.(test.expect!) ?? test.expect!
   const found = normalize?.(outputs) ?? outputs
   return test.script!.flatMap((step, index) =>
@@ -81,6 +103,17 @@ function compareSteps(test: Case, { normalize }: Adapter, outputs: readonly (rea
       ? []
       : [complaint(`step ${index}`, step, expected[index]!, found[index]!)],
   )
+}
+
+function compareFacts(test: Case, { normalizeFacts }: Adapter, all: readonly Found[]): string[] {
+  const normal = (facts: JsonObject) => normalizeFacts?.(facts) ?? facts
+  return all.flatMap(({ facts }, index) => {
+    if (facts === null) return []
+    const [expected, found] = [normal(test.after![index] as JsonObject), normal(facts)]
+    return isEqual(expected, found)
+      ? []
+      : [complaint(`after step ${index}`, test.script![index]!, expected, found)]
+  })
 }
 
 function complaint(where: string, input: Json, expected: Json, found: Json): string {

@@ -81,6 +81,49 @@ t.test('runner - what a config names and nobody knows fails its case', async (t)
   t.equal(code, 1)
 })
 
+t.test('runner - facts after a step are checked, and must be known', async (t) => {
+  const gate = { op: 'barrier-gate', mode: 'aligned', channels: 1, checkpointAfterEndOfInput: true }
+  const gateCase = (name: string, after: object) => ({
+    name,
+    config: gate,
+    order: 'barrier',
+    script: [{ barrier: { channel: 0, id: 1 } }],
+    expect: [[{ trigger: 1 }]],
+    after: { 0: after },
+  })
+  const valve = {
+    name: 'no facts',
+    config: { op: 'watermark-valve', channels: 1 },
+    script: [{ channel: 0, watermark: 1 }],
+    expect: [[{ watermark: 1 }]],
+    after: { 0: { blocked: [] } },
+  }
+  const directory = t.testdir({
+    'a.json': suiteFile('barrier-aligned', [
+      gateCase('right', { blocked: [] }),
+      gateCase('wrong', { blocked: [0] }),
+      gateCase('unknown', { colour: 'red' }),
+    ]),
+    'b.json': suiteFile('watermark-valve', [valve]),
+  })
+  const { lines } = await run(directory)
+  t.same(lines, [
+    'barrier-aligned  1 passed, 2 failed',
+    '  FAILED "wrong"',
+    '    after step 0 {"barrier":{"channel":0,"id":1}}',
+    '      expected {"blocked":[0]}',
+    '      found    {"blocked":[]}',
+    '  FAILED "unknown"',
+    '    after step 0 {"barrier":{"channel":0,"id":1}}',
+    '      expected {"colour":"red"}',
+    '      found    {"colour":null}',
+    'watermark-valve  0 passed, 1 failed',
+    '  FAILED "no facts"',
+    '    facts after a step are not supported in suite watermark-valve',
+    '1 passed, 3 failed',
+  ])
+})
+
 t.test('runner - wrong usage ends with 2', async (t) => {
   const directory = t.testdir({ 'a.json': suiteFile('slots', []), broken: { 'b.json': '{}' }, empty: {} })
   const rows: [RegExp, string[]][] = [

@@ -1,22 +1,38 @@
 /** Which adapter runs which suite, which tags we claim, and why the rest is skipped. */
+import { barrierAdapter } from './barrier-cases.ts'
 import type { Case } from './case.ts'
+import { coordinatorAdapter, failuresAdapter, requestDeciderAdapter } from './checkpoint-cases.ts'
+import { fileSinkAdapter, rollingPolicyAdapter } from './file-sink-cases.ts'
 import { processAdapter } from './process-cases.ts'
+import { redistributionAdapter } from './redistribution-pairs.ts'
 import { restartAdapter } from './restart-cases.ts'
 import type { Adapter } from './run-case.ts'
 import { runCase } from './run-case.ts'
 import { chainingAdapter, keyGroupsAdapter, slotsAdapter } from './scheduling-pairs.ts'
+import { ttlAdapter } from './ttl-cases.ts'
 import { generationAdapter, multiplexerAdapter, valveAdapter } from './watermark-cases.ts'
 import { windowAdapter } from './window-cases.ts'
 import { windowAssignAdapter, windowMergeAdapter } from './window-pairs.ts'
 
 const ADAPTERS: Readonly<Record<string, Adapter>> = {
+  'barrier-aligned': barrierAdapter,
+  'barrier-at-least-once': barrierAdapter,
+  'barrier-timeout': barrierAdapter,
+  'barrier-unaligned': barrierAdapter,
   'broadcast-state': processAdapter,
   chaining: chainingAdapter,
+  'checkpoint-coordinator': coordinatorAdapter,
+  'checkpoint-failures': failuresAdapter,
+  'checkpoint-request-decider': requestDeciderAdapter,
   'co-process': processAdapter,
+  'file-sink': fileSinkAdapter,
   'key-groups': keyGroupsAdapter,
   'keyed-process': processAdapter,
   'restart-strategy': restartAdapter,
+  'rolling-policy': rollingPolicyAdapter,
   slots: slotsAdapter,
+  'state-redistribution': redistributionAdapter,
+  'state-ttl': ttlAdapter,
   'watermark-generation': generationAdapter,
   'watermark-multiplexer': multiplexerAdapter,
   'watermark-valve': valveAdapter,
