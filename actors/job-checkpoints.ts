@@ -44,7 +44,7 @@ export interface JobCheckpointsOptions {
   openStorage(uri: string): Promise<BlobStore>
   /** What the job was submitted with to begin from. */
   readonly restore: CheckpointPlace | null
-  /** Everything before the savepoint it was to stop with is committed. */
+  /** The savepoint it was to stop with is complete; what is not committed is left to who goes on from it. */
   onStopped(): void
   /** More checkpoints have failed than are tolerated. */
   onFailed(error: ErrorRecord): void
@@ -64,7 +64,11 @@ interface Round {
   /** By checkpoint, while it is pending. */
   readonly triggered: Map<
     number,
-    { readonly timestamp: number; enumerators: CheckpointMetadata['enumerators'] }
+    {
+      readonly timestamp: number
+      readonly enumerators: CheckpointMetadata['enumerators']
+      readonly acknowledged: Set<string>
+    }
   >
 }
 
@@ -89,6 +93,7 @@ interface Savepoint extends SavepointOrder {
 
 /** Orders that are remembered; the oldest is forgotten. */
 const SAVEPOINTS_MAX = 100
+const MISSING_SHOWN_MAX = 10
 const ASK_TIMEOUT_MS = 2000
 const RETRY_MS = 100
 
@@ -102,6 +107,10 @@ export class JobCheckpoints {
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
   #lastId = 0
+  /** The savepoint that the job was to stop with is complete: it must not go on from an older checkpoint. */
+  #last: Savepoint | null = null
+  /** Writing and deleting that is under way. */
+  readonly #background = new Set<Promise<void>>()
   /** By request. */
   readonly #savepoints = new Map<string, Savepoint>()
 
@@ -145,6 +154,10 @@ export class JobCheckpoints {
     if (this.#round === null) return
     this.#decide({ kind: 'stopped', reason })
     this.#round = null
+    if (this.#last !== null) {
+      this.#last.isDone = true
+      this.#options.onStopped()
+    }
     for (const savepoint of this.#savepoints.values()) if (!savepoint.isDone) savepoint.failure ??= reason
   }
 
@@ -153,9 +166,9 @@ export class JobCheckpoints {
   }
 
   acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): void {
-    if (attempt === this.#round?.attempt) {
-      this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
-    }
+    if (attempt !== this.#round?.attempt) return
+    this.#round.triggered.get(checkpointId)?.acknowledged.add(task)
+    this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
   }
 
   declined(attempt: number, checkpointId: number, task: string, error: ErrorRecord): void {
@@ -186,19 +199,25 @@ export class JobCheckpoints {
     await this.#deleteFolder({ storageUri: settings.storageUri, folder: `${jobId}/` })
   }
 
+  /** Waits for what is being written and deleted. */
   async close(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background)
     const store = await this.#store?.catch(() => null)
     await store?.close()
   }
 
   #beginSavepoint({ requestId, uri, stop }: SavepointOrder): SavepointStatus {
-    if (this.#round === null) throw savepointFailed('the job is not running')
     const { settings, jobId } = this.#options
     const place = uri ?? folderUri(settings.storageUri, `savepoints/${jobId}-${requestId}`)
     const savepoint: Savepoint = { requestId, uri: place, stop, isDone: false, failure: null }
     this.#savepoints.set(requestId, savepoint)
     const [oldest] = this.#savepoints.keys()
     if (this.#savepoints.size > SAVEPOINTS_MAX) this.#savepoints.delete(oldest!)
+    if (this.#round === null) {
+      // Remembered: a copy of the order that comes late must not do what has been refused.
+      savepoint.failure = 'the job is not running'
+      throw savepointFailed(savepoint.failure)
+    }
     const request = { id: requestId, type: 'savepoint', isPeriodic: false, isForced: true } as const
     this.#decide({ kind: 'requested', request })
     return { isDone: false, uri: place }
@@ -217,7 +236,7 @@ export class JobCheckpoints {
         void this.#trigger(round, order)
         break
       case 'store':
-        void this.#storeMetadata(round, order)
+        this.#inBackground(this.#storeMetadata(round, order))
         break
       case 'announce':
         void this.#announce(round, order)
@@ -227,7 +246,7 @@ export class JobCheckpoints {
         break
       case 'discard':
         this.#completed = this.#completed.filter((id) => id !== order.checkpointId)
-        void this.#deleteFolder(this.#checkpointPlace(order.checkpointId))
+        this.#inBackground(this.#deleteFolder(this.#checkpointPlace(order.checkpointId)))
         break
       case 'failJob':
         this.#options.onFailed({
@@ -244,27 +263,47 @@ export class JobCheckpoints {
     }
   }
 
-  /** A completed checkpoint is what a restart begins with; slots commit. */
+  /**
+   * A completed checkpoint is what a restart begins with; slots commit. A savepoint is not, and so what it holds is
+   * committed with the next checkpoint, or a restart would commit it twice: unless the job ends with it.
+   */
   async #announce(
     round: Round,
     { checkpointId, request }: Extract<Order, { kind: 'announce' }>,
   ): Promise<void> {
     const savepoint = this.#savepoints.get(request.id)
+    const isLast = savepoint !== undefined && savepoint.stop !== 'none'
     if (savepoint === undefined) this.#completed = [...this.#completed, checkpointId]
+    if (isLast) this.#last = savepoint
     this.#host.log.info(`${request.type} completed`, { checkpoint: checkpointId })
-    await this.#settle(round, checkpointId, true)
+    await this.#settle(round, checkpointId, savepoint === undefined || isLast)
     if (savepoint === undefined) return
     savepoint.isDone = true
-    if (savepoint.stop !== 'none' && this.#round === round) this.#options.onStopped()
+    if (isLast && this.#round === round) this.#options.onStopped()
   }
 
   #abort(round: Round, { checkpointId, request, reason }: Extract<Order, { kind: 'abort' }>): void {
-    this.#host.log.warn(`${request.type} aborted`, { checkpoint: checkpointId, reason })
+    const missing = this.#missing(round, checkpointId)
+    this.#host.log.warn(`${request.type} aborted`, { checkpoint: checkpointId, reason, missing })
     void this.#settle(round, checkpointId, false)
     // The coordinator tries again without the task that has finished, in the same place.
     if (request.type === 'savepoint' && reason === 'declined-input-end-of-stream') return
     this.#failSavepoint(request.id, reason)
-    void this.#deleteFolder(this.#placeOf(checkpointId, request))
+    this.#inBackground(this.#deleteFolder(this.#placeOf(checkpointId, request)))
+  }
+
+  /** Whose acknowledgement has not come, the first of them. */
+  #missing({ triggered, finished, placement }: Round, checkpointId: number): string[] {
+    const tasks = Object.entries(placement).flatMap(([id, slots]) => slots.map((_slot, i) => taskId(id, i)))
+    const acknowledged = triggered.get(checkpointId)?.acknowledged
+    return tasks
+      .filter((task) => !finished.has(task) && acknowledged?.has(task) !== true)
+      .slice(0, MISSING_SHOWN_MAX)
+  }
+
+  #inBackground(work: Promise<void>): void {
+    this.#background.add(work)
+    void work.finally(() => this.#background.delete(work))
   }
 
   #failSavepoint(requestId: string, reason: string): void {
@@ -290,7 +329,8 @@ export class JobCheckpoints {
     { checkpointId, request }: Extract<Order, { kind: 'trigger' }>,
   ): Promise<void> {
     const timestamp = this.#host.clock.now()
-    round.triggered.set(checkpointId, { timestamp, enumerators: [] })
+    const acknowledged = new Set<string>()
+    round.triggered.set(checkpointId, { timestamp, enumerators: [], acknowledged })
     const isObsolete = () => !this.#isPending(round, checkpointId)
     try {
       const savepoint = this.#savepoints.get(request.id)
@@ -308,7 +348,7 @@ export class JobCheckpoints {
         }),
       )
       if (isObsolete()) return
-      round.triggered.set(checkpointId, { timestamp, enumerators })
+      round.triggered.set(checkpointId, { timestamp, enumerators, acknowledged })
       for (const [slot, subtasks] of this.#firstTasks(round)) {
         const message = {
           kind: 'triggerCheckpoint',
@@ -398,7 +438,9 @@ export class JobCheckpoints {
       })
       isOk = false
     }
-    if (this.#round === round) this.#decide({ kind: 'stored', checkpointId, isOk })
+    if (this.#isPending(round, checkpointId)) this.#decide({ kind: 'stored', checkpointId, isOk })
+    // Given up meanwhile: with its metadata it would look complete.
+    else await this.#deleteFolder(this.#placeOf(checkpointId, request))
   }
 
   #metadata(

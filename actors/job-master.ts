@@ -71,7 +71,7 @@ export class JobMaster {
         report: ({ slot, attempt, subtasks }, sender) => {
           if (attempt === this.#scheduler.attempt) this.#note(subtasks)
           this.#decide({ kind: 'reported', slot, attempt, subtasks })
-          sender.reply({ isCurrent: attempt === this.#scheduler.attempt && !this.#scheduler.isTerminal() })
+          sender.reply({ isCurrent: this.#scheduler.isCurrent(slot, attempt) })
         },
         acknowledge: ({ attempt, checkpointId, vertexId, index, snapshot }, sender) => {
           this.#checkpoints?.acknowledged(attempt, checkpointId, taskId(vertexId, index), snapshot)
@@ -125,9 +125,11 @@ export class JobMaster {
     if (checkpoint !== null) {
       const { subjects, openStorage } = this.#options
       const { jobId, graph } = submission
+      // To itself, but not over the bus, which may lose it.
+      const ignored = () => ({ kind: 'ignore' }) as const
       const onFailed = (error: ErrorRecord) =>
-        context.tell(context.self, { kind: 'checkpointsFailed', error })
-      const onStopped = () => context.tell(context.self, { kind: 'stopped' })
+        context.pipeToSelf(Promise.resolve(), () => ({ kind: 'checkpointsFailed', error }), ignored)
+      const onStopped = () => context.pipeToSelf(Promise.resolve(), () => ({ kind: 'stopped' }), ignored)
       const restore =
         submission.settings.restore === null
           ? null

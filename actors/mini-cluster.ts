@@ -68,7 +68,7 @@ export class MiniCluster {
     const hub = new ThreadBusHub(bus, { logger: log })
     const slots = options.hasThreads
       ? await threads(options, hub)
-      : inline({ ...options, openStorage }, system, bus, incarnation)
+      : inline({ ...options, openStorage }, bus, incarnation)
     const registered = new Promise<void>((resolve, reject) => {
       const node = taskManager({
         subjects,
@@ -115,7 +115,6 @@ function storageOpener({ clock, log, memory = new Map() }: MiniClusterOptions): 
 
 function inline(
   options: MiniClusterOptions & { readonly openStorage: StorageOpener },
-  system: ActorSystem,
   bus: Bus,
   incarnation: string,
 ): SlotHost {
@@ -124,7 +123,7 @@ function inline(
     ...options,
     nodeId: NODE_ID,
     incarnation,
-    system,
+    bus,
     subjects,
     busPort: new BusFramePort(bus, subjects),
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),

@@ -4,7 +4,7 @@
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { toErrorRecord } from '../lib/base/errors.ts'
+import { SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
 import { checkpointFolder, encodeSubtask, subtaskBlob } from '../lib/checkpoint/checkpoint-files.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
@@ -48,9 +48,11 @@ export class SlotCheckpoints {
     const { restore } = this.#deployment
     if (restore === null) return NOTHING_RESTORED
     const store = await this.#environment.openStorage(restore.storageUri)
-    return await this.#read(await CheckpointReader.open(store, restore.folder), plans).finally(() =>
-      store.close(),
-    )
+    try {
+      return await this.#read(await CheckpointReader.open(store, restore.folder), plans)
+    } finally {
+      await store.close()
+    }
   }
 
   /** A savepoint is on its way, which does not go where checkpoints go. */
@@ -122,6 +124,7 @@ export class SlotCheckpoints {
   }
 
   #storage(): Promise<BlobStore> {
+    if (this.#isClosed) throw new SluiceError('CHECKPOINT_FAILED', 'the attempt is over')
     this.#store ??= this.#environment.openStorage(this.#settings.storageUri).catch((error) => {
       this.#store = null
       throw error

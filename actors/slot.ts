@@ -111,7 +111,7 @@ export class Slot {
         signal: (signal) => {
           if (signal.kind !== 'PostStop') return
           this.#heartbeat?.cancel()
-          void this.#assignment?.tasks?.cancel()
+          if (this.#assignment !== null) void this.#end(this.#assignment)
         },
       },
     )
@@ -289,11 +289,16 @@ export class Slot {
     }))
   }
 
-  /** Ends what still runs of an assignment and makes room for the next. */
-  async #abandon(assignment: Assignment): Promise<void> {
+  /** Ends what still runs of an assignment. */
+  async #end(assignment: Assignment): Promise<void> {
     assignment.isCancelled = true
     await assignment.tasks?.cancel()
     await assignment.checkpoints?.close()
+  }
+
+  /** Ends an assignment and makes room for the next. */
+  async #abandon(assignment: Assignment): Promise<void> {
+    await this.#end(assignment)
     if (this.#assignment !== assignment) return
     for (const actor of assignment.actors) this.#context.stop(actor)
     this.#assignment = null

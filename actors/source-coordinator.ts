@@ -62,7 +62,9 @@ export function sourceCoordinator(options: SourceCoordinatorOptions): Behavior<S
         started
           .then(() => host.snapshot(checkpointId))
           .then(
-            (state) => sender.reply({ state }),
+            (state) => {
+              if (state !== null) sender.reply({ state })
+            },
             (error) => sender.fail(error),
           )
       },

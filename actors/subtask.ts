@@ -28,9 +28,13 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
   const source = built.source
   let nextDelivery = 0
   return handling<SubtaskProtocol>({
-    describe: (_message, sender) => sender.reply({ state: built.task.state, metrics: metrics() }),
+    describe: (_message, sender) =>
+      sender.reply({ state: built.task.state, waitsFor: built.task.waitsFor, metrics: metrics() }),
     takeSplits: (message, sender) => {
-      if (message.attempt !== attempt || source === null || isFinal(built.task.state)) return
+      if (message.attempt !== attempt || source === null) return
+      // Repeated because the reply was lost: the enumerator's snapshot waits for it, also when the task has ended.
+      if (message.sequence < nextDelivery) sender.reply({})
+      if (message.sequence !== nextDelivery || isFinal(built.task.state)) return
       if (!hasReader(built.task.state)) {
         sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))
         return
@@ -39,11 +43,9 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
         sender.fail(new SluiceError('NO_RESPONDERS', 'the barrier has not passed yet: ask again'))
         return
       }
-      if (message.sequence === nextDelivery) {
-        nextDelivery++
-        takeSplits(source, built, message.splits)
-      }
-      if (message.sequence < nextDelivery) sender.reply({})
+      nextDelivery++
+      takeSplits(source, built, message.splits)
+      sender.reply({})
     },
   })
 }

@@ -77,7 +77,11 @@ export type SlotProtocol = {
 }
 
 export type SubtaskProtocol = {
-  describe: { request: object; reply: { readonly state: string; readonly metrics: SubtaskMetrics | null } }
+  /** `waitsFor`: what keeps it from going on, for people. */
+  describe: {
+    request: object
+    reply: { readonly state: string; readonly waitsFor: string; readonly metrics: SubtaskMetrics | null }
+  }
   /** From the source coordinator; taken once however often it is sent. Null: no more splits. */
   takeSplits: {
     request: {
@@ -97,7 +101,7 @@ export type SourceCoordinatorProtocol = {
     request: { readonly attempt: number; readonly subtaskIndex: number; readonly sequence: number }
     reply: object
   }
-  /** The enumerator's state, once all it has handed out has arrived. */
+  /** The enumerator's state, once all it has handed out has arrived; no answer once a newer one has been taken. */
   snapshot: {
     request: { readonly attempt: number; readonly checkpointId: number }
     reply: { readonly state: Uint8Array }

@@ -168,6 +168,13 @@ export class JobScheduler {
     return this.#attempt?.subtasks ?? []
   }
 
+  /** Whether the slot is to go on with what it has of an attempt; one that has been given up is not, if it lives. */
+  isCurrent(slot: SlotLocation, attempt: number): boolean {
+    const current = this.#attempt
+    const isOver = this.isTerminal() || this.#state === 'backing-off' || this.#state === 'waiting'
+    return !isOver && attempt === current?.number && current.slots.has(keyOf(slot))
+  }
+
   isTerminal(): boolean {
     return TERMINAL_JOB_STATES.includes(this.#state)
   }
@@ -258,6 +265,7 @@ export class JobScheduler {
       subtask.state = state
       if (state === 'failed')
         orders.push(...this.#fail(present(error, 'the error of a failed subtask'), nowMs))
+      else if (state === 'cancelled') orders.push(...this.#fail(givenUp(event.slot), nowMs))
     }
     orders.push(...this.#advance(attempt, nowMs))
     return this.#state === stateBefore ? [...orders, ...this.#repeatOrder(attempt, event)] : orders
@@ -405,6 +413,14 @@ export class JobScheduler {
     const error =
       state === 'failed' || state === 'failing' || state === 'backing-off' ? this.#error : undefined
     return [{ kind: 'stateChanged', state, ...(error === undefined ? {} : { error }) }]
+  }
+}
+
+/** Cancelled without an order: of no account to a job that is being cancelled anyway. */
+function givenUp({ node, slot }: SlotLocation): ErrorRecord {
+  return {
+    code: 'SLOT_LOST',
+    message: `slot ${slot} of node ${node} has given up its subtasks: the node stops`,
   }
 }
 

@@ -38,6 +38,8 @@ export class EnumeratorHost<S extends Split, E> {
   /** Per reader, deliveries follow each other on a promise chain. */
   readonly #deliveries = new Map<number, { next: number; last: Promise<void> }>()
   #snapshotId = 0
+  /** The last one, for those who ask again. */
+  #snapshot: Promise<Uint8Array> | null = null
   #isClosed = false
 
   constructor(options: EnumeratorHostOptions<S, E>) {
@@ -73,9 +75,16 @@ export class EnumeratorHost<S extends Split, E> {
 
   /**
    * The enumerator's state, once everything handed out before this call has arrived. What is handed out after it must
-   * not overtake the barrier, or it would be in the state of both the enumerator and the reader.
+   * not overtake the barrier, or it would be in the state of both the enumerator and the reader. Who asks for the same
+   * again gets the same; null for an older one, which it is too late for.
    */
-  async snapshot(checkpointId: number): Promise<Uint8Array> {
+  async snapshot(checkpointId: number): Promise<Uint8Array | null> {
+    if (checkpointId < this.#snapshotId) return null
+    if (checkpointId > this.#snapshotId || this.#snapshot === null) this.#snapshot = this.#take(checkpointId)
+    return this.#snapshot
+  }
+
+  async #take(checkpointId: number): Promise<Uint8Array> {
     this.#snapshotId = checkpointId
     const state = encode(this.#options.source.enumeratorStateType, this.#enumerator.snapshot())
     await Promise.all([...this.#deliveries.values()].map(({ last }) => last))

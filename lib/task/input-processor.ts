@@ -75,6 +75,11 @@ export class InputProcessor {
     return this.#openCount === 0
   }
 
+  /** Channels whose barrier has been reached and that wait for the others. */
+  get blocked(): readonly number[] {
+    return this.#channels.flatMap((_channel, index) => (this.#isBlocked[index]! ? [index] : []))
+  }
+
   /** One chunk of records, or one event; false if there is nothing to do. */
   step(nowMs: () => number): boolean {
     const batch = this.#batch ?? this.#nextBatch()
@@ -145,6 +150,8 @@ export class InputProcessor {
       const index = this.#ready.shift()
       if (index === undefined) return null
       this.#isReady[index] = false
+      // Blocked after it was queued: by a barrier whose arrival gave up the checkpoint before it, which unblocked all.
+      if (this.#isBlocked[index]!) continue
       const batch = this.#channels[index]!.channel.poll()
       if (batch === null) continue
       this.#current = index

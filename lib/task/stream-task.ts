@@ -57,6 +57,8 @@ export interface TaskParts {
 
 /** Restored in one go: a millisecond or two. */
 const LOAD_ROWS = 5000
+/** An order for an older one would have to be late by as many checkpoints. */
+const GIVEN_UP_MAX = 100
 
 export class StreamTask {
   readonly processingTime: ProcessingTime
@@ -72,11 +74,16 @@ export class StreamTask {
   #operators: readonly StatefulOperator[] = []
   #input: InputProcessor | null = null
   #checkpoints!: TaskCheckpoints
-  /** Asked for by the coordinator; whoever has inputs takes it when they have ended. */
-  #triggered: CheckpointBarrier | null = null
+  /**
+   * Asked for by the coordinator, oldest first, as many as it has pending; whoever has inputs takes them when those
+   * have ended.
+   */
+  #triggered: CheckpointBarrier[] = []
   /** All operators have finished, and a checkpoint has to complete before the task may end. */
   #isAwaitingCheckpoint = false
   #endedCheckpointId = 0
+  /** Given up, the last of them: what is said of one of these came late. */
+  readonly #givenUp: number[] = []
   #drainAtId: number | null = null
   #commits: Promise<void> = Promise.resolve()
   #state: SubtaskState = 'created'
@@ -131,6 +138,20 @@ export class StreamTask {
     return this.#isAwaitingCheckpoint
   }
 
+  /** What keeps the task from going on, for people. */
+  get waitsFor(): string {
+    if (this.#isAwaitingCheckpoint) return `a checkpoint, to commit; ${this.#checkpoints.describe()}`
+    const stuck = this.#outputs.flatMap(({ isAvailable, isDrained }, i) =>
+      isAvailable && (isDrained || this.#state !== 'draining') ? [] : [i],
+    )
+    if (stuck.length > 0) return `outputs ${stuck.join(', ')}`
+    if (this.#state !== 'running') return `nothing: it is ${this.#state}`
+    if (this.#sinkReady !== null) return 'the sink'
+    if (this.#checkpoints.isHolding) return this.#checkpoints.describe()
+    const blocked = this.#input?.blocked ?? []
+    return blocked.length > 0 ? `barriers; reached on inputs ${blocked.join(', ')}` : 'input'
+  }
+
   /** The chain's operators were built with this task's hooks in their contexts, so it comes second. */
   attach(chain: OperatorChain, operators: readonly StatefulOperator[]): void {
     this.#chain = chain
@@ -183,7 +204,11 @@ export class StreamTask {
 
   /** The coordinator wants a checkpoint of which this task is the first, or the first that still runs. */
   trigger(barrier: CheckpointBarrier): void {
-    this.#triggered = barrier
+    const { checkpointId } = barrier
+    const isKnown = this.#triggered.some((other) => other.checkpointId === checkpointId)
+    if (isKnown || this.#givenUp.includes(checkpointId)) return
+    this.#triggered.push(barrier)
+    this.#triggered.sort((a, b) => a.checkpointId - b.checkpointId)
     this.wake()
   }
 
@@ -196,6 +221,9 @@ export class StreamTask {
   checkpointEnded(checkpointId: number, isCompleted: boolean): Promise<void> {
     this.#endedCheckpointId = Math.max(this.#endedCheckpointId, checkpointId)
     if (!isCompleted) {
+      this.#triggered = this.#triggered.filter((barrier) => barrier.checkpointId !== checkpointId)
+      this.#givenUp.push(checkpointId)
+      if (this.#givenUp.length > GIVEN_UP_MAX) this.#givenUp.shift()
       this.#checkpoints.goOn(checkpointId)
       return Promise.resolve()
     }
@@ -213,6 +241,7 @@ export class StreamTask {
 
   /** Nothing is processed after this checkpoint's barrier, unless it is given up. */
   haltAt(checkpointId: number, isDrain: boolean): void {
+    if (this.#givenUp.includes(checkpointId)) return
     this.#checkpoints.haltAt(checkpointId)
     if (isDrain) this.#drainAtId = checkpointId
   }
@@ -368,16 +397,17 @@ export class StreamTask {
     return 'progress'
   }
 
+  /** Not while another is held, nor after the one to halt at, which would let go of it. */
   #takeTriggered(): void {
-    const barrier = this.#triggered
-    if (barrier === null) return
+    const barrier = this.#triggered[0]
+    if (barrier === undefined || this.#checkpoints.isHolding) return
     if (this.#drainAtId === barrier.checkpointId) {
       this.#drainAtId = null
       // What event time releases comes before the barrier, in as many steps as it takes.
       this.#pausably(() => this.#parts.source?.endOfInput())
       if (this.#chain.isPaused) return
     }
-    this.#triggered = null
+    this.#triggered.shift()
     this.#checkpoints.take(barrier)
   }
 

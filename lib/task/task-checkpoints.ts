@@ -53,6 +53,12 @@ export class TaskCheckpoints {
     return this.#frozenId
   }
 
+  /** For people. */
+  describe(): string {
+    if (this.#held !== null) return `checkpoint ${this.#held.barrier.checkpointId} is ${this.#held.phase}`
+    return this.isHolding ? `halted at checkpoint ${this.#haltId}` : `last checkpoint ${this.#frozenId}`
+  }
+
   /** Everything before the barrier has been processed. Ids that are not newer than the last are ignored. */
   take(barrier: CheckpointBarrier): void {
     if (barrier.checkpointId <= this.#latestId) return

@@ -68,7 +68,6 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
   const coordinator = await run(startCoordinator({ ...shared, heartbeatTimeoutMs: 10_000, openStorage }))
   const slots = startInlineSlots({
     ...shared,
-    system,
     nodeId: 'n',
     slotCount: parallelism,
     incarnation: '1',

@@ -93,6 +93,33 @@ t.test('savepoint - taken while the job runs on; what follows it is not in it', 
   t.equal(second.rows.length + missing.length, undisturbed.rows.length)
 })
 
+t.test('savepoint - what it holds is not committed with it, or a restart would do so again', async (t) => {
+  const cluster = await VirtualCluster.start(1)
+  t.teardown(() => cluster.close())
+  const table = new Table()
+  let isFailing = false
+  const job = await cluster.submit(
+    (env) => {
+      sums(table)(env)
+      env.source(generator({ count: 30, ratePerSecond: 10, generate: (n) => n })).filter(() => {
+        if (!isFailing) return false
+        isFailing = false
+        throw new Error('after the savepoint')
+      })
+    },
+    {
+      checkpoint: { ...checkpoint, intervalMs: 1000 },
+      restart: { kind: 'fixed-delay', attempts: 1, delayMs: 0 },
+    },
+  )
+  await cluster.clock.advance(1700)
+  await cluster.run(cluster.client.savepoint(job))
+  isFailing = true
+  const { state, restarts } = await cluster.waitForEnd(job)
+  t.same([state, restarts], ['finished', 1])
+  t.same(table.rows, undisturbed.rows)
+})
+
 t.test('savepoint - drained: all windows fire before the end', async (t) => {
   const cluster = await VirtualCluster.start(2)
   t.teardown(() => cluster.close())

@@ -256,6 +256,20 @@ t.test('job scheduler - a world that says nothing at all ends the job too', asyn
   t.doesNotThrow(() => fc.assert(property, { numRuns: 200, seed: 2 }))
 })
 
+t.test('job scheduler - a slot that was lost, or whose attempt is over, is told to give it up', async (t) => {
+  const job = new JobPlay()
+  const lost = { node: 'n', slot: 0 }
+  const kept = { node: 'm', slot: 0 }
+  const isCurrent = () => [lost, kept].map((location) => job.scheduler.isCurrent(location, 0))
+  for (const command of ['job a:2', 'restart fixed 1 1000', 'submit', 'grant n/0 m/0']) job.play(command)
+  for (const command of ['report n/0 ready', 'report m/0 ready']) job.play(command)
+  t.same(isCurrent(), [true, true])
+  job.play('lost n/0')
+  t.same(isCurrent(), [false, true], 'the other has to say what becomes of its subtasks')
+  job.play('report m/0 cancelled')
+  t.same(isCurrent(), [false, false])
+})
+
 playScenarios('job-scheduler', () => {
   const job = new JobPlay()
   return (command) => job.play(command)

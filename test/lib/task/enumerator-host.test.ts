@@ -96,12 +96,12 @@ t.test(
         }),
     })
     context.assign({ id: 'a', from: 1 }, 0)
-    let snapshot: Uint8Array | undefined
+    let snapshot: Uint8Array | null = null
     void host.snapshot(1).then((bytes) => {
       snapshot = bytes
     })
     await settled()
-    t.equal(snapshot, undefined)
+    t.equal(snapshot, null)
     arrive()
     await settled()
     t.ok(snapshot)

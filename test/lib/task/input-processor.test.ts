@@ -145,3 +145,28 @@ t.test('input processor - is told of data, also of what was there before it', as
   send(channels[0]!, 'c')
   t.equal(signals(), 2)
 })
+
+t.test(
+  'input processor - a barrier that gives up the checkpoint before it blocks all the same',
+  async (t) => {
+    const { channels, stepAll } = newProcessor([0, 0])
+    const [a, b] = channels
+    const barrier = (checkpointId: number) =>
+      ({
+        kind: 'barrier',
+        checkpointId,
+        timestamp: 0,
+        isSavepoint: false,
+        isUnaligned: false,
+        alignmentTimeoutMs: Number.POSITIVE_INFINITY,
+      }) as const
+    a!.event(barrier(1))
+    t.same(stepAll(), [])
+    b!.event(barrier(2))
+    send(b!, 'after 2')
+    send(a!, 'before 2')
+    t.same(stepAll(), ['0: before 2'], 'what has arrived behind the barrier waits')
+    a!.event(barrier(2))
+    t.same(stepAll(), ['snapshot 2', '0: after 2'])
+  },
+)

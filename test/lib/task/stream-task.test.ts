@@ -432,6 +432,47 @@ t.test('stream task - what was triggered twice, or is old, is taken once', async
   )
 })
 
+t.test('stream task - checkpoints that are triggered together are taken one after the other', async (t) => {
+  const operator = new SourceOperator(collection(['x'], types.string), null)
+  const hand = new HandTask({ source: operator as unknown as SourceOperator<unknown, never> })
+  operator.connect({ requestSplit: () => {} })
+  await hand.run()
+  for (const id of [2, 1, 3, 4]) hand.task.trigger(barrier(id))
+  void hand.task.checkpointEnded(3, false)
+  for (let i = 0; i < 4; i++) {
+    hand.stepAll()
+    await settled()
+  }
+  t.same(
+    hand.snapshots.map(([id]) => id),
+    [1, 2, 4],
+    'and none that has been given up',
+  )
+})
+
+t.test('stream task - halted at a savepoint, it takes no other checkpoint', async (t) => {
+  const operator = new SourceOperator(collection(['x'], types.string), null)
+  const hand = new HandTask({ source: operator as unknown as SourceOperator<unknown, never> })
+  operator.connect({ requestSplit: () => {} })
+  await hand.run()
+  const go = async () => {
+    for (let i = 0; i < 4; i++) {
+      hand.stepAll()
+      await settled()
+    }
+    return hand.snapshots.splice(0).map(([id]) => id)
+  }
+  hand.task.haltAt(1, false)
+  hand.task.trigger(barrier(1))
+  t.same(await go(), [1])
+  hand.task.trigger(barrier(2))
+  t.same(await go(), [])
+  t.equal(hand.task.waitsFor, 'halted at checkpoint 1')
+  void hand.task.checkpointEnded(1, false)
+  hand.task.haltAt(1, false)
+  t.same(await go(), [2], 'given up, it is not halted at, however late the order is')
+})
+
 t.test('stream task - a source is read in chunks until it ends, and time ends with it', async (t) => {
   const operator = new SourceOperator(collection(['x', 'y', 'z'], types.string), null)
   const hand = new HandTask({ source: operator as unknown as SourceOperator<unknown, never> })

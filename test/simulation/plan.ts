@@ -1,0 +1,161 @@
+/** What a seed stands for: a cluster, a job, and everything that goes wrong. */
+import { SeededRandom } from '../../lib/base/prng.ts'
+import { COUNT, JOB_KINDS, type JobKind } from './jobs.ts'
+import type { SinkKind } from './results.ts'
+import type { NetworkFaults } from './simulated-network.ts'
+import type { StorageFaults } from './simulated-storage.ts'
+
+/** Something that happens to one process; `atMs` after the job was handed in. */
+export type PlannedEvent = { readonly atMs: number; readonly process: string } & (
+  | {
+      /** Dies without a word; `isSilent`: and the server goes on delivering to it for a while. */
+      readonly kind: 'kill'
+      readonly downMs: number
+      readonly isSilent: boolean
+    }
+  /** Stops in good order and comes back. */
+  | { readonly kind: 'leave'; readonly downMs: number }
+  | { readonly kind: 'partition'; readonly how: 'stalled' | 'cut' | 'disconnected'; readonly forMs: number }
+)
+
+export interface Plan {
+  readonly seed: number
+  readonly job: JobKind
+  readonly sink: SinkKind
+  readonly parallelism: number
+  readonly isChainingEnabled: boolean
+  /** Slots of each node. */
+  readonly nodes: readonly number[]
+  readonly checkpoint: {
+    readonly intervalMs: number
+    readonly timeoutMs: number
+    readonly pauseMinMs: number
+    readonly concurrentMax: number
+    readonly tolerableFailures: number
+    readonly retained: number
+  }
+  readonly restartDelayMs: number
+  readonly heartbeatTimeoutMs: number
+  readonly channelTimeoutMs: number
+  readonly frameBytes: number
+  readonly lookMs: number
+  readonly network: NetworkFaults
+  readonly storage: StorageFaults
+  readonly sinkDelayMs: number
+  /** Shares of commits that fail before and after they take effect. */
+  readonly commitFailureRate: number
+  /** Records at which the user's function throws, once each. */
+  readonly throwsAt: readonly number[]
+  readonly savepoint: {
+    readonly atMs: number
+    readonly stop: 'none' | 'suspend'
+    /** Of the job that goes on from it. */
+    readonly parallelism: number
+  } | null
+  readonly events: readonly PlannedEvent[]
+  /** From then on nothing goes wrong any more. */
+  readonly faultsEndMs: number
+}
+
+export const COORDINATOR = 'coordinator'
+
+/** How long a job of ours takes by itself, about. */
+const JOB_MS = 8000
+
+export function planOf(seed: number): Plan {
+  const random = new Draw(seed)
+  const nodes = Array.from({ length: random.int(2, 4) }, () => random.int(1, 2))
+  const slots = nodes.reduce((sum, count) => sum + count, 0)
+  const parallelismMax = Math.min(4, slots)
+  const hasLoss = random.chance(0.5)
+  const hasDelays = random.chance(0.6)
+  const faultsEndMs = random.int(5000, 20_000)
+  return {
+    seed,
+    job: random.one(JOB_KINDS),
+    sink: random.one(['transactional', 'upsert']),
+    parallelism: random.int(1, parallelismMax),
+    isChainingEnabled: random.chance(0.7),
+    nodes,
+    checkpoint: {
+      intervalMs: random.one([100, 300, 500, 1000, 3000]),
+      timeoutMs: random.one([1500, 5000, 20_000]),
+      pauseMinMs: random.one([0, 0, 200]),
+      concurrentMax: random.one([1, 1, 1, 2, 3]),
+      tolerableFailures: random.one([0, 2, 1_000_000]),
+      retained: random.int(1, 3),
+    },
+    restartDelayMs: random.one([0, 50, 1000]),
+    heartbeatTimeoutMs: random.one([3000, 6000, 10_000]),
+    channelTimeoutMs: random.one([3000, 10_000]),
+    frameBytes: random.one([256, 1000, 32_000]),
+    lookMs: random.one([0, 0.001, 0.01]),
+    network: {
+      lossRate: hasLoss ? random.one([0.01, 0.05, 0.2]) : 0,
+      duplicateRate: random.chance(0.3) ? random.one([0.01, 0.1]) : 0,
+      delayRate: hasDelays ? random.one([0.01, 0.1, 0.5]) : 0,
+      delayMsMax: random.one([10, 100, 800]),
+      order: random.one(['connection', 'subject']),
+    },
+    storage: {
+      failureRate: random.chance(0.3) ? random.one([0.01, 0.1, 0.3]) : 0,
+      lostAckRate: random.chance(0.2) ? random.one([0.01, 0.1]) : 0,
+      delayMsMax: random.one([1, 20, 400]),
+    },
+    sinkDelayMs: random.one([0, 0, 5, 50]),
+    commitFailureRate: random.chance(0.3) ? 0.1 : 0,
+    throwsAt: Array.from({ length: random.chance(0.5) ? random.int(1, 4) : 0 }, () =>
+      random.int(0, COUNT - 1),
+    ),
+    savepoint: random.chance(0.4)
+      ? {
+          atMs: random.int(500, JOB_MS),
+          stop: random.chance(0.7) ? 'suspend' : 'none',
+          parallelism: random.int(1, parallelismMax),
+        }
+      : null,
+    events: eventsOf(random, nodes.length, faultsEndMs),
+    faultsEndMs,
+  }
+}
+
+function eventsOf(random: Draw, nodeCount: number, faultsEndMs: number): PlannedEvent[] {
+  const count = random.chance(0.15) ? 0 : random.int(1, 5)
+  const events = Array.from({ length: count }, (): PlannedEvent => {
+    const atMs = random.int(0, Math.min(faultsEndMs, JOB_MS + 4000))
+    const node = `n${random.int(0, nodeCount - 1)}`
+    const forMs = Math.min(random.one([100, 1000, 5000, 15_000]), faultsEndMs - atMs)
+    const kind = random.one(['kill', 'kill', 'partition', 'partition', 'leave'])
+    if (kind === 'kill') return { kind, atMs, process: node, downMs: forMs, isSilent: random.chance(0.3) }
+    if (kind === 'leave') return { kind, atMs, process: node, downMs: forMs }
+    return {
+      kind: 'partition',
+      atMs,
+      process: random.chance(0.2) ? COORDINATOR : node,
+      how: random.one(['stalled', 'cut', 'disconnected']),
+      forMs,
+    }
+  })
+  return events.sort((a, b) => a.atMs - b.atMs)
+}
+
+/** Draws, by what they are for. */
+class Draw {
+  readonly #random: SeededRandom
+
+  constructor(seed: number) {
+    this.#random = new SeededRandom(seed)
+  }
+
+  int(min: number, max: number): number {
+    return min + this.#random.nextInt(max - min + 1)
+  }
+
+  chance(share: number): boolean {
+    return this.#random.nextFloat() < share
+  }
+
+  one<const T>(items: readonly T[]): T {
+    return items[this.#random.nextInt(items.length)]!
+  }
+}
