@@ -36,7 +36,7 @@ t.test('cluster - runs jobs from the first to the last process', async (t) => {
   await t.test('run - attached, on all four slots', async (t) => {
     const { code, stdout, stderr } = await workspace.run(['run', job('count.ts'), '-p', '4'])
     t.strictSame([code, stdout], [EXIT.ok, ''], stderr)
-    t.match(stderr, /^count finished: 1,000 records read in \S+\n$/)
+    t.match(stderr, /^count finished: 1,000 records read in \S+\n$/m)
     t.match(await json('describe', 'count'), {
       state: 'finished',
       vertices: [{ name: 'numbers', parallelism: 4 }, { parallelism: 4 }],

@@ -18,7 +18,7 @@ t.test('run - what a job prints is on stdout, all of it; everything else on stde
   const sums = stdout.trim().split('\n').map(Number)
   t.equal(sums.length, 1000)
   t.ok(sums.includes(49_900) && sums.includes(50_400), 'the sums of all numbers that end in 0 and in 5')
-  t.match(stderr, /^count finished: 1,000 records read in \S+\n$/)
+  t.match(stderr, /^count finished: 1,000 records read in \S+\n$/m)
 })
 
 t.test('run - several threads, each line whole and none lost', async (t) => {

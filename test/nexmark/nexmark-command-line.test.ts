@@ -20,6 +20,7 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     parallelisms: [1],
     events: { events: 100_000, seed: 1, rate: 10_000, ooo: 1 },
     backend: 'heap',
+    checkpointInterval: null,
     nodes: 0,
     isBlackhole: false,
     out: null,
