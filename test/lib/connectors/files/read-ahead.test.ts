@@ -2,13 +2,23 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { systemClock } from '../../../../lib/base/clock.ts'
+import { sleep, systemClock } from '../../../../lib/base/clock.ts'
 import { lines } from '../../../../lib/connectors/files/lines.ts'
 import { ReadAhead } from '../../../../lib/connectors/files/read-ahead.ts'
 import { temporaryDirectory } from '../../../support/nats-server.ts'
 
-/** Enough turns of the event loop for a small file to be read many times. */
+/** Turns of the event loop in which a block too many would mostly show. */
 const TURNS = 200
+/** What comes at all comes within this: the file system goes at its own pace. */
+const PATIENCE_MS = 10_000
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = systemClock.monotonic() + PATIENCE_MS
+  while (!condition()) {
+    if (systemClock.monotonic() > deadlineMs) throw new Error(`${condition} never came true`)
+    await sleep(systemClock, 1)
+  }
+}
 
 t.test('read ahead - no more blocks than allowed are held', async (t) => {
   const path = join(temporaryDirectory(t), 'file')
@@ -31,18 +41,18 @@ t.test('read ahead - no more blocks than allowed are held', async (t) => {
   const settle = async () => {
     for (let turn = 0; turn < TURNS; turn++) await new Promise<void>((resolve) => systemClock.defer(resolve))
   }
+  await until(() => blockCount === 3)
   await settle()
   t.equal(blockCount, 3)
   t.equal(ahead.take()?.offset, 0)
+  await until(() => blockCount === 4)
   await settle()
   t.equal(blockCount, 4)
-  let offset = 10
-  for (let block = ahead.take(); block !== undefined; block = ahead.take()) {
-    t.equal(block.offset, offset)
-    offset += block.bytes.length
-    await settle()
+  for (let offset = 10; offset < 100; offset += 10) {
+    await until(() => blockCount * 10 > offset)
+    t.equal(ahead.take()?.offset, offset)
   }
-  t.equal(offset, 100)
-  t.ok(isDrained)
+  t.equal(ahead.take(), undefined)
+  await until(() => isDrained)
   await ahead.close()
 })
