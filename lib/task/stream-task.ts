@@ -368,6 +368,8 @@ export class StreamTask {
   }
 
   #finish(): StepResult {
+    // A snapshot that was begun is written first: nobody would once the task has ended.
+    if (this.#checkpoints.isWriting) return 'progress'
     this.#enter('finishing')
     this.#chain.finish().then(
       () => {

@@ -3,6 +3,7 @@ import { BarrierGate } from '../../../lib/checkpoint/barrier-gate.ts'
 import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import type { RecordBatch } from '../../../lib/network/record-batch.ts'
 import { InputProcessor } from '../../../lib/task/input-processor.ts'
+import { barrierOf } from '../checkpoint/barriers.ts'
 import { TIME } from './chains.ts'
 
 /** A processor over some channels; `inputs` says which logical input each belongs to. */
@@ -63,14 +64,7 @@ t.test('input processor - records and events keep their places in a batch', asyn
   channel!.event({ kind: 'status', isIdle: true })
   channel!.event({ kind: 'status', isIdle: false })
   channel!.write('c', -1)
-  channel!.event({
-    kind: 'barrier',
-    checkpointId: 4,
-    timestamp: 0,
-    isSavepoint: false,
-    isUnaligned: false,
-    alignmentTimeoutMs: 0,
-  })
+  channel!.event(barrierOf(4, { alignmentTimeoutMs: 0 }))
   t.same(stepAll(), [
     'watermark 1',
     '0: a',
@@ -151,22 +145,13 @@ t.test(
   async (t) => {
     const { channels, stepAll } = newProcessor([0, 0])
     const [a, b] = channels
-    const barrier = (checkpointId: number) =>
-      ({
-        kind: 'barrier',
-        checkpointId,
-        timestamp: 0,
-        isSavepoint: false,
-        isUnaligned: false,
-        alignmentTimeoutMs: Number.POSITIVE_INFINITY,
-      }) as const
-    a!.event(barrier(1))
+    a!.event(barrierOf(1))
     t.same(stepAll(), [])
-    b!.event(barrier(2))
+    b!.event(barrierOf(2))
     send(b!, 'after 2')
     send(a!, 'before 2')
     t.same(stepAll(), ['0: before 2'], 'what has arrived behind the barrier waits')
-    a!.event(barrier(2))
+    a!.event(barrierOf(2))
     t.same(stepAll(), ['snapshot 2', '0: after 2'])
   },
 )

@@ -6,6 +6,7 @@ import { RemoteOutputChannel } from '../../../lib/network/remote-output-channel.
 import { SourceOperator } from '../../../lib/operator/source-operator.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import type { Type } from '../../../lib/types/type.ts'
+import { barrierOf } from '../checkpoint/barriers.ts'
 import { TIME } from './chains.ts'
 import { HandTask } from './tasks.ts'
 
@@ -382,28 +383,18 @@ t.test('stream task - a frame that cannot be sent fails the task, whoever sends 
   t.match(hand.states.at(-1), /^failed: operator "a".*while sending: too large/)
 })
 
-const barrier = (checkpointId: number) =>
-  ({
-    kind: 'barrier',
-    checkpointId,
-    timestamp: 0,
-    isSavepoint: false,
-    isUnaligned: false,
-    alignmentTimeoutMs: Number.POSITIVE_INFINITY,
-  }) as const
-
 t.test(
   'stream task - a channel waits at a barrier until all have reached it, then comes the snapshot',
   async (t) => {
     const hand = new HandTask({ inputCount: 2 })
     await hand.run()
     hand.send(['a'], 0)
-    hand.inputs[0]!.event(barrier(7))
+    hand.inputs[0]!.event(barrierOf(7))
     hand.send(['b'], 0)
     hand.send(['c'], 1)
     hand.stepAll()
     t.same(hand.taken(), ['out a', 'out c'])
-    hand.inputs[1]!.event(barrier(7))
+    hand.inputs[1]!.event(barrierOf(7))
     hand.send(['d'], 1)
     hand.stepAll()
     t.same(hand.taken(), [], 'nothing while operators prepare')
@@ -421,7 +412,7 @@ t.test('stream task - what was triggered twice, or is old, is taken once', async
   operator.connect({ requestSplit: () => {} })
   await hand.run()
   for (const id of [3, 3, 2]) {
-    hand.task.trigger(barrier(id))
+    hand.task.trigger(barrierOf(id))
     hand.stepAll()
     await settled()
     hand.stepAll()
@@ -437,7 +428,7 @@ t.test('stream task - checkpoints that are triggered together are taken one afte
   const hand = new HandTask({ source: operator as unknown as SourceOperator<unknown, never> })
   operator.connect({ requestSplit: () => {} })
   await hand.run()
-  for (const id of [2, 1, 3, 4]) hand.task.trigger(barrier(id))
+  for (const id of [2, 1, 3, 4]) hand.task.trigger(barrierOf(id))
   void hand.task.checkpointEnded(3, false)
   for (let i = 0; i < 4; i++) {
     hand.stepAll()
@@ -463,9 +454,9 @@ t.test('stream task - halted at a savepoint, it takes no other checkpoint', asyn
     return hand.snapshots.splice(0).map(([id]) => id)
   }
   hand.task.haltAt(1, false)
-  hand.task.trigger(barrier(1))
+  hand.task.trigger(barrierOf(1))
   t.same(await go(), [1])
-  hand.task.trigger(barrier(2))
+  hand.task.trigger(barrierOf(2))
   t.same(await go(), [])
   t.equal(hand.task.waitsFor, 'halted at checkpoint 1')
   void hand.task.checkpointEnded(1, false)
@@ -505,7 +496,7 @@ t.test(
     const hand = new HandTask({ inputCount: 1, keyedTables: 3, entriesPerTable: 5000 })
     await hand.run()
     for (const id of [1, 2]) {
-      hand.inputs[0]!.event(barrier(id))
+      hand.inputs[0]!.event(barrierOf(id))
       for (const _unit of ['reach the barrier', 'prepare', 'freeze']) {
         hand.task.step(Number.NEGATIVE_INFINITY)
         await settled()
@@ -526,5 +517,33 @@ t.test(
         [2, 15_000],
       ],
     )
+  },
+)
+
+t.test(
+  'stream task - input that ends while a snapshot is being written: that first, and one end',
+  async (t) => {
+    const hand = new HandTask({ inputCount: 1, keyedTables: 1, entriesPerTable: 50_000 })
+    await hand.run()
+    hand.inputs[0]!.event(barrierOf(1))
+    hand.end()
+    hand.stepAll()
+    await settled()
+    hand.stepAll()
+    await settled()
+    hand.stepAll()
+    await settled()
+    t.same(
+      hand.snapshots.map(([id, [operator]]) => [
+        id,
+        operator!.keyed.reduce((sum, { rowCount }) => sum + rowCount, 0),
+      ]),
+      [[1, 50_000]],
+    )
+    t.same(
+      hand.log.filter((line) => / (finish|end)$/.test(line)),
+      ['a finish', 'out end'],
+    )
+    t.equal(hand.task.state, 'finished')
   },
 )
