@@ -21,19 +21,18 @@ import {
   FORMAT_VERSION,
   folderUri,
   METADATA,
+  operatorRecords,
+  type SnapshotHandle,
 } from '../lib/checkpoint/checkpoint-files.ts'
 import type { CheckpointRequest } from '../lib/checkpoint/checkpoint-request-decider.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
+import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
+import { firstTasks, type Task, taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
 import type { Placement, SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
-import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
-import type {
-  CheckpointPlace,
-  SlotProtocol,
-  SnapshotHandle,
-  SourceCoordinatorProtocol,
-} from '../lib/protocol/slot.ts'
+import type { JobMasterProtocol, SavepointRequest } from '../lib/protocol/job-master.ts'
+import type { SlotProtocol, SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 
 export interface JobCheckpointsOptions {
@@ -72,20 +71,9 @@ interface Round {
   >
 }
 
-export interface SavepointOrder {
-  /** Of the client: the same order may come again and again. */
-  readonly requestId: string
-  /** Null: a folder of the job's own storage. */
-  readonly uri: string | null
-  readonly stop: 'none' | 'suspend' | 'drain'
-}
+type SavepointStatus = JobMasterProtocol['savepoint']['reply']
 
-export interface SavepointStatus {
-  readonly isDone: boolean
-  readonly uri: string
-}
-
-interface Savepoint extends SavepointOrder {
+interface Savepoint extends SavepointRequest {
   readonly uri: string
   isDone: boolean
   failure: string | null
@@ -94,15 +82,11 @@ interface Savepoint extends SavepointOrder {
 /** Orders that are remembered; the oldest is forgotten. */
 const SAVEPOINTS_MAX = 100
 const MISSING_SHOWN_MAX = 10
-const ASK_TIMEOUT_MS = 2000
-const RETRY_MS = 100
-
-export const taskId = (vertexId: string, index: number): string => `${vertexId}/${index}`
 
 export class JobCheckpoints {
   readonly #options: JobCheckpointsOptions
   readonly #host: Host
-  #store: Promise<BlobStore> | null = null
+  readonly #storage: CheckpointStorage
   #round: Round | null = null
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
@@ -117,6 +101,7 @@ export class JobCheckpoints {
   constructor(options: JobCheckpointsOptions, host: Host) {
     this.#options = options
     this.#host = host
+    this.#storage = new CheckpointStorage(options.settings.storageUri, (uri) => options.openStorage(uri))
   }
 
   /** What the next attempt begins with; null: from the beginning. */
@@ -126,7 +111,7 @@ export class JobCheckpoints {
   }
 
   /** How a savepoint is coming along; the first time it is asked for, it is begun. Throws CHECKPOINT_FAILED. */
-  savepoint(order: SavepointOrder): SavepointStatus {
+  savepoint(order: SavepointRequest): SavepointStatus {
     const known = this.#savepoints.get(order.requestId)
     if (known === undefined) return this.#beginSavepoint(order)
     if (known.failure !== null) throw savepointFailed(known.failure)
@@ -136,9 +121,7 @@ export class JobCheckpoints {
   /** All tasks of an attempt run. */
   begin(attempt: number, placement: Placement): void {
     const { settings, graph } = this.#options
-    const tasks = graph.vertices.flatMap(({ id, parallelism }) =>
-      Array.from({ length: parallelism }, (_, index) => taskId(id, index)),
-    )
+    const tasks = tasksOf(graph).map(({ vertexId, index }) => taskId(vertexId, index))
     const options = {
       ...settings,
       intervalMs: settings.intervalMs ?? Number.POSITIVE_INFINITY,
@@ -195,6 +178,7 @@ export class JobCheckpoints {
   /** The job has ended and its checkpoints are of no more use. */
   async discardAll(): Promise<void> {
     this.#completed = []
+    if (this.#lastId === 0) return
     const { settings, jobId } = this.#options
     await this.#deleteFolder({ storageUri: settings.storageUri, folder: `${jobId}/` })
   }
@@ -202,11 +186,10 @@ export class JobCheckpoints {
   /** Waits for what is being written and deleted. */
   async close(): Promise<void> {
     while (this.#background.size > 0) await Promise.all(this.#background)
-    const store = await this.#store?.catch(() => null)
-    await store?.close()
+    await this.#storage.close()
   }
 
-  #beginSavepoint({ requestId, uri, stop }: SavepointOrder): SavepointStatus {
+  #beginSavepoint({ requestId, uri, stop }: SavepointRequest): SavepointStatus {
     const { settings, jobId } = this.#options
     const place = uri ?? folderUri(settings.storageUri, `savepoints/${jobId}-${requestId}`)
     const savepoint: Savepoint = { requestId, uri: place, stop, isDone: false, failure: null }
@@ -293,10 +276,10 @@ export class JobCheckpoints {
   }
 
   /** Whose acknowledgement has not come, the first of them. */
-  #missing({ triggered, finished, placement }: Round, checkpointId: number): string[] {
-    const tasks = Object.entries(placement).flatMap(([id, slots]) => slots.map((_slot, i) => taskId(id, i)))
+  #missing({ triggered, finished }: Round, checkpointId: number): string[] {
     const acknowledged = triggered.get(checkpointId)?.acknowledged
-    return tasks
+    return tasksOf(this.#options.graph)
+      .map(({ vertexId, index }) => taskId(vertexId, index))
       .filter((task) => !finished.has(task) && acknowledged?.has(task) !== true)
       .slice(0, MISSING_SHOWN_MAX)
   }
@@ -399,38 +382,23 @@ export class JobCheckpoints {
     this.#decide({ kind: 'declined', checkpointId, task: '', reason: 'trigger-failure' })
   }
 
-  /** By slot, the tasks that run and have no task before them that does: those the barrier begins with. */
-  #firstTasks({ placement, finished }: Round): [SlotLocation, { vertexId: string; index: number }[]][] {
-    const { vertices, edges } = this.#options.graph
-    const bySlot = new Map<string, [SlotLocation, { vertexId: string; index: number }[]]>()
-    for (const { id, parallelism } of vertices) {
-      const before = edges.filter(({ to }) => to === id).map(({ from }) => from)
-      const isFirst = before.every((from) => this.#isFinished(from, finished))
-      for (let index = 0; isFirst && index < parallelism; index++) {
-        const slot = placement[id]![index]!
-        const key = `${slot.node}/${slot.slot}`
-        const known = bySlot.get(key) ?? [slot, []]
-        if (!finished.has(taskId(id, index))) known[1].push({ vertexId: id, index })
-        bySlot.set(key, known)
-      }
+  /** The tasks the barrier begins with, by slot. */
+  #firstTasks({ placement, finished }: Round): [SlotLocation, Task[]][] {
+    const bySlot = new Map<string, [SlotLocation, Task[]]>()
+    for (const task of firstTasks(this.#options.graph, finished)) {
+      const slot = placement[task.vertexId]![task.index]!
+      const key = `${slot.node}/${slot.slot}`
+      bySlot.set(key, [slot, [...(bySlot.get(key)?.[1] ?? []), task]])
     }
-    return [...bySlot.values()].filter(([, subtasks]) => subtasks.length > 0)
-  }
-
-  #isFinished(vertexId: string, finished: ReadonlySet<string>): boolean {
-    const { parallelism } = this.#options.graph.vertices.find(({ id }) => id === vertexId)!
-    return Array.from({ length: parallelism }, (_, i) => taskId(vertexId, i)).every((task) =>
-      finished.has(task),
-    )
+    return [...bySlot.values()]
   }
 
   async #storeMetadata(round: Round, order: Extract<Order, { kind: 'store' }>): Promise<void> {
     const { checkpointId, request } = order
     let isOk = true
     try {
-      const { storageUri, folder } = this.#placeOf(checkpointId, request)
       const bytes = encodeMetadata(this.#metadata(round, order))
-      await this.#using(storageUri, (store) => store.put(`${folder}${METADATA}`, bytes))
+      await this.#storage.put(this.#placeOf(checkpointId, request), METADATA, bytes)
     } catch (error) {
       this.#host.log.warn('the metadata of a checkpoint could not be written', {
         checkpoint: checkpointId,
@@ -449,19 +417,6 @@ export class JobCheckpoints {
   ): CheckpointMetadata {
     const { jobId, graph } = this.#options
     const { timestamp = 0, enumerators = [] } = round.triggered.get(checkpointId) ?? {}
-    const operators = graph.vertices.flatMap((vertex) => {
-      const handles = Array.from({ length: vertex.parallelism }, (_, i) =>
-        snapshots.get(taskId(vertex.id, i)),
-      )
-      return vertex.operators.map(({ id, name }) => ({
-        id,
-        name,
-        parallelism: vertex.parallelism,
-        maxParallelism: vertex.maxParallelism,
-        subtasks: handles.map((handle) => handle?.name ?? null),
-        hasUnion: handles.some((handle) => handle?.unions.includes(id) === true),
-      }))
-    })
     return {
       formatVersion: FORMAT_VERSION,
       checkpointId,
@@ -469,13 +424,13 @@ export class JobCheckpoints {
       jobId,
       jobName: graph.jobName,
       isSavepoint: request.type === 'savepoint',
-      operators,
+      operators: operatorRecords(graph, snapshots),
       enumerators,
     }
   }
 
   /** Slots must learn what became of it: sinks commit, and readers stop waiting for its barrier. */
-  async #settle(round: Round, checkpointId: number, isCompleted: boolean): Promise<void> {
+  async #settle(round: Round, checkpointId: number, mustCommit: boolean): Promise<void> {
     round.triggered.delete(checkpointId)
     const { jobId } = this.#options
     const message = {
@@ -483,7 +438,7 @@ export class JobCheckpoints {
       jobId,
       attempt: round.attempt,
       checkpointId,
-      isCompleted,
+      mustCommit,
     } as const
     const isObsolete = () => this.#round !== round
     await Promise.all(
@@ -499,29 +454,12 @@ export class JobCheckpoints {
     return this.#round === round && round.triggered.has(checkpointId)
   }
 
-  async #deleteFolder({ storageUri, folder }: CheckpointPlace): Promise<void> {
+  async #deleteFolder(place: CheckpointPlace): Promise<void> {
     try {
-      await this.#using(storageUri, async (store) => {
-        for (const { path } of await store.list(folder)) await store.delete(path)
-      })
+      await this.#storage.delete(place)
     } catch (error) {
-      this.#host.log.warn('files of a checkpoint are left over', { storageUri, folder, error })
+      this.#host.log.warn('files of a checkpoint are left over', { ...place, error })
     }
-  }
-
-  /** Savepoints have stores of their own, which are opened for them. */
-  async #using(uri: string, use: (store: BlobStore) => Promise<void>): Promise<void> {
-    if (uri === this.#options.settings.storageUri) return await use(await this.#storage())
-    const store = await this.#options.openStorage(uri)
-    await use(store).finally(() => store.close())
-  }
-
-  #storage(): Promise<BlobStore> {
-    this.#store ??= this.#options.openStorage(this.#options.settings.storageUri).catch((error) => {
-      this.#store = null
-      throw error
-    })
-    return this.#store
   }
 
   #ask<P extends Protocol<P>, K extends AskKind<P>>(
@@ -530,12 +468,7 @@ export class JobCheckpoints {
     isObsolete: () => boolean,
   ): Promise<ReplyOf<P, K> | undefined> {
     const { clock } = this.#host
-    return askPersistently(this.#host, ref, message, {
-      clock,
-      timeoutMs: ASK_TIMEOUT_MS,
-      retryMs: RETRY_MS,
-      isObsolete,
-    })
+    return askPersistently(this.#host, ref, message, { clock, isObsolete })
   }
 
   #slot({ node, slot }: SlotLocation): ActorRef<SlotProtocol> {

@@ -7,6 +7,7 @@ import { type ActorContext, type Behavior, handling } from '../lib/actor/behavio
 import { present } from '../lib/base/assert.ts'
 import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
+import { taskId } from '../lib/checkpoint/first-tasks.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
@@ -24,7 +25,7 @@ import { newRestartStrategy } from '../lib/scheduler/restart-strategy.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { SubtaskMetrics, SubtaskReport } from '../lib/task/subtask-report.ts'
 import { checkRestore } from './check-restore.ts'
-import { JobCheckpoints, taskId } from './job-checkpoints.ts'
+import { JobCheckpoints } from './job-checkpoints.ts'
 
 export interface JobMasterOptions {
   readonly subjects: Subjects
@@ -253,7 +254,7 @@ export class JobMaster {
 
   #note(subtasks: readonly SubtaskReport[]): void {
     for (const { vertexId, index, metrics, state, isAwaitingCheckpoint } of subtasks) {
-      if (metrics !== null) this.#metrics.set(`${vertexId}/${index}`, metrics)
+      if (metrics !== null) this.#metrics.set(taskId(vertexId, index), metrics)
       if (state === 'finished') this.#checkpoints?.taskFinished(taskId(vertexId, index))
       else if (isAwaitingCheckpoint === true) this.#checkpoints?.taskAwaits(taskId(vertexId, index))
     }
@@ -292,7 +293,7 @@ export class JobMaster {
             index,
             state,
             slot,
-            metrics: this.#metrics.get(`${id}/${index}`) ?? null,
+            metrics: this.#metrics.get(taskId(id, index)) ?? null,
           })),
       })),
     }

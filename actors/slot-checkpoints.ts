@@ -4,21 +4,18 @@
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
 import { checkpointFolder, encodeSubtask, subtaskBlob } from '../lib/checkpoint/checkpoint-files.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
+import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
 import type { SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
-import type { CheckpointPlace, Deployment } from '../lib/protocol/slot.ts'
-import type { BlobStore } from '../lib/storage/blob-store.ts'
+import type { Deployment } from '../lib/protocol/slot.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
-
-const ASK_TIMEOUT_MS = 2000
-const RETRY_MS = 100
 
 /** What an attempt begins with. */
 export interface Restored {
@@ -32,7 +29,7 @@ export class SlotCheckpoints {
   readonly #environment: SlotEnvironment
   readonly #deployment: Deployment
   readonly #settings: CheckpointSettings
-  #store: Promise<BlobStore> | null = null
+  readonly #storage: CheckpointStorage
   /** Of savepoints that are under way. */
   readonly #places = new Map<number, CheckpointPlace>()
   #isClosed = false
@@ -41,18 +38,16 @@ export class SlotCheckpoints {
     this.#environment = environment
     this.#deployment = deployment
     this.#settings = settings
+    this.#storage = new CheckpointStorage(settings.storageUri, (uri) => environment.openStorage(uri))
   }
 
   /** Throws as CheckpointReader does. */
   async restore(plans: readonly SubtaskPlan[]): Promise<Restored> {
     const { restore } = this.#deployment
     if (restore === null) return NOTHING_RESTORED
-    const store = await this.#environment.openStorage(restore.storageUri)
-    try {
-      return await this.#read(await CheckpointReader.open(store, restore.folder), plans)
-    } finally {
-      await store.close()
-    }
+    return await this.#storage.use(restore.storageUri, async (store) =>
+      this.#read(await CheckpointReader.open(store, restore.folder), plans),
+    )
   }
 
   /** A savepoint is on its way, which does not go where checkpoints go. */
@@ -89,7 +84,7 @@ export class SlotCheckpoints {
     try {
       const name = subtaskBlob(vertex.id, index, attempt, checkpointId)
       const bytes = encodeSubtask(snapshot)
-      await this.#put(checkpointId, name, bytes)
+      await this.#storage.put(this.#placeOf(checkpointId), name, bytes)
       const unions = snapshot
         .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
         .map(({ id }) => id)
@@ -108,28 +103,12 @@ export class SlotCheckpoints {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    const store = await this.#store?.catch(() => null)
-    await store?.close()
+    await this.#storage.close()
   }
 
-  async #put(checkpointId: number, name: string, bytes: Uint8Array): Promise<void> {
-    const place = this.#places.get(checkpointId)
-    if (place === undefined) {
-      const folder = checkpointFolder(this.#deployment.jobId, checkpointId)
-      await (await this.#storage()).put(`${folder}${name}`, bytes)
-      return
-    }
-    const store = await this.#environment.openStorage(place.storageUri)
-    await store.put(`${place.folder}${name}`, bytes).finally(() => store.close())
-  }
-
-  #storage(): Promise<BlobStore> {
-    if (this.#isClosed) throw new SluiceError('CHECKPOINT_FAILED', 'the attempt is over')
-    this.#store ??= this.#environment.openStorage(this.#settings.storageUri).catch((error) => {
-      this.#store = null
-      throw error
-    })
-    return this.#store
+  #placeOf(checkpointId: number): CheckpointPlace {
+    const folder = checkpointFolder(this.#deployment.jobId, checkpointId)
+    return this.#places.get(checkpointId) ?? { storageUri: this.#settings.storageUri, folder }
   }
 
   #tell<K extends 'acknowledge' | 'decline'>(
@@ -140,7 +119,6 @@ export class SlotCheckpoints {
       subject: subjects.control(jobMasterName(this.#deployment.jobId)),
     }
     const isObsolete = () => this.#isClosed
-    const options = { clock, timeoutMs: ASK_TIMEOUT_MS, retryMs: RETRY_MS, isObsolete }
-    return askPersistently<JobMasterProtocol, K>(system, jobMaster, message as never, options)
+    return askPersistently<JobMasterProtocol, K>(system, jobMaster, message as never, { clock, isObsolete })
   }
 }

@@ -92,10 +92,10 @@ export class Slot {
           }
           sender.reply({})
         },
-        checkpointEnded: ({ jobId, attempt, checkpointId, isCompleted }, sender) => {
+        checkpointEnded: ({ jobId, attempt, checkpointId, mustCommit }, sender) => {
           const assignment = this.#isCurrent(jobId, attempt) ? this.#assignment : null
           assignment?.checkpoints?.ended(checkpointId)
-          const committed = assignment?.tasks?.checkpointEnded(checkpointId, isCompleted) ?? Promise.resolve()
+          const committed = assignment?.tasks?.checkpointEnded(checkpointId, mustCommit) ?? Promise.resolve()
           void committed.then(() => sender.reply({}))
         },
         abandon: ({ jobId }, sender) => {

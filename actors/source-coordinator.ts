@@ -37,7 +37,7 @@ export function sourceCoordinator(options: SourceCoordinatorOptions): Behavior<S
         environment.system,
         options.subtaskRef(subtaskIndex),
         { kind: 'takeSplits', attempt, sequence, splits, afterCheckpoint },
-        { clock: environment.clock, timeoutMs: 2000, retryMs: 50, isObsolete: () => isStopped },
+        { clock: environment.clock, isObsolete: () => isStopped },
       )
     },
     fail: (error) => options.onError(error),

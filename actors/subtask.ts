@@ -39,7 +39,7 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
         sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))
         return
       }
-      if (message.afterCheckpoint > built.task.passedCheckpointId) {
+      if (message.afterCheckpoint > built.task.checkpoints.passedId) {
         sender.fail(new SluiceError('NO_RESPONDERS', 'the barrier has not passed yet: ask again'))
         return
       }
@@ -88,8 +88,6 @@ export function connectSource(
       const ask = () =>
         askPersistently(environment.system, coordinator, request, {
           clock: environment.clock,
-          timeoutMs: 2000,
-          retryMs: 50,
           isObsolete: () => isFinal(task.state),
         })
       last = last

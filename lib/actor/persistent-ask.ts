@@ -8,10 +8,10 @@ import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from './actor-re
 
 export interface PersistentAskOptions {
   readonly clock: Clock
-  /** Of one try. */
-  readonly timeoutMs: number
-  /** Between two tries; grows to ten times this. */
-  readonly retryMs: number
+  /** Of one try; default 2000. */
+  readonly timeoutMs?: number
+  /** Between two tries, at first; grows to ten times this. Default 50. */
+  readonly retryMs?: number
   /** Asked before each try; once true the ask ends with undefined. There is no other bound. */
   isObsolete(): boolean
 }
@@ -31,14 +31,15 @@ export async function askPersistently<P extends Protocol<P>, K extends AskKind<P
   message: MessageOf<P, K>,
   options: PersistentAskOptions,
 ): Promise<ReplyOf<P, K> | undefined> {
-  let retryMs = options.retryMs
+  const { timeoutMs = 2000, retryMs: firstRetryMs = 50 } = options
+  let retryMs = firstRetryMs
   while (!options.isObsolete()) {
     try {
-      return await asker.ask(ref, message, options.timeoutMs)
+      return await asker.ask(ref, message, timeoutMs)
     } catch (error) {
       if (!(error instanceof SluiceError) || !error.retryable) throw error
       await sleep(options.clock, retryMs)
-      retryMs = Math.min(retryMs * 2, options.retryMs * 10)
+      retryMs = Math.min(retryMs * 2, firstRetryMs * 10)
     }
   }
   return undefined

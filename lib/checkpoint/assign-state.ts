@@ -23,7 +23,7 @@ export interface AssignedState {
 }
 
 /** The old subtasks whose blobs are needed for a share. Throws STATE_INCOMPATIBLE. */
-export function sourcesOf(record: OperatorRecord, share: Share): number[] {
+export function neededSubtasks(record: OperatorRecord, share: Share): number[] {
   if (record.maxParallelism !== share.maxParallelism) {
     throw new SluiceError(
       'STATE_INCOMPATIBLE',
@@ -35,7 +35,7 @@ export function sourcesOf(record: OperatorRecord, share: Share): number[] {
   return record.parallelism === share.parallelism && !record.hasUnion ? [share.index] : all
 }
 
-/** `snapshots`: by old subtask, of those that `sourcesOf` names; undefined where there was none. */
+/** `snapshots`: by old subtask, of those that `neededSubtasks` names; undefined where there was none. */
 export function assignState(
   record: OperatorRecord,
   share: Share,

@@ -12,6 +12,8 @@
  */
 import { Packr } from 'msgpackr'
 import { SluiceError } from '../base/errors.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
+import { taskId } from './first-tasks.ts'
 import type { SubtaskSnapshot } from './subtask-snapshot.ts'
 
 /** State of one operator, by subtask. */
@@ -40,6 +42,30 @@ export interface CheckpointMetadata {
 }
 
 export const FORMAT_VERSION = 1
+
+/** What a subtask acknowledges with. */
+export interface SnapshotHandle {
+  /** Name of the blob in the checkpoint's folder. */
+  readonly name: string
+  readonly byteLength: number
+  /** Operators with union state. */
+  readonly unions: readonly string[]
+}
+
+/** `snapshots`: by task id; tasks that had finished have none. */
+export function operatorRecords(
+  { vertices }: JobGraph,
+  snapshots: ReadonlyMap<string, SnapshotHandle>,
+): OperatorRecord[] {
+  return vertices.flatMap(({ id: vertexId, operators, parallelism, maxParallelism }) => {
+    const handles = Array.from({ length: parallelism }, (_, index) => snapshots.get(taskId(vertexId, index)))
+    const subtasks = handles.map((handle) => handle?.name ?? null)
+    return operators.map(({ id, name }) => {
+      const hasUnion = handles.some((handle) => handle?.unions.includes(id) === true)
+      return { id, name, parallelism, maxParallelism, subtasks, hasUnion }
+    })
+  })
+}
 
 /** Ends with a slash. */
 export const checkpointFolder = (jobId: string, checkpointId: number): string =>

@@ -3,7 +3,7 @@
  * needed, each once.
  */
 import type { BlobStore } from '../storage/blob-store.ts'
-import { type AssignedState, assignState, type Share, sourcesOf } from './assign-state.ts'
+import { type AssignedState, assignState, neededSubtasks, type Share } from './assign-state.ts'
 import {
   type CheckpointMetadata,
   decodeMetadata,
@@ -36,7 +36,7 @@ export class CheckpointReader {
     const record = this.metadata.operators.find(({ id }) => id === operatorId)
     if (record === undefined) return undefined
     const snapshots = new Map<number, SubtaskSnapshot[number] | undefined>()
-    for (const old of sourcesOf(record, share)) snapshots.set(old, await this.#subtask(record, old))
+    for (const old of neededSubtasks(record, share)) snapshots.set(old, await this.#subtask(record, old))
     return assignState(record, share, snapshots)
   }
 

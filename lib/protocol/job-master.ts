@@ -1,9 +1,9 @@
 /** What the resource manager, slots and the dispatcher say to a job master. */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { SnapshotHandle } from '../checkpoint/checkpoint-files.ts'
 import type { SlotLocation } from '../graph/execution-graph.ts'
 import type { SubtaskReport } from '../task/subtask-report.ts'
 import type { JobDescription, JobSummary } from './job-submission.ts'
-import type { SnapshotHandle } from './slot.ts'
 
 export interface SavepointRequest {
   /** Made by the client. */

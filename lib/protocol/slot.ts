@@ -1,5 +1,6 @@
 /** What a job master says to a slot, and subtasks and source coordinators to each other. */
 
+import type { CheckpointPlace } from '../checkpoint/checkpoint-storage.ts'
 import type { Placement } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { SubtaskMetrics } from '../task/subtask-report.ts'
@@ -14,22 +15,6 @@ export interface Deployment {
   readonly settings: JobRunSettings
   /** Null: from the beginning. */
   readonly restore: CheckpointPlace | null
-}
-
-/** Where a checkpoint or savepoint is, or is to be. */
-export interface CheckpointPlace {
-  readonly storageUri: string
-  /** Ends with a slash, or is empty. */
-  readonly folder: string
-}
-
-/** Where the snapshot of a subtask is. */
-export interface SnapshotHandle {
-  /** Name of the blob in the checkpoint's folder. */
-  readonly name: string
-  readonly byteLength: number
-  /** Operators with union state. */
-  readonly unions: readonly string[]
 }
 
 interface AttemptReference {
@@ -67,9 +52,13 @@ export type SlotProtocol = {
     }
     reply: object
   }
-  /** A checkpoint is complete, or has been given up. Answered when sinks have committed. May be repeated. */
+  /**
+   * Nobody waits for a checkpoint any more. What it covers is to be committed, which the answer waits for: or not,
+   * because it was given up, or is a savepoint the job runs on after, and commits with its next checkpoint. May be
+   * repeated.
+   */
   checkpointEnded: {
-    request: AttemptReference & { readonly checkpointId: number; readonly isCompleted: boolean }
+    request: AttemptReference & { readonly checkpointId: number; readonly mustCommit: boolean }
     reply: object
   }
   /** From the slot's node: nobody knows this job any more. */

@@ -62,19 +62,19 @@ export class SlotAttempt {
   trigger(barrier: CheckpointBarrier, subtasks: readonly { vertexId: string; index: number }[]): void {
     for (const { task, plan } of this.#members) {
       if (subtasks.some(({ vertexId, index }) => plan.vertex.id === vertexId && plan.index === index)) {
-        task.trigger(barrier)
+        task.checkpoints.trigger(barrier)
       }
     }
   }
 
-  /** Resolves when sinks have committed. */
-  async checkpointEnded(checkpointId: number, isCompleted: boolean): Promise<void> {
-    await Promise.all(this.#members.map(({ task }) => task.checkpointEnded(checkpointId, isCompleted)))
+  /** As TaskCheckpoints.ended, of all. */
+  async checkpointEnded(checkpointId: number, mustCommit: boolean): Promise<void> {
+    await Promise.all(this.#members.map(({ task }) => task.checkpoints.ended(checkpointId, mustCommit)))
   }
 
-  /** This checkpoint's barrier is the last thing the tasks process; `isDrain`: sources end event time before it. */
+  /** As TaskCheckpoints.haltAt, for all. */
   haltAt(checkpointId: number, isDrain: boolean): void {
-    for (const { task } of this.#members) task.haltAt(checkpointId, isDrain)
+    for (const { task } of this.#members) task.checkpoints.haltAt(checkpointId, isDrain)
   }
 
   get hasEnded(): boolean {

@@ -57,9 +57,6 @@ export interface TaskParts {
 
 /** Restored in one go: a millisecond or two. */
 const LOAD_ROWS = 5000
-/** An order for an older one would have to be late by as many checkpoints. */
-const GIVEN_UP_MAX = 100
-
 export class StreamTask {
   readonly processingTime: ProcessingTime
   readonly #parts: TaskParts
@@ -74,18 +71,8 @@ export class StreamTask {
   #operators: readonly StatefulOperator[] = []
   #input: InputProcessor | null = null
   #checkpoints!: TaskCheckpoints
-  /**
-   * Asked for by the coordinator, oldest first, as many as it has pending; whoever has inputs takes them when those
-   * have ended.
-   */
-  #triggered: CheckpointBarrier[] = []
   /** All operators have finished, and a checkpoint has to complete before the task may end. */
   #isAwaitingCheckpoint = false
-  #endedCheckpointId = 0
-  /** Given up, the last of them: what is said of one of these came late. */
-  readonly #givenUp: number[] = []
-  #drainAtId: number | null = null
-  #commits: Promise<void> = Promise.resolve()
   #state: SubtaskState = 'created'
   #sinkReady: Promise<void> | null = null
   #hasReachedEnd = false
@@ -113,6 +100,10 @@ export class StreamTask {
 
   get chain(): OperatorChain {
     return this.#chain
+  }
+
+  get checkpoints(): TaskCheckpoints {
+    return this.#checkpoints
   }
 
   get outputs(): readonly OutputChannel[] {
@@ -160,6 +151,8 @@ export class StreamTask {
       chain,
       operators,
       writers: this.#parts.writers,
+      endEventTime: () => this.#pausably(() => this.#parts.source?.endOfInput()),
+      hasEnded: () => isFinal(this.#state),
       onSnapshot: (barrier, snapshot) => this.#listener.onSnapshot(barrier, snapshot),
       onWake: () => this.wake(),
       onError: (error) => void this.fail(error),
@@ -200,50 +193,6 @@ export class StreamTask {
 
   wake(): void {
     this.#listener.onWake()
-  }
-
-  /** The coordinator wants a checkpoint of which this task is the first, or the first that still runs. */
-  trigger(barrier: CheckpointBarrier): void {
-    const { checkpointId } = barrier
-    const isKnown = this.#triggered.some((other) => other.checkpointId === checkpointId)
-    if (isKnown || this.#givenUp.includes(checkpointId)) return
-    this.#triggered.push(barrier)
-    this.#triggered.sort((a, b) => a.checkpointId - b.checkpointId)
-    this.wake()
-  }
-
-  /** Checkpoints up to this one need not be waited for: their barriers have passed, or will never come. */
-  get passedCheckpointId(): number {
-    return Math.max(this.#endedCheckpointId, this.#checkpoints.frozenId)
-  }
-
-  /** The checkpoint is complete everywhere; resolves when sinks have committed. Or it was given up. */
-  checkpointEnded(checkpointId: number, isCompleted: boolean): Promise<void> {
-    this.#endedCheckpointId = Math.max(this.#endedCheckpointId, checkpointId)
-    if (!isCompleted) {
-      this.#triggered = this.#triggered.filter((barrier) => barrier.checkpointId !== checkpointId)
-      this.#givenUp.push(checkpointId)
-      if (this.#givenUp.length > GIVEN_UP_MAX) this.#givenUp.shift()
-      this.#checkpoints.goOn(checkpointId)
-      return Promise.resolve()
-    }
-    this.#commits = this.#commits.then(async () => {
-      if (isFinal(this.#state)) return
-      try {
-        await this.#chain.checkpointCompleted(checkpointId)
-      } catch (error) {
-        await this.fail(asError(error))
-      }
-      this.wake()
-    })
-    return this.#commits
-  }
-
-  /** Nothing is processed after this checkpoint's barrier, unless it is given up. */
-  haltAt(checkpointId: number, isDrain: boolean): void {
-    if (this.#givenUp.includes(checkpointId)) return
-    this.#checkpoints.haltAt(checkpointId)
-    if (isDrain) this.#drainAtId = checkpointId
   }
 
   /** For operators: whether a long burst should make room. */
@@ -330,7 +279,7 @@ export class StreamTask {
       this.#pausably(() => this.#chain.resume())
       return 'progress'
     }
-    if (this.#input === null) this.#takeTriggered()
+    if (this.#input === null) this.#checkpoints.takeTriggered()
     if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
     const mail = this.#mail.shift()
     if (mail !== undefined) {
@@ -387,7 +336,7 @@ export class StreamTask {
 
   /** Between the end of the input and the commit of what came of it. */
   #await(): StepResult {
-    this.#takeTriggered()
+    this.#checkpoints.takeTriggered()
     if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
     if (this.#checkpoints.isWriting) {
       this.#checkpoints.drain()
@@ -397,20 +346,6 @@ export class StreamTask {
     this.#isAwaitingCheckpoint = false
     this.#endOutput()
     return 'progress'
-  }
-
-  /** Not while another is held, nor after the one to halt at, which would let go of it. */
-  #takeTriggered(): void {
-    const barrier = this.#triggered[0]
-    if (barrier === undefined || this.#checkpoints.isHolding) return
-    if (this.#drainAtId === barrier.checkpointId) {
-      this.#drainAtId = null
-      // What event time releases comes before the barrier, in as many steps as it takes.
-      this.#pausably(() => this.#parts.source?.endOfInput())
-      if (this.#chain.isPaused) return
-    }
-    this.#triggered.shift()
-    this.#checkpoints.take(barrier)
   }
 
   #endOutput(): void {

@@ -1,13 +1,16 @@
 /**
- * The checkpoints of one task, step by step: what a barrier sets off once everything before it has been processed.
- * The task calls `advance` and `drain` from its own steps, so that operators are never touched in the middle of one.
+ * The checkpoints of one task: those it is asked to begin, and, step by step, what a barrier sets off once everything
+ * before it has been processed. The task calls `takeTriggered`, `advance` and `drain` from its own steps, so that
+ * operators are never touched in the middle of one; commits go on beside them.
  *
  * P1. From a barrier's arrival until the state is frozen no record is processed: `isHolding`.
  * P2. The barrier leaves before any record that follows it, and after all that came before.
  * P3. After a barrier that the task was told to halt at nothing is processed, unless its checkpoint is given up.
  * P4. One snapshot is written at a time; the next barrier has what is left of the last written at once.
+ * P5. What is said of a checkpoint that has been given up came late, and changes nothing.
  */
 import { assert } from '../base/assert.ts'
+import { asError } from '../base/errors.ts'
 import { FrozenSubtask, type StatefulOperator, type SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
 import type { CheckpointBarrier } from '../network/stream-event.ts'
@@ -17,24 +20,36 @@ export interface TaskCheckpointsOptions {
   readonly chain: OperatorChain
   readonly operators: readonly StatefulOperator[]
   readonly writers: readonly RecordWriter[]
+  /** Event time ends here: a source that is to be drained. */
+  endEventTime(): void
+  /** The task has ended: there is nothing to commit any more. */
+  hasEnded(): boolean
   /** A snapshot is complete and may be stored. */
   onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot): void
-  /** `advance` has something to do again. */
+  /** There is something to do again. */
   onWake(): void
   onError(error: Error): void
 }
 
 /** Entries written per call: a fraction of a millisecond. */
 const DRAIN_ENTRIES = 1000
+/** Checkpoints given up that are remembered: an order for an older one would have to be late by as many. */
+const GIVEN_UP_MAX = 100
 
 export class TaskCheckpoints {
   readonly #options: TaskCheckpointsOptions
+  /** Asked for by the coordinator, oldest first, as many as it has pending. */
+  #triggered: CheckpointBarrier[] = []
   /** Its barrier waits, is being prepared, or is prepared. */
   #held: { readonly barrier: CheckpointBarrier; phase: 'waiting' | 'preparing' | 'prepared' } | null = null
   #frozen: { readonly barrier: CheckpointBarrier; readonly subtask: FrozenSubtask } | null = null
-  #latestId = 0
+  #commits: Promise<void> = Promise.resolve()
+  readonly #givenUp: number[] = []
+  #takenId = 0
   #frozenId = 0
+  #endedId = 0
   #haltId = 0
+  #drainId: number | null = null
 
   constructor(options: TaskCheckpointsOptions) {
     this.#options = options
@@ -48,9 +63,9 @@ export class TaskCheckpoints {
     return this.#frozen !== null
   }
 
-  /** The newest checkpoint whose snapshot has been taken. */
-  get frozenId(): number {
-    return this.#frozenId
+  /** Checkpoints up to this one need not be waited for: their barriers have passed, or will never come. */
+  get passedId(): number {
+    return Math.max(this.#endedId, this.#frozenId)
   }
 
   /** For people. */
@@ -59,23 +74,58 @@ export class TaskCheckpoints {
     return this.isHolding ? `halted at checkpoint ${this.#haltId}` : `last checkpoint ${this.#frozenId}`
   }
 
-  /** Everything before the barrier has been processed. Ids that are not newer than the last are ignored. */
-  take(barrier: CheckpointBarrier): void {
-    if (barrier.checkpointId <= this.#latestId) return
-    assert(this.#held === null, 'no input is read while a barrier is held')
-    this.#latestId = barrier.checkpointId
-    this.#held = { barrier, phase: 'waiting' }
+  /** The coordinator wants a checkpoint of which this task is the first, or the first that still runs. */
+  trigger(barrier: CheckpointBarrier): void {
+    const { checkpointId } = barrier
+    const isKnown = this.#triggered.some((other) => other.checkpointId === checkpointId)
+    if (isKnown || this.#givenUp.includes(checkpointId)) return
+    this.#triggered.push(barrier)
+    this.#triggered.sort((a, b) => a.checkpointId - b.checkpointId)
     this.#options.onWake()
   }
 
-  haltAt(checkpointId: number): void {
+  /** This checkpoint's barrier is the last thing that is processed; `isDrain`: sources end event time before it. */
+  haltAt(checkpointId: number, isDrain: boolean): void {
+    if (this.#givenUp.includes(checkpointId)) return
     this.#haltId = checkpointId
+    if (isDrain) this.#drainId = checkpointId
   }
 
-  /** A checkpoint was given up: nobody need halt for it. */
-  goOn(checkpointId: number): void {
-    if (this.#haltId !== checkpointId) return
-    this.#haltId = 0
+  /** Nobody waits for this checkpoint any more. Resolves when sinks have committed what it covers, if they are to. */
+  ended(checkpointId: number, mustCommit: boolean): Promise<void> {
+    this.#endedId = Math.max(this.#endedId, checkpointId)
+    if (mustCommit) {
+      this.#commits = this.#commits.then(() => this.#commit(checkpointId))
+      return this.#commits
+    }
+    this.#triggered = this.#triggered.filter((barrier) => barrier.checkpointId !== checkpointId)
+    this.#givenUp.push(checkpointId)
+    if (this.#givenUp.length > GIVEN_UP_MAX) this.#givenUp.shift()
+    if (this.#haltId === checkpointId) this.#haltId = 0
+    this.#options.onWake()
+    return Promise.resolve()
+  }
+
+  /** Takes what was triggered first; not while another is held, nor after the one to halt at. */
+  takeTriggered(): void {
+    const barrier = this.#triggered[0]
+    if (barrier === undefined || this.isHolding) return
+    if (this.#drainId === barrier.checkpointId) {
+      this.#drainId = null
+      // What event time releases comes before the barrier, in as many steps as it takes.
+      this.#options.endEventTime()
+      if (this.#options.chain.isPaused) return
+    }
+    this.#triggered.shift()
+    this.take(barrier)
+  }
+
+  /** Everything before the barrier has been processed. Ids that are not newer than the last are ignored. */
+  take(barrier: CheckpointBarrier): void {
+    if (barrier.checkpointId <= this.#takenId) return
+    assert(this.#held === null, 'no input is read while a barrier is held')
+    this.#takenId = barrier.checkpointId
+    this.#held = { barrier, phase: 'waiting' }
     this.#options.onWake()
   }
 
@@ -115,5 +165,15 @@ export class TaskCheckpoints {
     this.#frozen = { barrier, subtask: new FrozenSubtask(this.#options.operators) }
     this.#frozenId = barrier.checkpointId
     this.#held = null
+  }
+
+  async #commit(checkpointId: number): Promise<void> {
+    if (this.#options.hasEnded()) return
+    try {
+      await this.#options.chain.checkpointCompleted(checkpointId)
+    } catch (error) {
+      this.#options.onError(asError(error))
+    }
+    this.#options.onWake()
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { assignState, type Share, sourcesOf } from '../../../lib/checkpoint/assign-state.ts'
+import { assignState, neededSubtasks, type Share } from '../../../lib/checkpoint/assign-state.ts'
 import type { OperatorRecord } from '../../../lib/checkpoint/checkpoint-files.ts'
 import { MAX_PARALLELISM } from '../state/backends.ts'
 import { runs } from '../types/schema-arbitrary.ts'
@@ -19,7 +19,7 @@ function rescale(record: OperatorRecord, subtasks: readonly Subtask[], paralleli
   const saved = subtasks.map((subtask) => subtask.save()[0])
   return Array.from({ length: parallelism }, (_, index) => {
     const share = shareOf(parallelism, index)
-    const needed = new Map(sourcesOf(record, share).map((old) => [old, saved[old]]))
+    const needed = new Map(neededSubtasks(record, share).map((old) => [old, saved[old]]))
     return new Subtask(assignState(record, share, needed), parallelism, index)
   })
 }
@@ -50,7 +50,7 @@ t.test('assign state - with the same parallelism and no union, each has what it 
       const record = recordOf(parallelism, { hasUnion: false })
       const found = rescale(record, old, parallelism)
       old.forEach((subtask, index) => {
-        assert.deepEqual(sourcesOf(record, shareOf(parallelism, index)), [index])
+        assert.deepEqual(neededSubtasks(record, shareOf(parallelism, index)), [index])
         assert.deepEqual(contentsOfAll([found[index]!]), contentsOfAll([subtask]))
       })
     }),
@@ -62,7 +62,7 @@ t.test('assign state - a subtask that had finished has nothing to give', async (
   const old = newSubtasks(2, [1, 2, 3, 4, 5, 6])
   const record = recordOf(2, { subtasks: [null, 'v-1-0'] })
   const share = shareOf(1, 0)
-  t.same(sourcesOf(record, share), [0, 1])
+  t.same(neededSubtasks(record, share), [0, 1])
   const snapshots = new Map([
     [0, undefined],
     [1, old[1]!.save()[0]],
@@ -74,7 +74,7 @@ t.test('assign state - a subtask that had finished has nothing to give', async (
 })
 
 t.test('assign state - the maximum parallelism is for ever', async (t) => {
-  t.throws(() => sourcesOf(recordOf(2, { maxParallelism: 256 }), shareOf(2, 0)), {
+  t.throws(() => neededSubtasks(recordOf(2, { maxParallelism: 256 }), shareOf(2, 0)), {
     code: 'STATE_INCOMPATIBLE',
     message: /saved with max parallelism 256 and has 128 now.*set maxParallelism to 256/,
   })

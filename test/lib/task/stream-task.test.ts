@@ -402,7 +402,7 @@ t.test(
     hand.stepAll()
     t.same(hand.snapshots, [[7, []]])
     t.same(hand.taken(), ['out barrier', 'out b', 'out d'])
-    t.equal(hand.task.passedCheckpointId, 7)
+    t.equal(hand.task.checkpoints.passedId, 7)
   },
 )
 
@@ -412,7 +412,7 @@ t.test('stream task - what was triggered twice, or is old, is taken once', async
   operator.connect({ requestSplit: () => {} })
   await hand.run()
   for (const id of [3, 3, 2]) {
-    hand.task.trigger(barrierOf(id))
+    hand.task.checkpoints.trigger(barrierOf(id))
     hand.stepAll()
     await settled()
     hand.stepAll()
@@ -428,8 +428,8 @@ t.test('stream task - checkpoints that are triggered together are taken one afte
   const hand = new HandTask({ source: operator as unknown as SourceOperator<unknown, never> })
   operator.connect({ requestSplit: () => {} })
   await hand.run()
-  for (const id of [2, 1, 3, 4]) hand.task.trigger(barrierOf(id))
-  void hand.task.checkpointEnded(3, false)
+  for (const id of [2, 1, 3, 4]) hand.task.checkpoints.trigger(barrierOf(id))
+  void hand.task.checkpoints.ended(3, false)
   for (let i = 0; i < 4; i++) {
     hand.stepAll()
     await settled()
@@ -453,14 +453,14 @@ t.test('stream task - halted at a savepoint, it takes no other checkpoint', asyn
     }
     return hand.snapshots.splice(0).map(([id]) => id)
   }
-  hand.task.haltAt(1, false)
-  hand.task.trigger(barrierOf(1))
+  hand.task.checkpoints.haltAt(1, false)
+  hand.task.checkpoints.trigger(barrierOf(1))
   t.same(await go(), [1])
-  hand.task.trigger(barrierOf(2))
+  hand.task.checkpoints.trigger(barrierOf(2))
   t.same(await go(), [])
   t.equal(hand.task.waitsFor, 'halted at checkpoint 1')
-  void hand.task.checkpointEnded(1, false)
-  hand.task.haltAt(1, false)
+  void hand.task.checkpoints.ended(1, false)
+  hand.task.checkpoints.haltAt(1, false)
   t.same(await go(), [2], 'given up, it is not halted at, however late the order is')
 })
 

@@ -1,0 +1,64 @@
+/**
+ * Where the checkpoints of a job are: a folder each in the job's storage; and its savepoints, each a store of its own.
+ * The job's storage is opened when it is needed first and stays open; the others are opened for one use.
+ */
+import { SluiceError } from '../base/errors.ts'
+import type { BlobContent, BlobStore } from '../storage/blob-store.ts'
+
+/** Where a checkpoint or savepoint is, or is to be. */
+export interface CheckpointPlace {
+  readonly storageUri: string
+  /** Ends with a slash, or is empty. */
+  readonly folder: string
+}
+
+export class CheckpointStorage {
+  readonly #uri: string
+  readonly #open: (uri: string) => Promise<BlobStore>
+  #store: Promise<BlobStore> | null = null
+  #isClosed = false
+
+  /** `uri`: of the job's storage. `open`: gives a store that is the caller's to close. */
+  constructor(uri: string, open: (uri: string) => Promise<BlobStore>) {
+    this.#uri = uri
+    this.#open = open
+  }
+
+  /** Throws CHECKPOINT_FAILED once this is closed, and as the store does. */
+  async use<R>(uri: string, work: (store: BlobStore) => Promise<R>): Promise<R> {
+    if (this.#isClosed) throw new SluiceError('CHECKPOINT_FAILED', 'the storage of the job has been closed')
+    if (uri === this.#uri) return await work(await this.#own())
+    const store = await this.#open(uri)
+    try {
+      return await work(store)
+    } finally {
+      await store.close()
+    }
+  }
+
+  put({ storageUri, folder }: CheckpointPlace, name: string, content: BlobContent): Promise<void> {
+    return this.use(storageUri, (store) => store.put(`${folder}${name}`, content))
+  }
+
+  /** Everything that is in the folder. */
+  delete({ storageUri, folder }: CheckpointPlace): Promise<void> {
+    return this.use(storageUri, async (store) => {
+      for (const { path } of await store.list(folder)) await store.delete(path)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const store = await this.#store?.catch(() => null)
+    await store?.close()
+  }
+
+  /** One that could not be opened is tried again the next time. */
+  #own(): Promise<BlobStore> {
+    this.#store ??= this.#open(this.#uri).catch((error) => {
+      this.#store = null
+      throw error
+    })
+    return this.#store
+  }
+}
