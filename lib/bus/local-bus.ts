@@ -123,16 +123,15 @@ class LocalBus implements Bus {
   readonly stats = zeroBusStats()
   readonly #broker: LocalBroker
   readonly #inbox: RequestInbox
-  readonly #inboxPrefix: string
   readonly #open = new Set<() => void>()
   readonly #listeners: StatusListeners
-  #isInboxOpen = false
   #isClosed = false
 
   constructor(broker: LocalBroker, number: number, requestsPendingMax: number) {
     this.#broker = broker
-    this.#inboxPrefix = `_INBOX.local-${number}`
-    this.#inbox = new RequestInbox(broker.clock, this.#inboxPrefix, requestsPendingMax)
+    const listen = (replies: string) =>
+      void this.subscribe(replies, (message) => this.#inbox.settle(message.subject, message))
+    this.#inbox = new RequestInbox(broker.clock, `_INBOX.local-${number}`, requestsPendingMax, listen)
     this.#listeners = new StatusListeners(broker.logger)
     this.payloadBytesMax = broker.payloadBytesMax
   }
@@ -157,10 +156,6 @@ class LocalBus implements Bus {
   async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
     if (this.#isClosed) throw busClosed(`request ${subject}`)
     checkPayloadSize(subject, payload, this.payloadBytesMax)
-    if (!this.#isInboxOpen) {
-      this.#isInboxOpen = true
-      this.subscribe(`${this.#inboxPrefix}.*`, (message) => this.#inbox.settle(message.subject, message))
-    }
     const { replyTo, answer } = this.#inbox.open(subject, timeoutMs)
     if (this.#publish(subject, payload, replyTo) === 0) this.#inbox.failNoResponders(replyTo)
     return answer

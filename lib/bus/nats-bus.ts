@@ -39,7 +39,7 @@ export interface NatsBusEnvironment {
 }
 
 /** Time `close` gives what is still on its way out. */
-const CLOSE_FLUSH_MS = 2000
+const CLOSE_DRAIN_MS = 2000
 /** The status line of a server's "no responders" answer. */
 const NO_RESPONDERS_STATUS = 503
 
@@ -95,9 +95,7 @@ export class NatsBus implements Bus {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #inbox: RequestInbox
-  readonly #inboxSubject: string
   readonly #listeners: StatusListeners
-  #isInboxOpen = false
   #isConnected = true
   #isClosed = false
   #closing: Promise<void> | undefined
@@ -108,9 +106,12 @@ export class NatsBus implements Bus {
     this.#clock = clock
     this.#logger = logger
     this.#listeners = new StatusListeners(logger)
-    const prefix = createInbox(inboxPrefix)
-    this.#inboxSubject = `${prefix}.*`
-    this.#inbox = new RequestInbox(clock, prefix, requestsPendingMax ?? REQUESTS_PENDING_MAX)
+    this.#inbox = new RequestInbox(
+      clock,
+      createInbox(inboxPrefix),
+      requestsPendingMax ?? REQUESTS_PENDING_MAX,
+      (replies) => this.#subscribe(replies, (msg) => this.#answered(msg)),
+    )
     void this.#followStatus()
     void connection.closed().then(() => this.#closed())
   }
@@ -151,10 +152,6 @@ export class NatsBus implements Bus {
     if (this.#isClosed) throw busClosed(`request ${subject}`)
     if (!this.#isConnected) throw disconnected(`request ${subject}`)
     checkPayloadSize(subject, payload, this.payloadBytesMax)
-    if (!this.#isInboxOpen) {
-      this.#isInboxOpen = true
-      this.#subscribe(this.#inboxSubject, (msg) => this.#answered(msg))
-    }
     const { replyTo, answer } = this.#inbox.open(subject, timeoutMs)
     this.publish(subject, payload, replyTo)
     return answer
@@ -183,8 +180,9 @@ export class NatsBus implements Bus {
     const wasConnected = this.#isConnected && !this.connection.isClosed()
     this.#closed()
     if (wasConnected) {
-      const flushed = this.connection.flush().catch(() => {})
-      await orAfter(this.#clock, CLOSE_FLUSH_MS, flushed)
+      // Not only flushed: the server must have forgotten the subscriptions, or whoever asks next is asking nobody.
+      const drained = this.connection.drain().catch(() => {})
+      await orAfter(this.#clock, CLOSE_DRAIN_MS, drained)
     }
     await this.connection.close()
   }

@@ -1,7 +1,8 @@
 /**
  * Requests in flight on one bus: a reply subject per request under one prefix, so that a single subscription
- * (`prefix.*`) serves them all, and a bounded map from reply subject to whoever waits. Knows no bus: LocalBus
- * and NatsBus feed it from their reply subscription, ThreadBus uses the reply subjects as request numbers.
+ * (`prefix.*`) serves them all, and a bounded map from reply subject to whoever waits. Knows no bus: those that have
+ * subjects subscribe when the first request is made and feed it from there, ThreadBus uses the reply subjects as
+ * request numbers.
  */
 import type { Clock, TimerHandle } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
@@ -19,12 +20,21 @@ export class RequestInbox {
   readonly #prefix: string
   readonly #pendingMax: number
   readonly #pending = new Map<string, Pending>()
+  /** Null once it has been called. */
+  #listen: ((subject: string) => void) | null
   #counter = 0
 
-  constructor(clock: Clock, prefix: string, pendingMax: number) {
+  /** `listen` is called once, with the subject that all replies come on, before the first request is made. */
+  constructor(
+    clock: Clock,
+    prefix: string,
+    pendingMax: number,
+    listen: ((subject: string) => void) | null = null,
+  ) {
     this.#clock = clock
     this.#prefix = prefix
     this.#pendingMax = pendingMax
+    this.#listen = listen
   }
 
   /** Registers a request and starts its timer. Throws BUS_OVERLOADED at the bound: nothing waits unbounded. */
@@ -35,6 +45,8 @@ export class RequestInbox {
         `${this.#pendingMax} requests wait for answers, the limit; the one to ${subject} was not sent`,
       )
     }
+    this.#listen?.(`${this.#prefix}.*`)
+    this.#listen = null
     const replyTo = `${this.#prefix}.${++this.#counter}`
     const answer = new Promise<BusMessage>((resolve, reject) => {
       const timer = this.#clock.schedule(timeoutMs, () => {

@@ -35,14 +35,15 @@ export class SimulatedBus implements Bus {
   readonly #open = new Map<() => void, string>()
   readonly #listeners: StatusListeners
   #link: 'up' | 'cut' | 'disconnected' = 'up'
-  #isInboxOpen = false
   #isClosed = false
 
   constructor(network: SimulatedNetwork, { name, clock }: SimulatedBusOptions) {
     this.#network = network
     this.name = name
     this.#inboxPrefix = `_INBOX.${name}`
-    this.#inbox = new RequestInbox(clock, this.#inboxPrefix, REQUESTS_PENDING_MAX)
+    const listen = (replies: string) =>
+      void this.subscribe(replies, (message) => this.#inbox.settle(message.subject, message))
+    this.#inbox = new RequestInbox(clock, this.#inboxPrefix, REQUESTS_PENDING_MAX, listen)
     this.#listeners = new StatusListeners(network.options.log)
   }
 
@@ -68,10 +69,6 @@ export class SimulatedBus implements Bus {
     checkPayloadSize(subject, payload, this.payloadBytesMax)
     if (this.#link === 'disconnected')
       throw new SluiceError('CANNOT_CONNECT', `cannot request ${subject}: the connection is down`)
-    if (!this.#isInboxOpen) {
-      this.#isInboxOpen = true
-      this.subscribe(`${this.#inboxPrefix}.*`, (message) => this.#inbox.settle(message.subject, message))
-    }
     const { replyTo, answer } = this.#inbox.open(subject, timeoutMs)
     if (this.#publish(subject, payload, replyTo) === 0)
       this.#network.afterRoundTrip(() => {
