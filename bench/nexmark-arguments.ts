@@ -23,7 +23,7 @@ and no digest differs. A digest is unknown if there is none for these events.
   --nodes N                 on a cluster: a nats-server, a coordinator and N node processes of its own; without it
                             everything runs in this process
   --blackhole               count results and drop them: to measure without files; there is no digest then
-  --digest                  show the sha256 of the canonical rows in the table
+  --digest                  as --json: the line has the sha256 of the canonical rows
   --out FILE                write the canonical rows of a single run, sorted
   --json                    on stdout one line of JSON per run, in place of the table: {query, events, parallelism,
                             backend, nodes, seconds, eventsPerSecond, rows, sha256, digest}
@@ -69,7 +69,7 @@ export interface NexmarkPlan {
   readonly isBlackhole: boolean
   /** Where the canonical rows go; null: nowhere. */
   readonly out: string | null
-  readonly isDigestShown: boolean
+  /** A line of JSON per run in place of the table. */
   readonly isJson: boolean
   /** Arguments of the jobs, without their sink. */
   readonly jobArguments: readonly string[]
@@ -95,8 +95,7 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
     nodes: values.nodes === undefined ? 0 : readInteger('--nodes', values.nodes, NODES_MAX),
     isBlackhole: blackhole,
     out: out ?? null,
-    isDigestShown: values.digest,
-    isJson: values.json,
+    isJson: values.json || values.digest,
     jobArguments,
   } as const
   if (out !== undefined && (plan.queries.length > 1 || plan.parallelisms.length > 1)) {

@@ -4,10 +4,9 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { runLocal } from '../actors/run-local.ts'
 import { whenAborted } from '../bin/interrupts.ts'
-import { openLocalStorage } from '../bin/local-storage.ts'
 import { systemClock } from '../lib/base/clock.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { silentLogger } from '../lib/base/logger.ts'
@@ -42,21 +41,18 @@ export interface JobRunner {
   close(): Promise<void>
 }
 
-/** When `signal` aborts, the job is cancelled. */
+/** When `signal` aborts, the job is cancelled. Checkpoints, if there are any, go into `directory`. */
 export async function localRunner(
   checkpointInterval: string | null,
+  directory: string,
   signal: AbortSignal,
 ): Promise<JobRunner> {
-  const storage = openLocalStorage('jetstream:')
-  const { config } = await loadConfig({
-    flags: checkpointFlags(checkpointInterval),
-    directory: tmpdir(),
-    env: {},
-  })
-  const checkpoint = checkpointSettings(config, storage.uri)
+  const flags = checkpointFlags(checkpointInterval)
+  const { config } = await loadConfig({ flags, directory: tmpdir(), env: {} })
+  const checkpoint = checkpointSettings(config, pathToFileURL(directory).href)
   return {
     run: ({ file, parallelism, args }) => runLocal(file, { parallelism, args, signal, checkpoint }),
-    close: async () => storage.remove(),
+    close: async () => {},
   }
 }
 

@@ -47,7 +47,7 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
   const directory = mkdtempSync(join(tmpdir(), 'nexmark-'))
   const remove = () => rmSync(directory, { recursive: true, force: true })
   process.once('exit', remove)
-  const runner = await startRunner(plan, signal)
+  const runner = await startRunner(plan, directory, signal)
   const results: (Outcome | Failure)[] = []
   try {
     await runAll(plan, runner, directory, signal, (result) => {
@@ -64,9 +64,10 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
 
 async function startRunner(
   { nodes, parallelisms, checkpointInterval }: NexmarkPlan,
+  directory: string,
   signal: AbortSignal,
 ): Promise<JobRunner> {
-  if (nodes === 0) return await localRunner(checkpointInterval, signal)
+  if (nodes === 0) return await localRunner(checkpointInterval, join(directory, 'checkpoints'), signal)
   // Every query has one slot sharing group, so it needs as many slots as its parallelism.
   const slotsPerNode = Math.ceil(Math.max(...parallelisms) / nodes)
   say(
@@ -150,24 +151,16 @@ function report({ events, nodes, backend, isJson }: NexmarkPlan, result: Outcome
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
-function tableOf(
-  { events, nodes, isDigestShown }: NexmarkPlan,
-  results: readonly (Outcome | Failure)[],
-): string {
+function tableOf({ events, nodes }: NexmarkPlan, results: readonly (Outcome | Failure)[]): string {
   const head = ['QUERY', 'PARALLELISM', 'NODES', 'EVENTS', 'SECONDS', 'EVENTS/S', 'ROWS', 'DIGEST']
   const rows = results.map((result) => {
     const { query, parallelism } = result
     const about = [query, `${parallelism}`, nodes === 0 ? 'local' : `${nodes}`, formatCount(events.events)]
-    if ('error' in result) return [...about, '-', '-', '-', 'failed', '-']
-    const { seconds, eventsPerSecond, rows, digest = '-', sha256 = '-' } = result
-    return [...about, seconds.toFixed(3), formatCount(eventsPerSecond), formatCount(rows), digest, sha256]
+    if ('error' in result) return [...about, '-', '-', '-', 'failed']
+    const { seconds, eventsPerSecond, rows, digest = '-' } = result
+    return [...about, seconds.toFixed(3), formatCount(eventsPerSecond), formatCount(rows), digest]
   })
-  return isDigestShown
-    ? textTable([...head, 'SHA256'], rows)
-    : textTable(
-        head,
-        rows.map((row) => row.slice(0, -1)),
-      )
+  return textTable(head, rows)
 }
 
 function count(n: number, what: string): string {

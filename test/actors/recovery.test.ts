@@ -4,26 +4,14 @@
  */
 import t from 'tap'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
-import type { CheckpointSettings } from '../../lib/checkpoint/checkpoint-settings.ts'
 import { generator } from '../../lib/connectors/generator.ts'
 import { boundedOutOfOrderness } from '../../lib/time/watermark-strategy.ts'
 import { t as types } from '../../lib/types/t.ts'
 import { session, tumbling } from '../../lib/window/window-assigner.ts'
 import { Table, transactionalSink } from './transactional-sink.ts'
-import { runJob, VirtualCluster } from './virtual-jobs.ts'
+import { virtualCheckpoint as checkpoint, runJob, VirtualCluster } from './virtual-jobs.ts'
 
 const COUNT = 2000
-
-const checkpoint: CheckpointSettings = {
-  storageUri: 'memory:',
-  intervalMs: 200,
-  mode: 'exactly-once',
-  timeoutMs: 10_000,
-  pauseMinMs: 0,
-  concurrentMax: 1,
-  tolerableFailures: 0,
-  retained: 2,
-}
 const restart = { kind: 'fixed-delay', attempts: 10, delayMs: 50 } as const
 
 /** Throws at these records, once each. */

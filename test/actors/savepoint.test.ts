@@ -1,25 +1,14 @@
 /** Savepoints of whole jobs, in virtual time: two jobs, one after the other, do what one would have done. */
 import t from 'tap'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
-import type { CheckpointSettings } from '../../lib/checkpoint/checkpoint-settings.ts'
 import { generator } from '../../lib/connectors/generator.ts'
 import { boundedOutOfOrderness } from '../../lib/time/watermark-strategy.ts'
 import { t as types } from '../../lib/types/t.ts'
 import { tumbling } from '../../lib/window/window-assigner.ts'
 import { Table, transactionalSink } from './transactional-sink.ts'
-import { VirtualCluster } from './virtual-jobs.ts'
+import { virtualCheckpoint as checkpoint, VirtualCluster } from './virtual-jobs.ts'
 
 const COUNT = 3000
-const checkpoint: CheckpointSettings = {
-  storageUri: 'memory:',
-  intervalMs: 200,
-  mode: 'exactly-once',
-  timeoutMs: 10_000,
-  pauseMinMs: 0,
-  concurrentMax: 1,
-  tolerableFailures: 0,
-  retained: 2,
-}
 
 const Event = types.object({ n: types.int64, at: types.timestamp })
 

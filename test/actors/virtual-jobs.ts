@@ -5,6 +5,7 @@ import { forgetJob, registerJob } from '../../lib/api/load-job.ts'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import { createLogger, type LogEntry } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
+import type { CheckpointSettings } from '../../lib/checkpoint/checkpoint-settings.ts'
 import { taskSettings } from '../../lib/config/config-settings.ts'
 import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import type { Sink } from '../../lib/function/sink.ts'
@@ -13,6 +14,18 @@ import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
 import type { MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { runVirtually } from '../support/virtual-time.ts'
+
+/** Checkpoints every 200 ms, in memory; none may fail. */
+export const virtualCheckpoint: CheckpointSettings = {
+  storageUri: 'memory:',
+  intervalMs: 200,
+  mode: 'exactly-once',
+  timeoutMs: 10_000,
+  pauseMinMs: 0,
+  concurrentMax: 1,
+  tolerableFailures: 0,
+  retained: 2,
+}
 
 export interface VirtualJobOptions {
   readonly name?: string

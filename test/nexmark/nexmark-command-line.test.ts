@@ -24,7 +24,6 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     nodes: 0,
     isBlackhole: false,
     out: null,
-    isDigestShown: false,
     isJson: false,
     jobArguments: [],
   })
@@ -33,7 +32,7 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     parallelisms: [3],
     events: { events: 5000, rate: 10, ooo: 100 },
     out: 'rows',
-    isDigestShown: true,
+    isJson: true,
     jobArguments: ['--events=5000', '--rate=10', '--ooo=100'],
   })
   t.match(read('--query q5,q0,q5 --parallelism 1,2,4 --nodes 2 --blackhole --json'), {
@@ -92,11 +91,34 @@ t.test('nexmark command line - dropped rows are counted', async (t) => {
 })
 
 t.test('nexmark command line - a digest nobody knows is neither right nor wrong', async (t) => {
-  const { stdout } = await run(['--query=q2,q13', '--events=500', '--digest'])
-  t.match(
-    stdout,
-    /^QUERY .* DIGEST +SHA256\nq2 +1 +local +500 .* unknown +[0-9a-f]{64}\nq13 .* unknown .*\n$/,
-  )
+  const { stdout } = await run(['--query=q2,q13', '--events=500'])
+  t.match(stdout, /^QUERY .* DIGEST\nq2 +1 +local +500 .* unknown\nq13 .* unknown\n$/)
+})
+
+t.test('nexmark command line - with --digest one line of JSON a run, and nothing else', async (t) => {
+  const { stdout } = await run(['--query=q2', '--events=500', '--digest'])
+  t.match(stdout, /^\{[^\n]*\}\n$/)
+  const line = JSON.parse(stdout)
+  const fields = [
+    'query',
+    'events',
+    'parallelism',
+    'backend',
+    'nodes',
+    'seconds',
+    'eventsPerSecond',
+    'rows',
+    'sha256',
+  ]
+  for (const field of fields) t.ok(field in line, field)
+  t.match(line, {
+    query: 'q2',
+    events: 500,
+    parallelism: 1,
+    backend: 'heap',
+    nodes: 0,
+    sha256: /^[0-9a-f]{64}$/,
+  })
 })
 
 t.test('nexmark command line - a mistake ends it with 2, and help is near', async (t) => {
