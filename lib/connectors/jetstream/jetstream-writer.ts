@@ -1,61 +1,36 @@
 /**
- * The writer of a JetStream sink: makes messages of records and hands them to a publisher. While the connection is
- * being opened, which a writer cannot wait for, they are kept here, and no more come than one batch.
+ * The writer of a JetStream sink that delivers at least once: hands messages to a publisher at once. While the
+ * connection is being opened, which a writer cannot wait for, they are kept here, and no more come than one batch.
  */
-import { asError, SluiceError } from '../../base/errors.ts'
-import type { NatsOptions } from '../../bus/nats-options.ts'
 import type { SinkContext, SinkWriter } from '../../function/sink.ts'
-import { describeStreams, isStreamMissing, type JetStreamLink, openJetStream } from './jetstream-link.ts'
-import { type OutgoingMessage, Publisher } from './publisher.ts'
-import { isLiteralSubject } from './subject-filter.ts'
-
-type Headers = Readonly<Record<string, string>>
-
-export interface JetStreamWriterOptions<I> {
-  readonly subject: string | ((value: I) => string)
-  encode(value: I): Uint8Array | string
-  readonly headers: Headers | ((value: I) => Headers) | null
-  readonly nats: NatsOptions | undefined
-  readonly inFlightMax: number
-  readonly inFlightBytesMax: number
-  readonly retryMs: number
-}
-
-const encoder = new TextEncoder()
+import type { MessageFormat } from './message-format.ts'
+import { type OpenPublisher, openPublisher, type PublishingOptions } from './open-publisher.ts'
+import type { OutgoingMessage, Publisher } from './publisher.ts'
 
 export class JetStreamWriter<I> implements SinkWriter<I> {
-  readonly #options: JetStreamWriterOptions<I>
+  readonly #format: MessageFormat<I>
   readonly #context: SinkContext
-  readonly #opening: Promise<Publisher>
+  readonly #opening: Promise<OpenPublisher>
   #publisher: Publisher | null = null
-  #link: JetStreamLink | null = null
   /** Until the publisher is there. */
   #early: OutgoingMessage[] = []
   #isClosed = false
   #idPrefix: string
   #number = 0
-  /** The last that was found to be one. */
-  #knownSubject = ''
 
-  constructor(options: JetStreamWriterOptions<I>, context: SinkContext) {
-    this.#options = options
+  constructor(format: MessageFormat<I>, options: PublishingOptions, context: SinkContext) {
+    this.#format = format
     this.#context = context
     this.#idPrefix = this.#prefixOf(0)
-    this.#opening = this.#open()
+    this.#opening = this.#open(options)
     this.#opening.catch((error) => {
       if (!this.#isClosed) context.fail(error)
     })
   }
 
   write(value: I): void {
-    const { subject, headers, encode } = this.#options
-    const content = encode(value)
-    const message: OutgoingMessage = {
-      subject: this.#checked(typeof subject === 'string' ? subject : subject(value)),
-      data: typeof content === 'string' ? encoder.encode(content) : content,
-      id: this.#idPrefix + this.#number++,
-      headers: typeof headers === 'function' ? headers(value) : headers,
-    }
+    const { subject, data, headers } = this.#format.toMessage(value)
+    const message: OutgoingMessage = { subject, data, headers, id: this.#idPrefix + this.#number++ }
     if (this.#publisher === null) this.#early.push(message)
     else this.#publisher.publish(message)
   }
@@ -65,7 +40,7 @@ export class JetStreamWriter<I> implements SinkWriter<I> {
   }
 
   async flush(): Promise<void> {
-    await (await this.#opening).flush()
+    await (await this.#opening).publisher.flush()
   }
 
   /** Nothing to save; messages from here on belong to the next epoch. */
@@ -77,9 +52,7 @@ export class JetStreamWriter<I> implements SinkWriter<I> {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#opening.catch(() => {})
-    this.#publisher?.close()
-    await this.#link?.bus.close()
+    await (await this.#opening.catch(() => null))?.close()
   }
 
   #prefixOf(checkpointId: number): string {
@@ -91,47 +64,18 @@ export class JetStreamWriter<I> implements SinkWriter<I> {
     await this.#opening
   }
 
-  async #open(): Promise<Publisher> {
-    const { nats, subject, inFlightMax, inFlightBytesMax, retryMs } = this.#options
-    const link = await openJetStream(nats, this.#context)
-    this.#link = link
-    if (typeof subject === 'string') await checkStream(link, subject)
-    const publisher = new Publisher({
-      link,
-      clock: this.#context.clock,
-      inFlightMax,
-      inFlightBytesMax,
-      retryMs,
-      onError: (error) => this.#context.fail(error),
-    })
+  async #open(options: PublishingOptions): Promise<OpenPublisher> {
+    const open = await openPublisher(options, this.#format.subject, this.#context)
+    const { publisher } = open
     this.#publisher = publisher
-    for (const message of this.#early) publisher.publish(message)
+    try {
+      for (const message of this.#early) publisher.publish(message)
+    } catch (error) {
+      await open.close()
+      throw error
+    }
     this.#early = []
     this.#context.metrics.gauge('unacknowledged_messages', () => publisher.pendingCount)
-    return publisher
-  }
-
-  #checked(subject: string): string {
-    if (subject === this.#knownSubject || isLiteralSubject(subject)) {
-      this.#knownSubject = subject
-      return subject
-    }
-    throw new SluiceError(
-      'CONNECTOR_FAILED',
-      `jetstreamSink: expected a subject without wildcards or blanks, found ${JSON.stringify(subject)}`,
-    )
-  }
-}
-
-async function checkStream(link: JetStreamLink, subject: string): Promise<void> {
-  try {
-    await link.manager.streams.find(subject)
-  } catch (error) {
-    const what = isStreamMissing(error)
-      ? `no stream takes messages of this subject${await describeStreams(link)}`
-      : asError(error).message
-    throw new SluiceError('CONNECTOR_FAILED', `cannot publish to ${subject} at ${link.servers}: ${what}`, {
-      cause: error,
-    })
+    return open
   }
 }

@@ -11,6 +11,7 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { formatBytes, formatDuration } from '../../base/units.ts'
 import { describeStreams, type JetStreamLink } from './jetstream-link.ts'
+import type { Message } from './message-format.ts'
 
 export interface PublisherOptions {
   readonly link: JetStreamLink
@@ -23,12 +24,9 @@ export interface PublisherOptions {
   onError(error: SluiceError): void
 }
 
-export interface OutgoingMessage {
-  readonly subject: string
-  readonly data: Uint8Array
+export interface OutgoingMessage extends Message {
   /** Two messages with the same id are one. */
   readonly id: string
-  readonly headers: Readonly<Record<string, string>> | null
 }
 
 interface InFlight {
@@ -97,15 +95,19 @@ export class Publisher {
 
   /** Takes a message, and sends it as soon as there is room. Throws RECORD_TOO_LARGE. */
   publish(message: OutgoingMessage): void {
-    const { payloadBytesMax } = this.#options.link.bus
-    if (message.data.length + HEADER_OVERHEAD_BYTES > payloadBytesMax) {
-      throw new SluiceError(
-        'RECORD_TOO_LARGE',
-        `a message of ${formatBytes(message.data.length)} for ${message.subject} is larger than the server takes (max_payload, ${formatBytes(payloadBytesMax)})`,
-      )
-    }
+    this.checkSize(message)
     this.#waiting.push(message)
     this.#sendWaiting()
+  }
+
+  /** Throws RECORD_TOO_LARGE. */
+  checkSize({ subject, data }: Message): void {
+    const { payloadBytesMax } = this.#options.link.bus
+    if (data.length + HEADER_OVERHEAD_BYTES <= payloadBytesMax) return
+    throw new SluiceError(
+      'RECORD_TOO_LARGE',
+      `a message of ${formatBytes(data.length)} for ${subject} is larger than the server takes (max_payload, ${formatBytes(payloadBytesMax)})`,
+    )
   }
 
   /** Undefined while there is room; else resolves when half the window is free, and rejects if it will not be. */
@@ -247,7 +249,7 @@ export class Publisher {
 
 function toHeaders({ id, headers }: OutgoingMessage): MsgHdrs {
   const all = newHeaders()
-  if (headers !== null) for (const [name, value] of Object.entries(headers)) all.set(name, value)
+  if (headers !== null) for (const [name, value] of headers) all.set(name, value)
   all.set('Nats-Msg-Id', id)
   return all
 }

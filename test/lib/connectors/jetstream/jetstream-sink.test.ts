@@ -1,5 +1,10 @@
 /** Publishing to streams of a real server: nothing is lost, whatever breaks, and nothing is there twice. */
-import { DiscardPolicy, jetstreamManager, StorageType } from '@nats-io/jetstream'
+import {
+  DiscardPolicy,
+  jetstream as jetstreamClient,
+  jetstreamManager,
+  StorageType,
+} from '@nats-io/jetstream'
 import t, { type Test } from 'tap'
 import { runLocal } from '../../../../actors/run-local.ts'
 import { job } from '../../../../lib/api/job.ts'
@@ -8,11 +13,14 @@ import { silentLogger } from '../../../../lib/base/logger.ts'
 import { connectNatsBus } from '../../../../lib/bus/nats-bus.ts'
 import { collectSink } from '../../../../lib/connectors/collect.ts'
 import { generator } from '../../../../lib/connectors/generator.ts'
+import { CommitLog } from '../../../../lib/connectors/jetstream/commit-log.ts'
 import { jetstream } from '../../../../lib/connectors/jetstream/jetstream.ts'
+import { openJetStream } from '../../../../lib/connectors/jetstream/jetstream-link.ts'
 import {
   type JetStreamSinkOptions,
   jetstreamSink,
 } from '../../../../lib/connectors/jetstream/jetstream-sink.ts'
+import { messageId } from '../../../../lib/connectors/jetstream/jetstream-transaction.ts'
 import { t as type } from '../../../../lib/types/t.ts'
 import { startTestServer, temporaryDirectory } from '../../../support/nats-server.ts'
 import { SinkDriver, type SinkDriverOptions } from '../sink-driver.ts'
@@ -33,6 +41,10 @@ async function newStream(options: Parameters<typeof manager.streams.add>[0] | ob
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+const exactly = (
+  subject: JetStreamSinkOptions<number>['subject'],
+  options: Partial<JetStreamSinkOptions<number>> = {},
+) => sinkTo(subject, { delivery: 'exactly-once', ...options })
 const sinkTo = (
   subject: JetStreamSinkOptions<number>['subject'],
   options: Partial<JetStreamSinkOptions<number>> = {},
@@ -255,3 +267,110 @@ t.test(
     )
   },
 )
+
+t.test('jetstream sink - exactly once: nothing is there before its checkpoint is complete', async (t) => {
+  const stream = await newStream()
+  const driver = await open(
+    t,
+    exactly((value) => `${stream}.${value % 2}`),
+  )
+  await driver.writeAll(range(0, 500))
+  await driver.checkpoint(1)
+  await driver.writeAll(range(500, 600))
+  t.same(await read(stream), [])
+  await driver.complete(1)
+  t.same(await read(stream), range(0, 500), 'in order')
+  await driver.checkpoint(2)
+  await driver.complete(2)
+  t.same(await read(stream), range(0, 600))
+})
+
+t.test(
+  'jetstream sink - exactly once: committed again, it is published once, dedup window or not',
+  async (t) => {
+    const stream = await newStream({ duplicate_window: 100_000_000 })
+    const jobId = stream
+    const first = await open(t, exactly(`${stream}.a`, { headers: { Kind: 'test' } }), { jobId })
+    await first.writeAll(range(0, 300))
+    const restored = await first.checkpoint(1)
+    await first.complete(1)
+    await new Promise((resolve) => systemClock.schedule(200, () => resolve(null)))
+    const second = await open(t, exactly(`${stream}.a`), { jobId, attempt: 1, restored })
+    t.same(await read(stream), range(0, 300), 'what was done is not done again')
+    second.write(300)
+    await second.checkpoint(2)
+    await second.complete(2)
+    t.same(await read(stream), range(0, 301))
+    const headers = await readAll(
+      jetstream({ stream, nats, boundedAt: 'end', decode: (message) => message.header('Kind') }),
+    )
+    t.equal(headers.filter((kind) => kind === 'test').length, 300, 'headers are kept in checkpoints')
+  },
+)
+
+/** Begins a transaction as a committer does, and dies after some of its messages. */
+async function publishCutOff(
+  transaction: string,
+  values: readonly number[],
+  subjectOf: (value: number) => string,
+): Promise<void> {
+  const link = await openJetStream(nats, { clock: systemClock, log: silentLogger, connections: {} })
+  t.same(await new CommitLog(link).begin(transaction), { kind: 'new' })
+  const client = jetstreamClient(bus.connection)
+  for (const [index, value] of values.entries())
+    await client.publish(subjectOf(value), `${value}`, { msgID: messageId(transaction, index) })
+  await link.bus.close()
+}
+
+t.test('jetstream sink - exactly once: a commit that was cut off is completed', async (t) => {
+  const stream = await newStream({ duplicate_window: 100_000_000 })
+  const jobId = stream
+  const first = await open(
+    t,
+    exactly((value) => `${stream}.${value % 3}`),
+    { jobId },
+  )
+  await first.writeAll(range(0, 100))
+  const restored = await first.checkpoint(1)
+  // What its committer does, up to where it dies.
+  await publishCutOff(`${jobId}/sink/0/0-0/0`, range(0, 40), (value) => `${stream}.${value % 3}`)
+  await new Promise((resolve) => systemClock.schedule(200, () => resolve(null)))
+  await open(
+    t,
+    exactly((value) => `${stream}.${value % 3}`),
+    { jobId, attempt: 1, restored },
+  )
+  t.same(
+    (await read(stream)).sort((a, b) => a - b),
+    range(0, 100),
+  )
+})
+
+t.test('jetstream sink - exactly once: what waits is bounded', async (t) => {
+  const stream = await newStream()
+  const driver = await open(t, exactly(`${stream}.a`, { uncommittedBytesMax: 10, encode: () => '12345' }))
+  driver.write(1)
+  driver.write(2)
+  t.equal(driver.metrics.read().uncommitted_bytes, 10)
+  t.throws(() => driver.write(3), {
+    code: 'CONNECTOR_FAILED',
+    message: /more than 10 B wait .* uncommittedBytesMax/,
+  })
+  await driver.checkpoint(1)
+  driver.write(3)
+})
+
+t.test('jetstream sink - exactly once: a message no server takes fails before its checkpoint', async (t) => {
+  const stream = await newStream()
+  const driver = await open(t, exactly(`${stream}.a`, { encode: () => new Uint8Array(200_000) }))
+  driver.write(1)
+  await t.rejects(driver.checkpoint(1), { code: 'RECORD_TOO_LARGE' })
+})
+
+t.test('jetstream sink - exactly once, without checkpoints: published at once', async (t) => {
+  const stream = await newStream()
+  const driver = await open(t, exactly(`${stream}.a`), { hasCheckpoints: false })
+  await driver.writeAll(range(0, 10))
+  await driver.flush()
+  t.same(await read(stream), range(0, 10))
+})
