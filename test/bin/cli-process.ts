@@ -10,7 +10,7 @@ export const PROGRAM = resolve(import.meta.dirname, '../../bin/sluice.mjs')
 export const job = (name: string): string => resolve(import.meta.dirname, 'jobs', name)
 
 /** What is waited for comes within this, or something is wrong. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 90_000
 
 export interface Finished {
   readonly code: number | null

@@ -6,7 +6,7 @@ import { startCluster } from './cli-cluster.ts'
 import { eventually, isAlive, job } from './cli-process.ts'
 
 // Many processes on a busy machine take their time.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('cluster - runs jobs from the first to the last process', async (t) => {
   const cluster = await startCluster(t)

@@ -5,6 +5,9 @@ import t from 'tap'
 import { EXIT } from '../../lib/base/errors.ts'
 import { type CliProcess, job, Workspace } from './cli-process.ts'
 
+// Many processes on a busy machine take their time.
+t.setTimeout(240_000)
+
 /** The line of a fixture that has `marker` in it, as stacks name it. */
 function place(name: string, marker: string): string {
   const lines = readFileSync(job(name), 'utf8').split('\n')

@@ -6,7 +6,7 @@ import { Workspace } from '../bin/cli-process.ts'
 
 const example = (name: string): string => resolve(import.meta.dirname, '../../examples', name)
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('examples - earthquakes: strong ones by day and region, at any parallelism', async (t) => {
   const workspace = await Workspace.open(t)

@@ -1,15 +1,15 @@
-/** Sums of windows, paced, into files below the directory args name. */
+/** Sums of windows into files. Arguments: their directory, how many elements, and how many of them per second. */
 import { boundedOutOfOrderness, fileSink, generator, job, lines, t, tumbling } from 'sluice'
 
 const Event = t.object({ n: t.int64, at: t.timestamp })
 
 export default job('to-files', (env) => {
-  const [path, count] = [env.args[0]!, Number(env.args[1])]
+  const [path = '', count, ratePerSecond] = [env.args[0], Number(env.args[1]), Number(env.args[2])]
   env
     .source(
       generator({
         count,
-        ratePerSecond: 1000,
+        ratePerSecond,
         type: Event,
         generate: (n) => ({ n, at: n * 10 }),
         name: 'events',
