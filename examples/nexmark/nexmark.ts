@@ -5,7 +5,9 @@
  *     --seed S     default 1
  *     --rate R     events per second of event time, default 10000
  *     --ooo G      events change places within groups of G, default 1
- *     --sink K     print (default), blackhole, or files: JSON lines into the directory --path
+ *     --pace P     events per second as they are made; default: as fast as they are taken
+ *     --sink K     print (default), blackhole; files: JSON lines into the directory --path; jetstream: JSON, exactly
+ *                  once, to --subject
  */
 import { parseArgs } from 'node:util'
 import {
@@ -14,6 +16,7 @@ import {
   type DataStream,
   fileSink,
   generator,
+  jetstreamSink,
   jsonLines,
   type StreamEnvironment,
 } from 'sluice'
@@ -23,17 +26,21 @@ import { type Bid, bid, type Event, event } from './model.ts'
 /** What a thousand cents are in euro cents; or, what one is in thousandths of them. */
 export const EUROS_PER_1000_DOLLARS = 908
 
-const SINKS = ['print', 'blackhole', 'files'] as const
+const SINKS = ['print', 'blackhole', 'files', 'jetstream'] as const
 
 export interface NexmarkArguments {
   readonly events: number
   readonly seed: number
   readonly rate: number
   readonly ooo: number
+  /** Null: no limit. */
+  readonly pace: number | null
   readonly generator: NexmarkGenerator
   readonly sink: (typeof SINKS)[number]
   /** Where files go; empty unless `sink` is files. */
   readonly path: string
+  /** Where messages go; empty unless `sink` is jetstream. */
+  readonly subject: string
 }
 
 /** Throws an Error that names the argument. */
@@ -45,8 +52,10 @@ export function readArguments(args: readonly string[]): NexmarkArguments {
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '10000' },
       ooo: { type: 'string', default: '1' },
+      pace: { type: 'string' },
       sink: { type: 'string', default: 'print' },
       path: { type: 'string', default: '' },
+      subject: { type: 'string', default: '' },
     },
   })
   const events = integer('--events', values.events, 0)
@@ -57,21 +66,26 @@ export function readArguments(args: readonly string[]): NexmarkArguments {
   const sink = SINKS.find((name) => name === values.sink)
   if (sink === undefined) throw new RangeError(`--sink: expected ${SINKS.join(', ')}, found "${values.sink}"`)
   if (sink === 'files' && values.path === '') throw new RangeError('--sink files: --path is missing')
+  if (sink === 'jetstream' && values.subject === '')
+    throw new RangeError('--sink jetstream: --subject is missing')
   const seed = integer('--seed', values.seed, 0)
   const rate = integer('--rate', values.rate, 1)
   const nexmark = new NexmarkGenerator({ seed, rate, outOfOrderGroupSize: ooo })
-  return { events, seed, rate, ooo, generator: nexmark, sink, path: values.path }
+  const pace = values.pace === undefined ? null : integer('--pace', values.pace, 1)
+  const { path, subject } = values
+  return { events, seed, rate, ooo, pace, generator: nexmark, sink, path, subject }
 }
 
 /** People, auctions and bids in one stream; event time trails the newest by 4 s. */
 export function events(env: StreamEnvironment): DataStream<Event> {
-  const { events: count, generator: nexmark } = readArguments(env.args)
+  const { events: count, generator: nexmark, pace } = readArguments(env.args)
   const source = generator({
     name: 'nexmark',
     type: event,
     count,
     generate: (position) => nexmark.event(nexmark.numberAt(position)),
     timestamp: ({ dateTime }) => dateTime,
+    ...(pace === null ? {} : { ratePerSecond: pace }),
   })
   return env.source(source, { uid: 'events', watermarks: boundedOutOfOrderness('4s') })
 }
@@ -84,10 +98,12 @@ export function bids(env: StreamEnvironment): DataStream<Bid> {
 
 /** Sends results where the arguments say. */
 export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void {
-  const { sink, path } = readArguments(env.args)
+  const { sink, path, subject } = readArguments(env.args)
   const uid = 'results'
   if (sink === 'print') results.print({ uid })
   else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>(), { uid })
+  else if (sink === 'jetstream')
+    results.sinkTo(jetstreamSink<T>({ subject, delivery: 'exactly-once' }), { uid })
   else results.sinkTo(fileSink<T>({ path, format: jsonLines<T>(), suffix: '.jsonl' }), { uid })
 }
 
