@@ -6,11 +6,17 @@ import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
-import { checkpointFolder, encodeSubtask, subtaskBlob } from '../lib/checkpoint/checkpoint-files.ts'
+import { channelBytes } from '../lib/checkpoint/channel-snapshot.ts'
+import {
+  checkpointFolder,
+  encodeSubtask,
+  type SnapshotHandle,
+  subtaskBlob,
+} from '../lib/checkpoint/checkpoint-files.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
-import type { SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
+import type { SnapshotTimes, SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
@@ -78,6 +84,7 @@ export class SlotCheckpoints {
     { vertex, index }: SubtaskPlan,
     checkpointId: number,
     snapshot: SubtaskSnapshot,
+    times: SnapshotTimes,
   ): Promise<void> {
     const { jobId, attempt } = this.#deployment
     const reference = { attempt, checkpointId, vertexId: vertex.id, index }
@@ -85,10 +92,7 @@ export class SlotCheckpoints {
       const name = subtaskBlob(vertex.id, index, attempt, checkpointId)
       const bytes = encodeSubtask(snapshot)
       await this.#storage.put(this.#placeOf(checkpointId), name, bytes)
-      const unions = snapshot
-        .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
-        .map(({ id }) => id)
-      const handle = { name, byteLength: bytes.length, unions }
+      const handle = this.#handleOf(name, bytes.length, snapshot, times)
       await this.#tell({ kind: 'acknowledge', ...reference, snapshot: handle })
     } catch (error) {
       if (this.#isClosed) return
@@ -99,6 +103,20 @@ export class SlotCheckpoints {
       })
       await this.#tell({ kind: 'decline', ...reference, error: toErrorRecord(error) }).catch(() => {})
     }
+  }
+
+  #handleOf(
+    name: string,
+    byteLength: number,
+    { operators, inputs }: SubtaskSnapshot,
+    { isUnaligned, alignmentMs, syncMs, frozenMs }: SnapshotTimes,
+  ): SnapshotHandle {
+    const asyncMs = this.#environment.clock.monotonic() - frozenMs
+    const unions = operators
+      .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
+      .map(({ id }) => id)
+    const bytes = { totalBytes: byteLength, channelBytes: channelBytes(inputs) }
+    return { name, byteLength, unions, stats: { isUnaligned, alignmentMs, syncMs, asyncMs, ...bytes } }
   }
 
   async close(): Promise<void> {

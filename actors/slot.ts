@@ -191,8 +191,8 @@ export class Slot {
       plans,
       {
         onChange: () => this.#changed(),
-        onSnapshot: (plan, { checkpointId }, snapshot) =>
-          void assignment.checkpoints?.store(plan, checkpointId, snapshot),
+        onSnapshot: (plan, { checkpointId }, snapshot, times) =>
+          void assignment.checkpoints?.store(plan, checkpointId, snapshot, times),
       },
     )
     for (const built of tasks.tasks) this.#startActors(assignment, tasks, built, restored)

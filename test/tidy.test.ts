@@ -27,7 +27,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'lib/connectors': ['base', 'types', 'bus', 'metrics', 'state', 'time', 'function'],
   'lib/operator': ['base', 'types', 'metrics', 'state', 'time', 'function', 'window'],
   'lib/graph': ['base', 'types', 'state', 'function', 'operator', 'network'],
-  'lib/checkpoint': ['base', 'network', 'state', 'storage', 'graph'],
+  'lib/checkpoint': ['base', 'types', 'network', 'state', 'storage', 'graph'],
   'lib/task': [
     'base',
     'types',

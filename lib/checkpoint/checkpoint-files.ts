@@ -41,7 +41,7 @@ export interface CheckpointMetadata {
   readonly enumerators: readonly { readonly id: string; readonly state: Uint8Array }[]
 }
 
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 
 /** What a subtask acknowledges with. */
 export interface SnapshotHandle {
@@ -50,6 +50,23 @@ export interface SnapshotHandle {
   readonly byteLength: number
   /** Operators with union state. */
   readonly unions: readonly string[]
+  readonly stats: SnapshotStats
+}
+
+/** One subtask's part of a checkpoint, for people; times in ms. */
+export interface SnapshotStats {
+  /** Whether it overtook data, which is then part of it. */
+  readonly isUnaligned: boolean
+  /** From the first barrier to the last; 0 where there is only one. */
+  readonly alignmentMs: number
+  /** No record was processed. */
+  readonly syncMs: number
+  /** The state was written and stored while records flowed. */
+  readonly asyncMs: number
+  /** All that was stored. */
+  readonly totalBytes: number
+  /** Of these, data in flight. */
+  readonly channelBytes: number
 }
 
 /** `snapshots`: by task id; tasks that had finished have none. */
@@ -92,7 +109,8 @@ export function encodeSubtask(snapshot: SubtaskSnapshot): Uint8Array {
 
 export function decodeSubtask(bytes: Uint8Array, path: string): SubtaskSnapshot {
   const value = unpack(bytes, path)
-  if (Array.isArray(value)) return value as SubtaskSnapshot
+  if (typeof value === 'object' && value !== null && 'operators' in value && 'inputs' in value)
+    return value as SubtaskSnapshot
   throw notOurs(path)
 }
 

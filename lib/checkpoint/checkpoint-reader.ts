@@ -11,7 +11,7 @@ import {
   METADATA,
   type OperatorRecord,
 } from './checkpoint-files.ts'
-import type { SubtaskSnapshot } from './subtask-snapshot.ts'
+import type { OperatorSnapshot, SubtaskSnapshot } from './subtask-snapshot.ts'
 
 export class CheckpointReader {
   readonly metadata: CheckpointMetadata
@@ -35,7 +35,7 @@ export class CheckpointReader {
   async read(operatorId: string, share: Share): Promise<AssignedState | undefined> {
     const record = this.metadata.operators.find(({ id }) => id === operatorId)
     if (record === undefined) return undefined
-    const snapshots = new Map<number, SubtaskSnapshot[number] | undefined>()
+    const snapshots = new Map<number, OperatorSnapshot | undefined>()
     for (const old of neededSubtasks(record, share)) snapshots.set(old, await this.#subtask(record, old))
     return assignState(record, share, snapshots)
   }
@@ -44,12 +44,12 @@ export class CheckpointReader {
     return this.metadata.enumerators.find(({ id }) => id === operatorId)?.state
   }
 
-  async #subtask(record: OperatorRecord, index: number): Promise<SubtaskSnapshot[number] | undefined> {
+  async #subtask(record: OperatorRecord, index: number): Promise<OperatorSnapshot | undefined> {
     const name = record.subtasks[index] ?? null
     if (name === null) return undefined
     const path = `${this.#folder}${name}`
     const blob = this.#blobs.get(path) ?? this.#store.get(path).then((bytes) => decodeSubtask(bytes, path))
     this.#blobs.set(path, blob)
-    return (await blob).find(({ id }) => id === record.id)
+    return (await blob).operators.find(({ id }) => id === record.id)
   }
 }

@@ -6,6 +6,7 @@ import { KeyedSnapshot } from '../state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
+import type { InputSnapshot } from './channel-snapshot.ts'
 
 /** Where an operator of a chain keeps its state. */
 export interface StatefulOperator {
@@ -21,8 +22,24 @@ export interface OperatorSnapshot {
   readonly keyed: readonly StateChunk[]
 }
 
-/** One entry per operator of the chain, in its order. */
-export type SubtaskSnapshot = readonly OperatorSnapshot[]
+export interface SubtaskSnapshot {
+  /** One entry per operator of the chain, in its order. */
+  readonly operators: readonly OperatorSnapshot[]
+  /** One entry per edge into the subtask. */
+  readonly inputs: readonly InputSnapshot[]
+}
+
+/** How taking a snapshot went, for people; times in ms. */
+export interface SnapshotTimes {
+  /** Whether it overtook data, which is then part of it. */
+  readonly isUnaligned: boolean
+  /** From the first barrier to the last; 0 where there is only one. */
+  readonly alignmentMs: number
+  /** No record was processed: from the decision to take it until the state was frozen. */
+  readonly syncMs: number
+  /** When the state was frozen, by the monotonic clock. */
+  readonly frozenMs: number
+}
 
 /** A snapshot between the freeze, which is its construction, and its last byte. */
 export class FrozenSubtask {
@@ -40,8 +57,8 @@ export class FrozenSubtask {
     })
   }
 
-  /** Writes up to `entryCount` entries of one table; the snapshot when nothing is left, else null: call again. */
-  drain(entryCount: number): SubtaskSnapshot | null {
+  /** Writes up to `entryCount` entries of one table; the state when nothing is left, else null: call again. */
+  drain(entryCount: number): readonly OperatorSnapshot[] | null {
     for (; this.#next < this.#operators.length; this.#next++) {
       const { keyed } = this.#operators[this.#next]!
       if (keyed !== null && !keyed.drain(entryCount)) return null

@@ -8,6 +8,7 @@ import type { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Random } from '../base/prng.ts'
 import type { AssignedState } from '../checkpoint/assign-state.ts'
+import { edgeName } from '../checkpoint/channel-snapshot.ts'
 import type { CheckpointSettings } from '../checkpoint/checkpoint-settings.ts'
 import type { Connections } from '../function/connections.ts'
 import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
@@ -26,6 +27,7 @@ import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../state/operator-state.ts'
 import type { ChainInput, ChainTargets, Keying } from './chain-code.ts'
+import type { InputEdge } from './input-processor.ts'
 import { type ChainedOperator, OperatorChain } from './operator-chain.ts'
 import { StreamTask, type TaskListener } from './stream-task.ts'
 import type { TaskSettings } from './task-settings.ts'
@@ -91,7 +93,11 @@ function buildTask(
     {
       clock: environment.clock,
       time: channels.timeOf(plan),
-      inputs: plan.inputs.map((channel) => ({ channel: channels.input(channel), input: channel.edge.input })),
+      inputs: plan.inputs.map((channel) => ({
+        channel: channels.input(channel),
+        edge: channels.inputEdge(channel.edge),
+        input: channel.edge.input,
+      })),
       source,
       writers: [...writers.values()],
       lingerMs: environment.settings.lingerMs,
@@ -243,6 +249,7 @@ class ChannelFactory {
   /** Per subtask, the time cell its chain shares with its output channels. */
   readonly #times = new Map<string, Float64Array>()
   readonly #local = new Map<string, LocalChannel>()
+  readonly #inputEdges = new Map<string, InputEdge>()
   readonly #errorHandlers = new Map<SubtaskPlan, (error: SluiceError) => void>()
 
   constructor(environment: SlotEnvironment, plans: readonly SubtaskPlan[]) {
@@ -263,6 +270,16 @@ class ChannelFactory {
 
   maxParallelismOf(edge: JobEdge): number {
     return present(this.#maxParallelism(edge.to), `vertex ${edge.to}`)
+  }
+
+  inputEdge(edge: JobEdge): InputEdge {
+    const known = this.#inputEdges.get(edge.id)
+    if (known !== undefined) return known
+    const { graph, origin } = this.#environment
+    const { type } = present(origin.edges.get(edge.id), `edge ${edge.id}`)
+    const inputEdge = { name: edgeName(graph, edge), partitioner: edge.partitioner, type }
+    this.#inputEdges.set(edge.id, inputEdge)
+    return inputEdge
   }
 
   input(channel: ChannelPlan): InputChannel {

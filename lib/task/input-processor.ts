@@ -6,22 +6,36 @@
  */
 import type { BarrierGate, GateOrder } from '../checkpoint/barrier-gate.ts'
 import type { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
+import type { ChannelSnapshot, EdgeName, InputSnapshot } from '../checkpoint/channel-snapshot.ts'
 import type { InputChannel } from '../network/channel.ts'
+import type { PartitionerKind } from '../network/partitioner.ts'
 import type { RecordBatch } from '../network/record-batch.ts'
 import type { CheckpointBarrier, StreamEvent } from '../network/stream-event.ts'
 import { type ValveOutput, WatermarkValve } from '../time/watermark-valve.ts'
+import type { Type } from '../types/type.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
 import type { BatchFunction } from './chain-code.ts'
 
+/** What the channels of one edge have in common. */
+export interface InputEdge {
+  readonly name: EdgeName
+  readonly partitioner: PartitionerKind
+  readonly type: Type<unknown>
+}
+
 export interface InputChannelOf {
   readonly channel: InputChannel
+  readonly edge: InputEdge
   /** The logical input it belongs to: 0, or 1 for the second of a two-input operator. */
   readonly input: number
 }
 
 export interface InputEvents extends ValveOutput {
-  /** The barriers of all channels have been reached: nothing that follows them has been processed. */
-  snapshot(barrier: CheckpointBarrier): void
+  /**
+   * The barriers of all channels have been reached: nothing that follows them has been processed. `alignmentMs`: since
+   * the first was.
+   */
+  snapshot(barrier: CheckpointBarrier, alignmentMs: number): void
   /** A channel had no data and has some now. */
   data(): void
 }
@@ -45,6 +59,8 @@ export class InputProcessor {
   #batch: RecordBatch | null = null
   #nextRecord = 0
   #nextEvent = 0
+  /** Of the checkpoint whose barriers are being reached, and when the first of them was. */
+  #alignment = { checkpointId: 0, startedMs: 0 }
 
   constructor(
     channels: readonly InputChannelOf[],
@@ -78,6 +94,23 @@ export class InputProcessor {
   /** Channels whose barrier has been reached and that wait for the others. */
   get blocked(): readonly number[] {
     return this.#channels.flatMap((_channel, index) => (this.#isBlocked[index]! ? [index] : []))
+  }
+
+  /** What a checkpoint keeps of the channels. */
+  snapshot(): InputSnapshot[] {
+    const watermarks = this.valve.snapshot()
+    const byEdge = new Map<InputEdge, ChannelSnapshot[]>()
+    this.#channels.forEach(({ channel, edge }, index) => {
+      const channels = byEdge.get(edge) ?? []
+      byEdge.set(edge, channels)
+      channels.push({ from: channel.from, watermark: watermarks[index]!.watermark, frames: [] })
+    })
+    return [...byEdge].map(([{ name, partitioner, type }, channels]) => ({
+      edge: name,
+      partitioner,
+      schema: type.schema,
+      channels,
+    }))
   }
 
   /** One chunk of records, or one event; false if there is nothing to do. */
@@ -118,23 +151,30 @@ export class InputProcessor {
         this.valve.onStatus(this.#current, event.isIdle)
         return
       case 'barrier':
-        this.#follow(this.#gate.onBarrier(this.#current, event, nowMs()))
+        this.#onBarrier(event, nowMs())
         return
       case 'end':
         if (this.#hasEnded[this.#current]!) return
         this.#hasEnded[this.#current] = true
         this.#openCount--
         this.valve.onEnd(this.#current)
-        this.#follow(this.#gate.onEnd(this.#current))
+        this.#follow(this.#gate.onEnd(this.#current), nowMs())
     }
   }
 
+  #onBarrier(barrier: CheckpointBarrier, nowMs: number): void {
+    const { checkpointId } = barrier
+    if (checkpointId > this.#alignment.checkpointId) this.#alignment = { checkpointId, startedMs: nowMs }
+    this.#follow(this.#gate.onBarrier(this.#current, barrier, nowMs), nowMs)
+  }
+
   /** A sender flushes behind a barrier: it is the last thing in its batch, and what follows is still in the channel. */
-  #follow(orders: readonly GateOrder[]): void {
+  #follow(orders: readonly GateOrder[], nowMs: number): void {
     for (const order of orders) {
       if (order.kind === 'block') this.#isBlocked[order.channel] = true
       else if (order.kind === 'unblockAll') this.#unblockAll()
-      else if (order.kind === 'trigger') this.#events.snapshot(order.barrier)
+      else if (order.kind === 'trigger')
+        this.#events.snapshot(order.barrier, nowMs - this.#alignment.startedMs)
     }
   }
 

@@ -3,7 +3,7 @@
  * tells it what the job master wants and passes on what it reports.
  */
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
-import type { SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
+import type { SnapshotTimes, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
 import { isFinal, type SubtaskPlan } from '../graph/execution-graph.ts'
 import type { CheckpointBarrier } from '../network/stream-event.ts'
 import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
@@ -20,7 +20,12 @@ interface Member extends BuiltTask {
 export interface SlotAttemptListener {
   /** A report would say something new. */
   onChange(): void
-  onSnapshot(plan: SubtaskPlan, barrier: CheckpointBarrier, snapshot: SubtaskSnapshot): void
+  onSnapshot(
+    plan: SubtaskPlan,
+    barrier: CheckpointBarrier,
+    snapshot: SubtaskSnapshot,
+    times: SnapshotTimes,
+  ): void
 }
 
 export class SlotAttempt {
@@ -133,7 +138,7 @@ export class SlotAttempt {
         this.#listener.onChange()
       },
       onWake: () => this.#loop.wake(),
-      onSnapshot: (barrier, snapshot) => this.#listener.onSnapshot(plan, barrier, snapshot),
+      onSnapshot: (barrier, snapshot, times) => this.#listener.onSnapshot(plan, barrier, snapshot, times),
     }
   }
 }

@@ -16,7 +16,7 @@ import type { Clock } from '../base/clock.ts'
 import { asError } from '../base/errors.ts'
 import { BarrierGate } from '../checkpoint/barrier-gate.ts'
 import { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
-import type { StatefulOperator, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
+import type { SnapshotTimes, StatefulOperator, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
 import { isFinal, type SubtaskState } from '../graph/execution-graph.ts'
 import type { OutputChannel } from '../network/channel.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
@@ -39,7 +39,7 @@ export interface TaskListener {
   /** There is something to do again. */
   onWake(): void
   /** What a checkpoint keeps of this subtask. */
-  onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot): void
+  onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot, times: SnapshotTimes): void
 }
 
 export interface TaskParts {
@@ -153,7 +153,9 @@ export class StreamTask {
       writers: this.#parts.writers,
       endEventTime: () => this.#pausably(() => this.#parts.source?.endOfInput()),
       hasEnded: () => isFinal(this.#state),
-      onSnapshot: (barrier, snapshot) => this.#listener.onSnapshot(barrier, snapshot),
+      nowMs: this.#nowMs,
+      snapshotInputs: () => this.#input?.snapshot() ?? [],
+      onSnapshot: (barrier, snapshot, times) => this.#listener.onSnapshot(barrier, snapshot, times),
       onWake: () => this.wake(),
       onError: (error) => void this.fail(error),
     })
@@ -167,7 +169,7 @@ export class StreamTask {
         this.#mayPause = false
       },
       status: (isIdle) => chain.processStatus(isIdle),
-      snapshot: (barrier) => this.#checkpoints.take(barrier),
+      snapshot: (barrier, alignmentMs) => this.#checkpoints.take(barrier, alignmentMs),
       data: () => this.wake(),
     })
   }

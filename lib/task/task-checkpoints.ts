@@ -11,7 +11,13 @@
  */
 import { assert } from '../base/assert.ts'
 import { asError } from '../base/errors.ts'
-import { FrozenSubtask, type StatefulOperator, type SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
+import type { InputSnapshot } from '../checkpoint/channel-snapshot.ts'
+import {
+  FrozenSubtask,
+  type SnapshotTimes,
+  type StatefulOperator,
+  type SubtaskSnapshot,
+} from '../checkpoint/subtask-snapshot.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
 import type { CheckpointBarrier } from '../network/stream-event.ts'
 import type { OperatorChain } from './operator-chain.ts'
@@ -20,12 +26,16 @@ export interface TaskCheckpointsOptions {
   readonly chain: OperatorChain
   readonly operators: readonly StatefulOperator[]
   readonly writers: readonly RecordWriter[]
+  /** Monotonic. */
+  nowMs(): number
+  /** How far event time has come on the channels. */
+  snapshotInputs(): readonly InputSnapshot[]
   /** Event time ends here: a source that is to be drained. */
   endEventTime(): void
   /** The task has ended: there is nothing to commit any more. */
   hasEnded(): boolean
   /** A snapshot is complete and may be stored. */
-  onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot): void
+  onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot, times: SnapshotTimes): void
   /** There is something to do again. */
   onWake(): void
   onError(error: Error): void
@@ -36,13 +46,27 @@ const DRAIN_ENTRIES = 1000
 /** Checkpoints given up that are remembered: an order for an older one would have to be late by as many. */
 const GIVEN_UP_MAX = 100
 
+interface Held {
+  readonly barrier: CheckpointBarrier
+  readonly alignmentMs: number
+  readonly sinceMs: number
+  phase: 'waiting' | 'preparing' | 'prepared'
+}
+
+interface Frozen {
+  readonly barrier: CheckpointBarrier
+  readonly subtask: FrozenSubtask
+  readonly inputs: readonly InputSnapshot[]
+  readonly times: SnapshotTimes
+}
+
 export class TaskCheckpoints {
   readonly #options: TaskCheckpointsOptions
   /** Asked for by the coordinator, oldest first, as many as it has pending. */
   #triggered: CheckpointBarrier[] = []
   /** Its barrier waits, is being prepared, or is prepared. */
-  #held: { readonly barrier: CheckpointBarrier; phase: 'waiting' | 'preparing' | 'prepared' } | null = null
-  #frozen: { readonly barrier: CheckpointBarrier; readonly subtask: FrozenSubtask } | null = null
+  #held: Held | null = null
+  #frozen: Frozen | null = null
   #commits: Promise<void> = Promise.resolve()
   readonly #givenUp: number[] = []
   #takenId = 0
@@ -117,15 +141,15 @@ export class TaskCheckpoints {
       if (this.#options.chain.isPaused) return
     }
     this.#triggered.shift()
-    this.take(barrier)
+    this.take(barrier, 0)
   }
 
   /** Everything before the barrier has been processed. Ids that are not newer than the last are ignored. */
-  take(barrier: CheckpointBarrier): void {
+  take(barrier: CheckpointBarrier, alignmentMs: number): void {
     if (barrier.checkpointId <= this.#takenId) return
     assert(this.#held === null, 'no input is read while a barrier is held')
     this.#takenId = barrier.checkpointId
-    this.#held = { barrier, phase: 'waiting' }
+    this.#held = { barrier, alignmentMs, sinceMs: this.#options.nowMs(), phase: 'waiting' }
     this.#options.onWake()
   }
 
@@ -135,7 +159,7 @@ export class TaskCheckpoints {
     const { chain } = this.#options
     if (held === null || held.phase === 'preparing' || !chain.isSnapshotSafe) return false
     if (held.phase === 'prepared') {
-      this.#freeze(held.barrier)
+      this.#freeze(held)
       return true
     }
     held.phase = 'preparing'
@@ -152,17 +176,22 @@ export class TaskCheckpoints {
   /** Writes a piece of the frozen state. */
   drain(): void {
     if (this.#frozen === null) return
-    const { barrier, subtask } = this.#frozen
-    const snapshot = subtask.drain(DRAIN_ENTRIES)
-    if (snapshot === null) return
+    const { barrier, subtask, inputs, times } = this.#frozen
+    const operators = subtask.drain(DRAIN_ENTRIES)
+    if (operators === null) return
     this.#frozen = null
-    this.#options.onSnapshot(barrier, snapshot)
+    this.#options.onSnapshot(barrier, { operators, inputs }, times)
   }
 
-  #freeze(barrier: CheckpointBarrier): void {
+  #freeze({ barrier, alignmentMs, sinceMs }: Held): void {
     while (this.#frozen !== null) this.drain()
-    for (const writer of this.#options.writers) writer.event(barrier)
-    this.#frozen = { barrier, subtask: new FrozenSubtask(this.#options.operators) }
+    const { writers, operators, nowMs } = this.#options
+    for (const writer of writers) writer.event(barrier)
+    const subtask = new FrozenSubtask(operators)
+    const inputs = this.#options.snapshotInputs()
+    const frozenMs = nowMs()
+    const times = { isUnaligned: false, alignmentMs, syncMs: frozenMs - sinceMs, frozenMs }
+    this.#frozen = { barrier, subtask, inputs, times }
     this.#frozenId = barrier.checkpointId
     this.#held = null
   }

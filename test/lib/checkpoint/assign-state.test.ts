@@ -16,7 +16,7 @@ const shareOf = (parallelism: number, index: number): Share => ({
 
 /** The subtasks of a new attempt; each has nothing but the snapshots it asked for. */
 function rescale(record: OperatorRecord, subtasks: readonly Subtask[], parallelism: number): Subtask[] {
-  const saved = subtasks.map((subtask) => subtask.save()[0])
+  const saved = subtasks.map((subtask) => subtask.save().operators[0])
   return Array.from({ length: parallelism }, (_, index) => {
     const share = shareOf(parallelism, index)
     const needed = new Map(neededSubtasks(record, share).map((old) => [old, saved[old]]))
@@ -65,7 +65,7 @@ t.test('assign state - a subtask that had finished has nothing to give', async (
   t.same(neededSubtasks(record, share), [0, 1])
   const snapshots = new Map([
     [0, undefined],
-    [1, old[1]!.save()[0]],
+    [1, old[1]!.save().operators[0]],
   ])
   const found = contentsOfAll([new Subtask(assignState(record, share, snapshots), 1, 0)])
   const rest = contentsOfAll([old[1]!])

@@ -51,7 +51,7 @@ t.test('checkpoint files - a subtask goes on from its bytes', async () => {
     fc.property(fc.uniqueArray(fc.nat(1000), { maxLength: 30 }), (values) => {
       const [before] = newSubtasks(1, values)
       const snapshot = decodeSubtask(encodeSubtask(before!.save()), 'blob')
-      const after = new Subtask(snapshot[0]!, 1, 0)
+      const after = new Subtask(snapshot.operators[0]!, 1, 0)
       assert.deepEqual(contentsOfAll([after]), contentsOfAll([before!]))
     }),
     runs(100),
@@ -88,7 +88,7 @@ t.test('checkpoint files - any bytes are read or refused', async () => {
 
 t.test('checkpoint files - one is not taken for the other', async (t) => {
   const notOurs = { code: 'CHECKPOINT_DAMAGED', message: /is not part of a checkpoint/ }
-  t.throws(() => decodeMetadata(encodeSubtask([]), 'x'), notOurs)
+  t.throws(() => decodeMetadata(encodeSubtask({ operators: [], inputs: [] }), 'x'), notOurs)
   t.throws(() => decodeSubtask(encodeMetadata(metadata), 'x'), notOurs)
   t.throws(() => decodeMetadata(new Packr().pack(null), 'x'), notOurs)
   t.throws(() => decodeMetadata(new Packr().pack('meta'), 'x'), notOurs)

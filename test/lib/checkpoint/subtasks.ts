@@ -50,8 +50,8 @@ export class Subtask {
     const operator = { id: OPERATOR_ID, keyed: this.keyed, operatorState: this.#operatorState }
     const frozen = new FrozenSubtask([operator])
     for (;;) {
-      const snapshot = frozen.drain(entryCount)
-      if (snapshot !== null) return snapshot
+      const operators = frozen.drain(entryCount)
+      if (operators !== null) return { operators, inputs: [] }
     }
   }
 }

@@ -11,8 +11,17 @@ import {
 } from '../../../lib/operator/stream-operator.ts'
 import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
 import type { ChainTargets, Keying } from '../../../lib/task/chain-code.ts'
+import type { InputEdge } from '../../../lib/task/input-processor.ts'
 import { type ChainedOperator, OperatorChain } from '../../../lib/task/operator-chain.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
+import { t as types } from '../../../lib/types/t.ts'
+
+/** An edge into a task whose records may be anything. */
+export const EDGE: InputEdge = {
+  name: { fromOperator: 'up', toOperator: 'down', input: 0, sideTag: null, ordinal: 0 },
+  partitioner: 'rebalance',
+  type: types.any,
+}
 
 /** Notes what leaves the chain, in order. */
 export class NotingWriter extends RecordWriter {

@@ -4,7 +4,7 @@ import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import type { RecordBatch } from '../../../lib/network/record-batch.ts'
 import { InputProcessor } from '../../../lib/task/input-processor.ts'
 import { barrierOf } from '../checkpoint/barriers.ts'
-import { TIME } from './chains.ts'
+import { EDGE, TIME } from './chains.ts'
 
 /** A processor over some channels; `inputs` says which logical input each belongs to. */
 function newProcessor(inputs: readonly number[]) {
@@ -18,7 +18,7 @@ function newProcessor(inputs: readonly number[]) {
   })
   let signals = 0
   const processor = new InputProcessor(
-    channels.map((channel, i) => ({ channel, input: inputs[i]! })),
+    channels.map((channel, i) => ({ channel, edge: EDGE, input: inputs[i]! })),
     process,
     new BarrierGate(inputs.length),
     {
@@ -119,7 +119,7 @@ t.test('input processor - is told of data, also of what was there before it', as
   send(early, 'early')
   const log: unknown[] = []
   const processor = new InputProcessor(
-    [{ channel: early, input: 0 }],
+    [{ channel: early, edge: EDGE, input: 0 }],
     [(batch) => log.push(batch.values[0])],
     new BarrierGate(1),
     {

@@ -388,8 +388,10 @@ t.test(
   async (t) => {
     const hand = new HandTask({ inputCount: 2 })
     await hand.run()
+    hand.inputs[0]!.event({ kind: 'watermark', timestamp: 5 })
     hand.send(['a'], 0)
     hand.inputs[0]!.event(barrierOf(7))
+    hand.inputs[0]!.event({ kind: 'watermark', timestamp: 6 })
     hand.send(['b'], 0)
     hand.send(['c'], 1)
     hand.stepAll()
@@ -400,7 +402,26 @@ t.test(
     t.same(hand.taken(), [], 'nothing while operators prepare')
     await settled()
     hand.stepAll()
-    t.same(hand.snapshots, [[7, []]])
+    t.same(
+      hand.snapshots.map(([id, { operators, inputs }]) => [
+        id,
+        operators,
+        inputs.map(({ channels }) => channels.map(({ from, watermark }) => [from, watermark])),
+      ]),
+      [
+        [
+          7,
+          [],
+          [
+            [
+              [0, 5],
+              [1, Number.NEGATIVE_INFINITY],
+            ],
+          ],
+        ],
+      ],
+      'with the event time of each channel',
+    )
     t.same(hand.taken(), ['out barrier', 'out b', 'out d'])
     t.equal(hand.task.checkpoints.passedId, 7)
   },
@@ -508,9 +529,9 @@ t.test(
     )
     hand.stepAll()
     t.same(
-      hand.snapshots.map(([id, [operator]]) => [
+      hand.snapshots.map(([id, { operators }]) => [
         id,
-        operator!.keyed.reduce((sum, { rowCount }) => sum + rowCount, 0),
+        operators[0]!.keyed.reduce((sum, { rowCount }) => sum + rowCount, 0),
       ]),
       [
         [1, 15_000],
@@ -534,9 +555,9 @@ t.test(
     hand.stepAll()
     await settled()
     t.same(
-      hand.snapshots.map(([id, [operator]]) => [
+      hand.snapshots.map(([id, { operators }]) => [
         id,
-        operator!.keyed.reduce((sum, { rowCount }) => sum + rowCount, 0),
+        operators[0]!.keyed.reduce((sum, { rowCount }) => sum + rowCount, 0),
       ]),
       [[1, 50_000]],
     )

@@ -13,7 +13,7 @@ import { valueState } from '../../../lib/state/state-descriptor.ts'
 import { StreamTask } from '../../../lib/task/stream-task.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { t as types } from '../../../lib/types/t.ts'
-import { chainOf, contextOf, NotingOperator, NotingWriter, TIME } from './chains.ts'
+import { chainOf, contextOf, EDGE, NotingOperator, NotingWriter, TIME } from './chains.ts'
 
 export interface HandTaskOptions {
   readonly names?: readonly string[]
@@ -52,7 +52,7 @@ export class HandTask {
       {
         clock: this.clock,
         time: TIME,
-        inputs: this.inputs.map((channel) => ({ channel, input: 0 })),
+        inputs: this.inputs.map((channel) => ({ channel, edge: EDGE, input: 0 })),
         source: source ?? null,
         writers,
         lingerMs,
