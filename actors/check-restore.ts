@@ -1,6 +1,7 @@
 /** Whether a job can begin from a savepoint: looked at before anything is deployed, so that all faults are told. */
 import { SluiceError } from '../lib/base/errors.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
+import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
 import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
@@ -11,8 +12,9 @@ export async function checkRestore(
   graph: JobGraph,
   openStorage: (uri: string) => Promise<BlobStore>,
 ): Promise<void> {
-  const store = await openStorage(uri)
-  const { metadata } = await CheckpointReader.open(store, '').finally(() => store.close())
+  const { storageUri, folder } = placeOf(uri)
+  const store = await openStorage(storageUri)
+  const { metadata } = await CheckpointReader.open(store, folder).finally(() => store.close())
   const operators = graph.vertices.flatMap(({ operators, maxParallelism }) =>
     operators.map(({ id }) => ({ id, maxParallelism })),
   )
@@ -31,6 +33,6 @@ export async function checkRestore(
   const hint = isPartialAllowed ? '' : '; to leave state behind, allow it (--allow-non-restored-state)'
   throw new SluiceError(
     'STATE_INCOMPATIBLE',
-    `the savepoint ${store.uri} does not fit the job: ${problems.join('; ')}${hint}`,
+    `${metadata.isSavepoint ? 'the savepoint' : 'the checkpoint'} ${uri} does not fit the job: ${problems.join('; ')}${hint}`,
   )
 }

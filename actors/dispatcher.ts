@@ -69,6 +69,17 @@ export class Dispatcher {
             const order = { kind: 'savepoint', requestId, uri, stop } as const
             return { jobId, ...(await this.#context.ask(ref, order, ASK_TIMEOUT_MS)) }
           }),
+        checkpoint: ({ job, requestId }, sender) =>
+          this.#forward(job, sender, async (ref, jobId) => {
+            const order = { kind: 'checkpoint', requestId } as const
+            return { jobId, ...(await this.#context.ask(ref, order, ASK_TIMEOUT_MS)) }
+          }),
+        checkpoints: ({ job, checkpointId }, sender) =>
+          this.#forward(job, sender, (ref) =>
+            this.#context.ask(ref, { kind: 'checkpoints', checkpointId }, ASK_TIMEOUT_MS),
+          ),
+        submission: ({ job }, sender) =>
+          this.#forward(job, sender, (ref) => this.#context.ask(ref, { kind: 'submission' }, ASK_TIMEOUT_MS)),
         ignore: () => {},
       },
       {

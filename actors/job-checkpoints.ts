@@ -6,13 +6,18 @@
 import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from '../lib/actor/actor-ref.ts'
 import type { ActorContext } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import {
   CheckpointCoordinator,
   type CheckpointEvent,
   type CheckpointOrder,
 } from '../lib/checkpoint/checkpoint-coordinator.ts'
+import {
+  type CheckpointDemand,
+  CheckpointDemands,
+  type DemandStatus,
+} from '../lib/checkpoint/checkpoint-demands.ts'
 import type { CheckpointFailureReason } from '../lib/checkpoint/checkpoint-failures.ts'
 import {
   type CheckpointMetadata,
@@ -24,15 +29,19 @@ import {
   operatorRecords,
   type SnapshotHandle,
 } from '../lib/checkpoint/checkpoint-files.ts'
+import { CheckpointHistory, type CheckpointSummary } from '../lib/checkpoint/checkpoint-history.ts'
 import type { CheckpointRequest } from '../lib/checkpoint/checkpoint-request-decider.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
-import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
+import { type CheckpointPlace, CheckpointStorage, placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
+import { deleteCheckpoint } from '../lib/checkpoint/delete-checkpoint.ts'
 import { firstTasks, type Task, taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
 import type { Placement, SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
-import type { JobMasterProtocol, SavepointRequest } from '../lib/protocol/job-master.ts'
+import type { CheckpointsView, JobMasterProtocol, SavepointRequest } from '../lib/protocol/job-master.ts'
+import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
 import type { SlotProtocol, SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
+import type { JobState } from '../lib/scheduler/job-scheduler.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 
 export interface JobCheckpointsOptions {
@@ -42,7 +51,7 @@ export interface JobCheckpointsOptions {
   readonly subjects: Subjects
   openStorage(uri: string): Promise<BlobStore>
   /** What the job was submitted with to begin from. */
-  readonly restore: CheckpointPlace | null
+  readonly restore: RestoreSettings | null
   /** The savepoint it was to stop with is complete; what is not committed is left to who goes on from it. */
   onStopped(): void
   /** More checkpoints have failed than are tolerated. */
@@ -71,16 +80,6 @@ interface Round {
   >
 }
 
-type SavepointStatus = JobMasterProtocol['savepoint']['reply']
-
-interface Savepoint extends SavepointRequest {
-  readonly uri: string
-  isDone: boolean
-  failure: string | null
-}
-
-/** Orders that are remembered; the oldest is forgotten. */
-const SAVEPOINTS_MAX = 100
 const MISSING_SHOWN_MAX = 10
 
 export class JobCheckpoints {
@@ -91,31 +90,54 @@ export class JobCheckpoints {
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
   #lastId = 0
-  /** The savepoint that the job was to stop with is complete: it must not go on from an older checkpoint. */
-  #last: Savepoint | null = null
+  /** The request for the savepoint the job was to stop with, which is complete: it must not go on from an older one. */
+  #stoppedWith: string | null = null
   /** Writing and deleting that is under way. */
   readonly #background = new Set<Promise<void>>()
-  /** By request. */
-  readonly #savepoints = new Map<string, Savepoint>()
+  readonly #demands = new CheckpointDemands()
+  readonly #history: CheckpointHistory
+  /** What the job began from and has to delete, until it has. */
+  #claimed: CheckpointPlace | null
 
   constructor(options: JobCheckpointsOptions, host: Host) {
     this.#options = options
     this.#host = host
+    const { restore } = options
+    this.#claimed = restore?.claimMode === 'claim' ? placeOf(restore.uri) : null
+    this.#history = new CheckpointHistory(options.settings.historyMax)
     this.#storage = new CheckpointStorage(options.settings.storageUri, (uri) => options.openStorage(uri))
   }
 
   /** What the next attempt begins with; null: from the beginning. */
   get restore(): CheckpointPlace | null {
     const latest = this.#completed.at(-1)
-    return latest === undefined ? this.#options.restore : this.#checkpointPlace(latest)
+    if (latest !== undefined) return this.#checkpointPlace(latest)
+    const { restore } = this.#options
+    return restore === null ? null : placeOf(restore.uri)
+  }
+
+  get summary(): CheckpointSummary {
+    return this.#history.summary
+  }
+
+  /** `checkpointId`: of the one whose subtasks are to be told too. */
+  view(checkpointId: number | null): CheckpointsView {
+    const { records, summary } = this.#history
+    const detail = checkpointId === null ? null : (this.#history.detail(checkpointId) ?? null)
+    return { jobId: this.#options.jobId, records, summary, detail }
   }
 
   /** How a savepoint is coming along; the first time it is asked for, it is begun. Throws CHECKPOINT_FAILED. */
-  savepoint(order: SavepointRequest): SavepointStatus {
-    const known = this.#savepoints.get(order.requestId)
-    if (known === undefined) return this.#beginSavepoint(order)
-    if (known.failure !== null) throw savepointFailed(known.failure)
-    return { isDone: known.isDone, uri: known.uri }
+  savepoint({ requestId, uri, stop }: SavepointRequest): DemandStatus {
+    const { settings, jobId } = this.#options
+    const place = uri ?? folderUri(settings.storageUri, `savepoints/${jobId}-${requestId}`)
+    return this.#demand({ requestId, type: 'savepoint', uri: place, stop })
+  }
+
+  /** As `savepoint`, for a checkpoint. */
+  checkpoint(requestId: string): DemandStatus {
+    const uri = folderUri(this.#options.settings.storageUri, `${this.#options.jobId}/`)
+    return this.#demand({ requestId, type: 'checkpoint', uri, stop: 'none' })
   }
 
   /** All tasks of an attempt run. */
@@ -137,11 +159,11 @@ export class JobCheckpoints {
     if (this.#round === null) return
     this.#decide({ kind: 'stopped', reason })
     this.#round = null
-    if (this.#last !== null) {
-      this.#last.isDone = true
+    if (this.#stoppedWith !== null) {
+      this.#demands.done(this.#stoppedWith)
       this.#options.onStopped()
     }
-    for (const savepoint of this.#savepoints.values()) if (!savepoint.isDone) savepoint.failure ??= reason
+    this.#demands.failAll(reason)
   }
 
   tick(): void {
@@ -151,11 +173,13 @@ export class JobCheckpoints {
   acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): void {
     if (attempt !== this.#round?.attempt) return
     this.#round.triggered.get(checkpointId)?.acknowledged.add(task)
+    this.#history.acknowledged(checkpointId, task, snapshot.stats, this.#nowMs())
     this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
   }
 
   declined(attempt: number, checkpointId: number, task: string, error: ErrorRecord): void {
     if (attempt !== this.#round?.attempt) return
+    this.#history.declined(checkpointId, `${task}: ${error.message}`)
     this.#host.log.warn('a checkpoint was declined', { checkpoint: checkpointId, task, error: error.message })
     this.#decide({ kind: 'declined', checkpointId, task, reason: 'io-exception' })
   }
@@ -175,12 +199,17 @@ export class JobCheckpoints {
     this.#decide({ kind: 'requested', request })
   }
 
-  /** The job has ended and its checkpoints are of no more use. */
-  async discardAll(): Promise<void> {
-    this.#completed = []
-    if (this.#lastId === 0) return
+  /** The job has ended. Checkpoints that nobody is to go on from are deleted; those of a job that failed are kept. */
+  async end(state: JobState): Promise<void> {
     const { settings, jobId } = this.#options
-    await this.#deleteFolder({ storageUri: settings.storageUri, folder: `${jobId}/` })
+    const { storageUri, retainOnCancel, retainOnFinish } = settings
+    const isCancelled = state === 'cancelled' && this.#stoppedWith === null
+    const isRetained = state === 'failed' || (isCancelled ? retainOnCancel : retainOnFinish)
+    if (state === 'finished' && !isRetained) this.#deleteClaimed()
+    if (isRetained || this.#lastId === 0) return
+    for (const checkpointId of this.#completed) this.#history.discarded(checkpointId)
+    this.#completed = []
+    await this.#deleteFolder({ storageUri, folder: `${jobId}/` })
   }
 
   /** Waits for what is being written and deleted. */
@@ -189,21 +218,19 @@ export class JobCheckpoints {
     await this.#storage.close()
   }
 
-  #beginSavepoint({ requestId, uri, stop }: SavepointRequest): SavepointStatus {
-    const { settings, jobId } = this.#options
-    const place = uri ?? folderUri(settings.storageUri, `savepoints/${jobId}-${requestId}`)
-    const savepoint: Savepoint = { requestId, uri: place, stop, isDone: false, failure: null }
-    this.#savepoints.set(requestId, savepoint)
-    const [oldest] = this.#savepoints.keys()
-    if (this.#savepoints.size > SAVEPOINTS_MAX) this.#savepoints.delete(oldest!)
+  #demand(demand: CheckpointDemand): DemandStatus {
+    const { requestId, type } = demand
+    const known = this.#demands.status(requestId)
+    if (known !== undefined) return known
+    this.#demands.add(demand)
     if (this.#round === null) {
       // Remembered: a copy of the order that comes late must not do what has been refused.
-      savepoint.failure = 'the job is not running'
-      throw savepointFailed(savepoint.failure)
+      this.#demands.failed(requestId, 'the job is not running')
+    } else {
+      const request = { id: requestId, type, isPeriodic: false, isForced: type === 'savepoint' } as const
+      this.#decide({ kind: 'requested', request })
     }
-    const request = { id: requestId, type: 'savepoint', isPeriodic: false, isForced: true } as const
-    this.#decide({ kind: 'requested', request })
-    return { isDone: false, uri: place }
+    return this.#demands.status(requestId)!
   }
 
   #decide(event: Event): void {
@@ -215,7 +242,7 @@ export class JobCheckpoints {
   #carryOut(round: Round, order: Order): void {
     switch (order.kind) {
       case 'trigger':
-        this.#lastId = order.checkpointId
+        this.#record(order)
         void this.#trigger(round, order)
         break
       case 'store':
@@ -229,6 +256,7 @@ export class JobCheckpoints {
         break
       case 'discard':
         this.#completed = this.#completed.filter((id) => id !== order.checkpointId)
+        this.#history.discarded(order.checkpointId)
         this.#inBackground(this.#deleteFolder(this.#checkpointPlace(order.checkpointId)))
         break
       case 'failJob':
@@ -238,7 +266,7 @@ export class JobCheckpoints {
         })
         break
       case 'drop':
-        this.#failSavepoint(order.request.id, order.reason)
+        this.#demands.failed(order.request.id, order.reason)
         break
       case 'defer':
       case 'ignore':
@@ -254,24 +282,27 @@ export class JobCheckpoints {
     round: Round,
     { checkpointId, request }: Extract<Order, { kind: 'announce' }>,
   ): Promise<void> {
-    const savepoint = this.#savepoints.get(request.id)
-    const isLast = savepoint !== undefined && savepoint.stop !== 'none'
-    if (savepoint === undefined) this.#completed = [...this.#completed, checkpointId]
-    if (isLast) this.#last = savepoint
+    const isSavepoint = request.type === 'savepoint'
+    const isLast = isSavepoint && this.#demands.find(request.id)?.stop !== 'none'
+    if (!isSavepoint) this.#completed = [...this.#completed, checkpointId]
+    if (this.#completed.length >= this.#options.settings.retained) this.#deleteClaimed()
+    if (isLast) this.#stoppedWith = request.id
+    this.#history.completed(checkpointId, this.#nowMs())
     this.#host.log.info(`${request.type} completed`, { checkpoint: checkpointId })
-    await this.#settle(round, checkpointId, savepoint === undefined || isLast)
-    if (savepoint === undefined) return
-    savepoint.isDone = true
+    await this.#settle(round, checkpointId, !isSavepoint || isLast)
+    this.#demands.done(request.id)
     if (isLast && this.#round === round) this.#options.onStopped()
   }
 
   #abort(round: Round, { checkpointId, request, reason }: Extract<Order, { kind: 'abort' }>): void {
     const missing = this.#missing(round, checkpointId)
     this.#host.log.warn(`${request.type} aborted`, { checkpoint: checkpointId, reason, missing })
+    this.#history.failed(checkpointId, reason, this.#nowMs())
     void this.#settle(round, checkpointId, false)
-    // The coordinator tries again without the task that has finished, in the same place.
-    if (request.type === 'savepoint' && reason === 'declined-input-end-of-stream') return
-    this.#failSavepoint(request.id, reason)
+    // The coordinator tries again without the task that has finished; a savepoint, in the same place.
+    const isTriedAgain = reason === 'declined-input-end-of-stream'
+    if (!isTriedAgain) this.#demands.failed(request.id, reason)
+    if (isTriedAgain && request.type === 'savepoint') return
     this.#inBackground(this.#deleteFolder(this.#placeOf(checkpointId, request)))
   }
 
@@ -289,21 +320,25 @@ export class JobCheckpoints {
     void work.finally(() => this.#background.delete(work))
   }
 
-  #failSavepoint(requestId: string, reason: string): void {
-    const savepoint = this.#savepoints.get(requestId)
-    if (savepoint !== undefined) savepoint.failure = reason
-  }
-
-  #placeOf(checkpointId: number, request: CheckpointRequest): CheckpointPlace {
-    const savepoint = this.#savepoints.get(request.id)
-    return savepoint === undefined
-      ? this.#checkpointPlace(checkpointId)
-      : { storageUri: savepoint.uri, folder: '' }
+  #placeOf(checkpointId: number, { id, type }: CheckpointRequest): CheckpointPlace {
+    const demand = type === 'savepoint' ? this.#demands.find(id) : undefined
+    return demand === undefined ? this.#checkpointPlace(checkpointId) : { storageUri: demand.uri, folder: '' }
   }
 
   #checkpointPlace(checkpointId: number): CheckpointPlace {
     const { settings, jobId } = this.#options
     return { storageUri: settings.storageUri, folder: checkpointFolder(jobId, checkpointId) }
+  }
+
+  #record({ checkpointId, request, tasks }: Extract<Order, { kind: 'trigger' }>): void {
+    this.#lastId = checkpointId
+    const { storageUri, folder } = this.#placeOf(checkpointId, request)
+    const uri = folder === '' ? storageUri : folderUri(storageUri, folder.slice(0, -1))
+    const { type } = request
+    const triggeredMs = this.#host.clock.now()
+    const subtaskCount = tasks.length
+    this.#history.triggered({ checkpointId, type, triggeredMs, subtaskCount, uri }, this.#nowMs())
+    this.#demands.triggered(request.id, checkpointId, uri)
   }
 
   /** Enumerators first: what they hand out afterwards reaches no reader before its barrier does. */
@@ -316,7 +351,7 @@ export class JobCheckpoints {
     round.triggered.set(checkpointId, { timestamp, enumerators: [], acknowledged })
     const isObsolete = () => !this.#isPending(round, checkpointId)
     try {
-      const savepoint = this.#savepoints.get(request.id)
+      const savepoint = request.type === 'savepoint' ? this.#demands.find(request.id) : undefined
       if (savepoint !== undefined) await this.#expect(round, checkpointId, savepoint, isObsolete)
       const sources = this.#options.graph.vertices.filter(({ isSource }) => isSource)
       const enumerators = await Promise.all(
@@ -355,7 +390,7 @@ export class JobCheckpoints {
   async #expect(
     round: Round,
     checkpointId: number,
-    { uri, stop }: Savepoint,
+    { uri, stop }: CheckpointDemand,
     isObsolete: () => boolean,
   ): Promise<void> {
     const { jobId } = this.#options
@@ -378,6 +413,7 @@ export class JobCheckpoints {
   #fail(round: Round, checkpointId: number, error: unknown): void {
     if (!this.#isPending(round, checkpointId)) return
     const { message } = toErrorRecord(error)
+    this.#history.declined(checkpointId, message)
     this.#host.log.warn('a checkpoint could not be triggered', { checkpoint: checkpointId, error: message })
     this.#decide({ kind: 'declined', checkpointId, task: '', reason: 'trigger-failure' })
   }
@@ -400,6 +436,7 @@ export class JobCheckpoints {
       const bytes = encodeMetadata(this.#metadata(round, order))
       await this.#storage.put(this.#placeOf(checkpointId, request), METADATA, bytes)
     } catch (error) {
+      this.#history.declined(checkpointId, `the metadata: ${toErrorRecord(error).message}`)
       this.#host.log.warn('the metadata of a checkpoint could not be written', {
         checkpoint: checkpointId,
         error,
@@ -454,12 +491,25 @@ export class JobCheckpoints {
     return this.#round === round && round.triggered.has(checkpointId)
   }
 
+  /** As many newer ones are complete as are kept, or nobody needs any. */
+  #deleteClaimed(): void {
+    const place = this.#claimed
+    if (place === null) return
+    this.#claimed = null
+    const deleted = this.#storage.use(place.storageUri, (store) => deleteCheckpoint(store, place.folder))
+    this.#inBackground(deleted.catch((error) => this.#warnLeftover(place, error)))
+  }
+
   async #deleteFolder(place: CheckpointPlace): Promise<void> {
     try {
       await this.#storage.delete(place)
     } catch (error) {
-      this.#host.log.warn('files of a checkpoint are left over', { ...place, error })
+      this.#warnLeftover(place, error)
     }
+  }
+
+  #warnLeftover(place: CheckpointPlace, error: unknown): void {
+    this.#host.log.warn('files of a checkpoint are left over', { ...place, error })
   }
 
   #ask<P extends Protocol<P>, K extends AskKind<P>>(
@@ -487,8 +537,4 @@ export class JobCheckpoints {
 function slotsOf({ placement }: Round): SlotLocation[] {
   const slots = Object.values(placement).flat()
   return [...new Map(slots.map((slot) => [`${slot.node}/${slot.slot}`, slot])).values()]
-}
-
-function savepointFailed(reason: string): SluiceError {
-  return new SluiceError('CHECKPOINT_FAILED', `the savepoint was not taken: ${reason}`)
 }

@@ -3,7 +3,7 @@
  * the scheduler's orders with messages to slots and the resource manager.
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
-import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
+import { type ActorContext, type Behavior, handling, type Sender } from '../lib/actor/behavior.ts'
 import { present } from '../lib/base/assert.ts'
 import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
@@ -82,14 +82,12 @@ export class JobMaster {
           this.#checkpoints?.declined(attempt, checkpointId, taskId(vertexId, index), error)
           sender.reply({})
         },
-        savepoint: (order, sender) => {
-          try {
-            if (this.#checkpoints === null) throw noCheckpoints()
-            sender.reply(this.#checkpoints.savepoint(order))
-          } catch (error) {
-            sender.fail(asError(error))
-          }
-        },
+        savepoint: (order, sender) => this.#answer(sender, (checkpoints) => checkpoints.savepoint(order)),
+        checkpoint: ({ requestId }, sender) =>
+          this.#answer(sender, (checkpoints) => checkpoints.checkpoint(requestId)),
+        checkpoints: ({ checkpointId }, sender) =>
+          this.#answer(sender, (checkpoints) => checkpoints.view(checkpointId)),
+        submission: (_message, sender) => sender.reply({ submission: this.#options.submission }),
         restoreChecked: () => this.#decide({ kind: 'submitted' }),
         restoreRefused: ({ error }) => this.#decide({ kind: 'refused', error: toErrorRecord(error) }),
         stopped: () => this.#decide({ kind: 'cancelRequested' }),
@@ -113,6 +111,15 @@ export class JobMaster {
     )
   }
 
+  #answer<R>(sender: Sender<R>, answer: (checkpoints: JobCheckpoints) => R): void {
+    try {
+      if (this.#checkpoints === null) throw noCheckpoints()
+      sender.reply(answer(this.#checkpoints))
+    } catch (error) {
+      sender.fail(asError(error))
+    }
+  }
+
   #start(context: ActorContext<Protocol>): void {
     const { submission, slotTimeoutMs } = this.#options
     this.#context = context
@@ -131,12 +138,11 @@ export class JobMaster {
       const onFailed = (error: ErrorRecord) =>
         context.pipeToSelf(Promise.resolve(), () => ({ kind: 'checkpointsFailed', error }), ignored)
       const onStopped = () => context.pipeToSelf(Promise.resolve(), () => ({ kind: 'stopped' }), ignored)
-      const restore =
-        submission.settings.restore === null
-          ? null
-          : { storageUri: submission.settings.restore.uri, folder: '' }
       this.#checkpoints = new JobCheckpoints(
-        { jobId, graph, settings: checkpoint, subjects, openStorage, restore, onFailed, onStopped },
+        {
+          ...{ jobId, graph, settings: checkpoint, subjects, openStorage, onFailed, onStopped },
+          restore: submission.settings.restore,
+        },
         context,
       )
     }
@@ -239,7 +245,6 @@ export class JobMaster {
     onState(state)
   }
 
-  /** Checkpoints are of use to a job that failed, and perhaps to whoever looks for the reason. */
   #onCheckpointState(state: JobState): void {
     const checkpoints = this.#checkpoints
     if (checkpoints === null) return
@@ -248,8 +253,7 @@ export class JobMaster {
     else
       checkpoints.stop(TERMINAL_JOB_STATES.includes(state) ? 'coordinator-shutdown' : 'job-failover-region')
     if (!TERMINAL_JOB_STATES.includes(state)) return
-    const discarded = state === 'failed' ? Promise.resolve() : checkpoints.discardAll()
-    void discarded.then(() => checkpoints.close())
+    void checkpoints.end(state).then(() => checkpoints.close())
   }
 
   #note(subtasks: readonly SubtaskReport[]): void {
@@ -283,6 +287,7 @@ export class JobMaster {
       ...this.#summary(),
       graph,
       attempt: this.#scheduler.attempt,
+      checkpoints: this.#checkpoints?.summary ?? null,
       vertices: graph.vertices.map(({ id, name, parallelism }) => ({
         id,
         name,

@@ -16,6 +16,7 @@ import {
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
+import { statesOf } from '../lib/checkpoint/state-record.ts'
 import type { SnapshotTimes, SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
@@ -116,7 +117,14 @@ export class SlotCheckpoints {
       .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
       .map(({ id }) => id)
     const bytes = { totalBytes: byteLength, channelBytes: channelBytes(inputs) }
-    return { name, byteLength, unions, stats: { isUnaligned, alignmentMs, syncMs, asyncMs, ...bytes } }
+    const states = statesOf(operators)
+    return {
+      name,
+      byteLength,
+      unions,
+      states,
+      stats: { isUnaligned, alignmentMs, syncMs, asyncMs, ...bytes },
+    }
   }
 
   async close(): Promise<void> {

@@ -12,12 +12,13 @@ const POLL_MS = 100
 
 export const cancelVerb: VerbSpec = {
   description:
-    'A job is given by its id, the beginning of its id, or its name. One that has ended is left as it is.',
+    'A job is given by its id, the beginning of its id, or its name. One that has ended is left as it is. With ' +
+    'checkpoint.retainOnCancel its checkpoints are kept, and where the last one is is printed too.',
   examples: [['sluice cancel word-count', 'prints the id and the state it ended in']],
   async run(context, { args }) {
     const configured = await context.configure()
     const waitMs = context.globals.timeoutMs ?? WAIT_MS
-    const { jobId, state } = await withCluster(context, configured, async ({ client }) => {
+    const job = await withCluster(context, configured, async ({ client }) => {
       const id = await client.cancel(args[0]!)
       const deadlineMs = context.clock.monotonic() + waitMs
       for (;;) {
@@ -27,7 +28,11 @@ export const cancelVerb: VerbSpec = {
         await sleep(context.clock, POLL_MS)
       }
     })
-    context.out.data({ jobId, state }, `${jobId} ${state}`)
+    const { jobId, state, checkpoints } = job
+    const last = checkpoints?.lastCompleted ?? null
+    const retained = last === null || last.isDiscarded ? null : last.uri
+    const text = `${jobId} ${state}${retained === null ? '' : `\nretained checkpoint ${retained}`}`
+    context.out.data({ jobId, state, retained }, text)
     return undefined
   },
 }

@@ -1,6 +1,8 @@
 /** Shows one job: its state, and what each vertex does. */
 import { formatBytes, formatDuration } from '../../lib/base/units.ts'
+import type { CheckpointRecord } from '../../lib/checkpoint/checkpoint-history.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
+import { describeCounts } from '../checkpoint-table.ts'
 import { withCluster } from '../connect.ts'
 import { formatCount, formatShare, formatTimestamp, textTable } from '../text-table.ts'
 import type { VerbSpec } from '../verb.ts'
@@ -24,11 +26,12 @@ function describeJob(job: JobDescription, nowMs: number): string {
   const { jobId, name, state, submittedMs, endedMs, slotsHeld, slotsNeeded, restarts, error } = job
   const lasted = formatDuration(Math.max(0, (endedMs ?? nowMs) - submittedMs))
   const head = [
-    `job        ${name} (${jobId})`,
-    `state      ${state}${error === undefined ? '' : `: ${error.message}`}`,
-    `submitted  ${new Date(submittedMs).toISOString()}, ${endedMs === null ? `${lasted} ago` : `ended after ${lasted}`}`,
-    `slots      ${slotsHeld} of ${slotsNeeded}`,
-    `restarts   ${restarts}`,
+    `job          ${name} (${jobId})`,
+    `state        ${state}${error === undefined ? '' : `: ${error.message}`}`,
+    `submitted    ${new Date(submittedMs).toISOString()}, ${endedMs === null ? `${lasted} ago` : `ended after ${lasted}`}`,
+    `slots        ${slotsHeld} of ${slotsNeeded}`,
+    `restarts     ${restarts}`,
+    ...checkpointLines(job),
     '',
   ]
   const rows = job.vertices.map((vertex) => rowOf(vertexTotals(vertex)))
@@ -39,6 +42,23 @@ function describeJob(job: JobDescription, nowMs: number): string {
       rows,
     ),
   ].join('\n')
+}
+
+function checkpointLines({ checkpoints }: JobDescription): string[] {
+  if (checkpoints === null) return []
+  const { lastCompleted, lastSavepoint } = checkpoints
+  const line = (title: string, record: CheckpointRecord | null): string[] => {
+    if (record === null || record.isDiscarded) return []
+    const size = formatBytes(record.totalBytes)
+    return [
+      `${title} ${record.checkpointId}, ${size} in ${formatDuration(record.durationMs ?? 0)}: ${record.uri}`,
+    ]
+  }
+  return [
+    `checkpoints  ${describeCounts(checkpoints)}`,
+    ...line('             last', lastCompleted),
+    ...line('             last savepoint', lastSavepoint),
+  ]
 }
 
 function rowOf(totals: VertexTotals): string[] {

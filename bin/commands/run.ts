@@ -5,6 +5,7 @@ import { runLocal } from '../../actors/run-local.ts'
 import { sleep } from '../../lib/base/clock.ts'
 import { asError, SluiceError } from '../../lib/base/errors.ts'
 import { formatDuration } from '../../lib/base/units.ts'
+import { CLAIM_MODES, type ClaimMode } from '../../lib/checkpoint/checkpoint-settings.ts'
 import { type ClusterClient, failureOf } from '../../lib/client/cluster-client.ts'
 import { submitJob } from '../../lib/client/submit-job.ts'
 import { checkpointSettings, restartSettings, taskSettings } from '../../lib/config/config-settings.ts'
@@ -30,7 +31,11 @@ export const runVerb: VerbSpec = {
     new ConfigOption('-p, --parallelism <count>', 'job.parallelism'),
     new ConfigOption('--max-parallelism <count>', 'job.maxParallelism'),
     new Option('--local', 'in this process, whatever is configured').conflicts('detached'),
-    new Option('--from <uri>', 'begin from a savepoint'),
+    new Option('--from <uri>', 'begin from a savepoint, or from a checkpoint that was kept'),
+    new Option(
+      '--claim-mode <mode>',
+      'with --from: whose it is then. claim: the job\u2019s, which deletes it when it is of no more use; no-claim, legacy: yours',
+    ).choices([...CLAIM_MODES]),
     new Option(
       '--allow-non-restored-state',
       'with --from: leave state behind that no operator of the job takes up',
@@ -123,10 +128,18 @@ function runOnCluster(
   })
 }
 
-function restoreSettings({ from, allowNonRestoredState }: VerbInput['options']): RestoreSettings | null {
-  if (from !== undefined) return { uri: String(from), isPartialAllowed: allowNonRestoredState === true }
-  if (allowNonRestoredState === undefined) return null
-  throw new SluiceError('USAGE', '--allow-non-restored-state goes with --from <uri>')
+function restoreSettings(options: VerbInput['options']): RestoreSettings | null {
+  const { from, allowNonRestoredState, claimMode = 'no-claim' } = options
+  if (from !== undefined) {
+    const isPartialAllowed = allowNonRestoredState === true
+    return { uri: String(from), isPartialAllowed, claimMode: claimMode as ClaimMode }
+  }
+  for (const flag of ['allowNonRestoredState', 'claimMode'] as const) {
+    if (options[flag] === undefined) continue
+    const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    throw new SluiceError('USAGE', `--${name} goes with --from <uri>`)
+  }
+  return null
 }
 
 /** Waits for the end of a job, and cancels it when told to. */

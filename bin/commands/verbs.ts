@@ -30,6 +30,16 @@ export const VERBS: readonly ListedVerb[] = [
     load: async () => (await import('./cancel.ts')).cancelVerb,
   },
   {
+    usage: 'checkpoints <job> [id]',
+    summary: 'show the checkpoints and savepoints of a job: sizes, durations, failures',
+    load: async () => (await import('./checkpoints.ts')).checkpointsVerb,
+  },
+  {
+    usage: 'checkpoint <job>',
+    summary: 'take a checkpoint of a running job at once',
+    load: async () => (await import('./checkpoint.ts')).checkpointVerb,
+  },
+  {
     usage: 'savepoint <job> [uri]',
     summary: 'write the whole state of a running job, to begin from later',
     load: async () => (await import('./savepoint.ts')).savepointVerb,

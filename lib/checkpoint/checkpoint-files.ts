@@ -14,6 +14,7 @@ import { Packr } from 'msgpackr'
 import { SluiceError } from '../base/errors.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import { taskId } from './first-tasks.ts'
+import { mergeStates, type StateRecord, type SubtaskStates } from './state-record.ts'
 import type { SubtaskSnapshot } from './subtask-snapshot.ts'
 
 /** State of one operator, by subtask. */
@@ -26,6 +27,7 @@ export interface OperatorRecord {
   readonly subtasks: readonly (string | null)[]
   /** Whether a list state of it is a union, of which every subtask gets the elements of all. */
   readonly hasUnion: boolean
+  readonly states: readonly StateRecord[]
 }
 
 export interface CheckpointMetadata {
@@ -50,6 +52,7 @@ export interface SnapshotHandle {
   readonly byteLength: number
   /** Operators with union state. */
   readonly unions: readonly string[]
+  readonly states: SubtaskStates
   readonly stats: SnapshotStats
 }
 
@@ -78,8 +81,9 @@ export function operatorRecords(
     const handles = Array.from({ length: parallelism }, (_, index) => snapshots.get(taskId(vertexId, index)))
     const subtasks = handles.map((handle) => handle?.name ?? null)
     return operators.map(({ id, name }) => {
+      const states = mergeStates(handles.flatMap((handle) => handle?.states[id] ?? []))
       const hasUnion = handles.some((handle) => handle?.unions.includes(id) === true)
-      return { id, name, parallelism, maxParallelism, subtasks, hasUnion }
+      return { id, name, parallelism, maxParallelism, subtasks, hasUnion, states }
     })
   })
 }
@@ -89,6 +93,12 @@ export const checkpointFolder = (jobId: string, checkpointId: number): string =>
   `${jobId}/chk-${checkpointId}/`
 
 export const METADATA = 'meta'
+
+/** Names of all blobs of a checkpoint but the metadata. */
+export function blobNames({ operators }: CheckpointMetadata): string[] {
+  const names = operators.flatMap(({ subtasks }) => subtasks.filter((name) => name !== null))
+  return [...new Set(names)]
+}
 
 /** Attempt and checkpoint are part of the name: an old one that still writes must not write over a new one. */
 export const subtaskBlob = (vertexId: string, index: number, attempt: number, checkpointId: number): string =>

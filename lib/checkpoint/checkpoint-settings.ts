@@ -1,5 +1,15 @@
 /** How a job takes checkpoints. Plain data, in base units; part of a submission. */
 
+/**
+ * Whose a checkpoint or savepoint is that a job begins from. `no-claim`: the user's; the job never touches it, and
+ * nothing it writes refers to it. `claim`: the job's, as if it had written it: deleted when newer checkpoints have
+ * taken its place, and when the job finishes. `legacy`: the user's, but the job's first checkpoints may refer to it, so that
+ * it must be kept as long as they are. Flink's RestoreMode.
+ */
+export type ClaimMode = (typeof CLAIM_MODES)[number]
+
+export const CLAIM_MODES = ['no-claim', 'claim', 'legacy'] as const
+
 export interface CheckpointSettings {
   /** Where they are kept; see openBlobStore. Reachable from the coordinator and from every node. */
   readonly storageUri: string
@@ -13,6 +23,11 @@ export interface CheckpointSettings {
   readonly concurrentMax: number
   /** Failures in a row that are accepted; one more fails the job. */
   readonly tolerableFailures: number
-  /** Completed ones that are kept. */
+  /** Completed ones that are kept while the job lives. */
   readonly retained: number
+  /** Whether they are kept when the job is cancelled, or finishes; those of a job that fails always are. */
+  readonly retainOnCancel: boolean
+  readonly retainOnFinish: boolean
+  /** Of how many the history tells. */
+  readonly historyMax: number
 }

@@ -12,6 +12,18 @@ export interface CheckpointPlace {
   readonly folder: string
 }
 
+const CHECKPOINT_URI = /^([^?]*)\/([^/?]+\/chk-\d+)\/?(\?.*)?$/
+
+/**
+ * Where the checkpoint or savepoint of a URI is. A checkpoint is read as a folder of the storage it was written to, for
+ * it may refer to what lies beside it; a savepoint is a store of its own.
+ */
+export function placeOf(uri: string): CheckpointPlace {
+  const [, storage, folder, query = ''] = CHECKPOINT_URI.exec(uri) ?? []
+  if (storage === undefined) return { storageUri: uri, folder: '' }
+  return { storageUri: `${storage}${query}`, folder: `${folder}/` }
+}
+
 export class CheckpointStorage {
   readonly #uri: string
   readonly #open: (uri: string) => Promise<BlobStore>

@@ -6,8 +6,9 @@ import { type Clock, sleep } from '../base/clock.ts'
 import { fromErrorRecord, SluiceError } from '../base/errors.ts'
 import { newId } from '../base/ids.ts'
 import type { Subjects } from '../bus/subjects.ts'
+import type { DemandStatus } from '../checkpoint/checkpoint-demands.ts'
 import { DISPATCHER, type DispatcherProtocol, RESOURCE_MANAGER } from '../protocol/dispatcher.ts'
-import type { SavepointRequest } from '../protocol/job-master.ts'
+import type { CheckpointsView, SavepointRequest } from '../protocol/job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from '../protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../protocol/resource-manager.ts'
 import { TERMINAL_JOB_STATES } from '../scheduler/job-scheduler.ts'
@@ -19,6 +20,12 @@ export interface ClusterClientOptions {
   readonly clock: Clock
   /** Of one request; default 5 s. */
   readonly timeoutMs?: number | undefined
+}
+
+export interface TakenCheckpoint {
+  readonly jobId: string
+  readonly checkpointId: number
+  readonly uri: string
 }
 
 /** How often a job is asked how it is doing while somebody waits for it. */
@@ -67,15 +74,27 @@ export class ClusterClient {
   async savepoint(
     job: string,
     { uri = null, stop = 'none' }: { uri?: string | null; stop?: SavepointRequest['stop'] } = {},
-  ): Promise<{ readonly jobId: string; readonly uri: string }> {
+  ): Promise<TakenCheckpoint> {
     const message = { kind: 'savepoint', job, requestId: newId(), uri, stop } as const
-    for (;;) {
-      const { isDone, ...savepoint } = await this.#ask(
-        this.#system.ask(this.#dispatcher, message, this.#timeoutMs),
-      )
-      if (isDone) return savepoint
-      await sleep(this.#clock, POLL_MS)
-    }
+    return await this.#untilTaken(() => this.#system.ask(this.#dispatcher, message, this.#timeoutMs))
+  }
+
+  /** Takes a checkpoint of a running job, whatever its interval. Throws CHECKPOINT_FAILED. */
+  async checkpoint(job: string): Promise<TakenCheckpoint> {
+    const message = { kind: 'checkpoint', job, requestId: newId() } as const
+    return await this.#untilTaken(() => this.#system.ask(this.#dispatcher, message, this.#timeoutMs))
+  }
+
+  /** The last checkpoints and savepoints; `checkpointId`: of the one whose subtasks are to be told too. */
+  checkpoints(job: string, checkpointId: number | null = null): Promise<CheckpointsView> {
+    const message = { kind: 'checkpoints', job, checkpointId } as const
+    return this.#ask(this.#system.ask(this.#dispatcher, message, this.#timeoutMs))
+  }
+
+  /** What a job was submitted with, as long as the cluster knows it. */
+  async submission(job: string): Promise<JobSubmission> {
+    const message = { kind: 'submission', job } as const
+    return (await this.#ask(this.#system.ask(this.#dispatcher, message, this.#timeoutMs))).submission
   }
 
   async nodes(): Promise<readonly (NodeView & { readonly silentMs: number })[]> {
@@ -97,6 +116,14 @@ export class ClusterClient {
         onProgress(description)
         if (TERMINAL_JOB_STATES.includes(description.state)) return description
       }
+      await sleep(this.#clock, POLL_MS)
+    }
+  }
+
+  async #untilTaken(ask: () => Promise<DemandStatus & { readonly jobId: string }>): Promise<TakenCheckpoint> {
+    for (;;) {
+      const { isDone, jobId, checkpointId, uri } = await this.#ask(ask())
+      if (isDone) return { jobId, checkpointId: checkpointId!, uri }
       await sleep(this.#clock, POLL_MS)
     }
   }

@@ -61,6 +61,9 @@ export function checkpointSettings(config: Config, storageUri = config['storage.
     concurrentMax: config['checkpoint.maxConcurrent'],
     tolerableFailures: config['checkpoint.tolerableFailures'],
     retained: config['checkpoint.retained'],
+    retainOnCancel: config['checkpoint.retainOnCancel'],
+    retainOnFinish: config['checkpoint.retainOnFinish'],
+    historyMax: config['checkpoint.history'],
   }
 }
 

@@ -116,12 +116,26 @@ export const OPTIONS = {
     fallback: 2,
     min: 1,
     max: 1000,
-    doc: 'completed checkpoints that are kept',
+    doc: 'completed checkpoints that are kept while the job lives',
+  }),
+  'checkpoint.retainOnCancel': flag({
+    fallback: false,
+    doc: 'keep them when the job is cancelled, to begin from (run --from); of a job that fails they are kept',
+  }),
+  'checkpoint.retainOnFinish': flag({
+    fallback: false,
+    doc: 'keep them when the job has finished, or was stopped with a savepoint',
+  }),
+  'checkpoint.history': number({
+    fallback: 20,
+    min: 1,
+    max: 1000,
+    doc: 'of how many `sluice checkpoints` tells',
   }),
 
   'restart.strategy': oneOf(['none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
     fallback: 'none',
-    doc: 'what happens to a job that fails',
+    doc: 'of a job that fails: fixed-delay, exponential-delay (with jitter), failure-rate (so many per interval)',
   }),
   'restart.attempts': number({
     fallback: undefined,

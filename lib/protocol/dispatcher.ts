@@ -1,5 +1,6 @@
 /** What clients say to the dispatcher. */
-import type { SavepointRequest } from './job-master.ts'
+import type { DemandStatus } from '../checkpoint/checkpoint-demands.ts'
+import type { CheckpointsView, SavepointRequest } from './job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from './job-submission.ts'
 
 /** A job by its id, or by its name where only one job that has not ended bears it. */
@@ -14,8 +15,16 @@ export type DispatcherProtocol = {
   /** As the job master's: to be repeated until it is done. */
   savepoint: {
     request: JobReference & SavepointRequest
-    reply: { readonly jobId: string; readonly isDone: boolean; readonly uri: string }
+    reply: DemandStatus & { readonly jobId: string }
   }
+  /** As the job master's: to be repeated until it is done. */
+  checkpoint: {
+    request: JobReference & { readonly requestId: string }
+    reply: DemandStatus & { readonly jobId: string }
+  }
+  /** As the job master's. */
+  checkpoints: { request: JobReference & { readonly checkpointId: number | null }; reply: CheckpointsView }
+  submission: { request: JobReference; reply: { readonly submission: JobSubmission } }
   /** Returns when the cancellation has begun; `describe` tells when it is done. */
   cancel: { request: JobReference; reply: { readonly jobId: string } }
 }

@@ -1,9 +1,15 @@
 /** What the resource manager, slots and the dispatcher say to a job master. */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { DemandStatus } from '../checkpoint/checkpoint-demands.ts'
 import type { SnapshotHandle } from '../checkpoint/checkpoint-files.ts'
+import type {
+  CheckpointRecord,
+  CheckpointSummary,
+  DetailedCheckpoint,
+} from '../checkpoint/checkpoint-history.ts'
 import type { SlotLocation } from '../graph/execution-graph.ts'
 import type { SubtaskReport } from '../task/subtask-report.ts'
-import type { JobDescription, JobSummary } from './job-submission.ts'
+import type { JobDescription, JobSubmission, JobSummary } from './job-submission.ts'
 
 export interface SavepointRequest {
   /** Made by the client. */
@@ -12,6 +18,16 @@ export interface SavepointRequest {
   readonly uri: string | null
   /** Whether the job ends with it; `drain`: event time ends first, so that all windows fire. */
   readonly stop: 'none' | 'suspend' | 'drain'
+}
+
+/** Which checkpoints there have been. */
+export interface CheckpointsView {
+  readonly jobId: string
+  /** Newest first. */
+  readonly records: readonly CheckpointRecord[]
+  readonly summary: CheckpointSummary
+  /** Null: none was asked for, or there is none of that id. */
+  readonly detail: DetailedCheckpoint | null
 }
 
 interface CheckpointReference {
@@ -46,8 +62,14 @@ export type JobMasterProtocol = {
   /** Begins a savepoint, and tells how it is coming along when asked again with the same id. CHECKPOINT_FAILED. */
   savepoint: {
     request: SavepointRequest
-    reply: { readonly isDone: boolean; readonly uri: string }
+    reply: DemandStatus
   }
+  /** As `savepoint`: a checkpoint at once, whatever the interval. */
+  checkpoint: { request: { readonly requestId: string }; reply: DemandStatus }
+  /** What has become of them. `checkpointId`: of the one to be told in detail. */
+  checkpoints: { request: { readonly checkpointId: number | null }; reply: CheckpointsView }
+  /** What the job was submitted with: enough to submit it again. */
+  submission: { request: object; reply: { readonly submission: JobSubmission } }
   summarise: { request: object; reply: JobSummary }
   describe: { request: object; reply: JobDescription }
   cancel: { request: object; reply: object }

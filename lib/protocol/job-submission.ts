@@ -1,6 +1,7 @@
 /** What a client hands in, and how what became of it is described. Plain data throughout. */
 import type { ErrorRecord } from '../base/errors.ts'
-import type { CheckpointSettings } from '../checkpoint/checkpoint-settings.ts'
+import type { CheckpointSummary } from '../checkpoint/checkpoint-history.ts'
+import type { CheckpointSettings, ClaimMode } from '../checkpoint/checkpoint-settings.ts'
 import type { SlotLocation, SubtaskState } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { JobState } from '../scheduler/job-scheduler.ts'
@@ -32,8 +33,10 @@ export interface SubmittedGraphSettings {
 }
 
 export interface RestoreSettings {
-  /** Of the savepoint itself. */
+  /** Of the savepoint, or retained checkpoint, itself. */
   readonly uri: string
+  /** Default: `no-claim`. */
+  readonly claimMode?: ClaimMode
   /** State that no operator of the job takes up is left behind, which otherwise is an error. */
   readonly isPartialAllowed: boolean
 }
@@ -88,5 +91,7 @@ export interface VertexDescription {
 export interface JobDescription extends JobSummary {
   readonly graph: JobGraph
   readonly attempt: number
+  /** Null: the job takes none. */
+  readonly checkpoints: CheckpointSummary | null
   readonly vertices: readonly VertexDescription[]
 }

@@ -25,6 +25,9 @@ export const virtualCheckpoint: CheckpointSettings = {
   concurrentMax: 1,
   tolerableFailures: 0,
   retained: 2,
+  retainOnCancel: false,
+  retainOnFinish: false,
+  historyMax: 20,
 }
 
 export interface VirtualJobOptions {

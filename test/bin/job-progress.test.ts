@@ -44,6 +44,7 @@ function description(
     slotsHeld: 1,
     slotsNeeded: 1,
     attempt: 0,
+    checkpoints: null,
     graph: { jobName: 'count', vertices: [], edges: [], fingerprint: '' },
     vertices: [{ id: 'v', name: 'map', parallelism: readings.length, subtasks }],
     ...more,

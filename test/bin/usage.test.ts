@@ -11,6 +11,8 @@ const VERBS = [
   'jobs',
   'describe',
   'cancel',
+  'checkpoints',
+  'checkpoint',
   'nodes',
   'graph',
   'coordinator',

@@ -118,7 +118,14 @@ export class SimulatedClient {
         channelTimeoutMs: plan.channelTimeoutMs,
       },
       restart: { kind: 'fixed-delay', attempts: 1_000_000, delayMs: plan.restartDelayMs },
-      checkpoint: { ...plan.checkpoint, mode: 'exactly-once', storageUri: 'memory:checkpoints' },
+      checkpoint: {
+        ...plan.checkpoint,
+        mode: 'exactly-once',
+        storageUri: 'memory:checkpoints',
+        retainOnCancel: false,
+        retainOnFinish: false,
+        historyMax: 20,
+      },
       restore,
       slotRequestTimeoutMs: 300_000,
     }

@@ -99,6 +99,7 @@ export function recordOf(parallelism: number, more: Partial<OperatorRecord> = {}
     maxParallelism: MAX_PARALLELISM,
     subtasks: Array.from({ length: parallelism }, (_, index) => `v-${index}-0`),
     hasUnion: true,
+    states: [],
     ...more,
   }
 }
