@@ -52,7 +52,7 @@ export class FrozenSubtask {
       const snapshot = { id, operatorState: operatorState.snapshot(), keyed: chunks }
       return {
         snapshot,
-        keyed: keyed === null ? null : new KeyedSnapshot(keyed, true, (chunk) => chunks.push(chunk)),
+        keyed: keyed === null ? null : new KeyedSnapshot(keyed, 'savepoint', (chunk) => chunks.push(chunk)),
       }
     })
   }

@@ -1,8 +1,11 @@
 /**
  * Keyed state as bytes. A snapshot is a list of chunks, each with rows of one table: the removed entries first, then
- * the others. Snapshots apply one on top of the other, a full one and the deltas after it. Rows begin with their key
+ * the others. Snapshots apply one on top of the other, a base and the deltas after it. Rows begin with their key
  * group, so that any subtask can pick out its own, and chunks name their table and its type, so that they can be read
  * without the code that wrote them, and by any backend.
+ *
+ * To take one is to freeze (constant time per table) and then to drain, as slowly as one likes, while records go on
+ * changing the state.
  *
  *     row: u16 key group, key, [sub-key], [timer: f64 timestamp, u8 has namespace, [namespace]], [value]
  */
@@ -11,9 +14,11 @@ import { writeKey } from '../types/key-codec.ts'
 import type { Entry } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
+import type { KeyedWalk } from './keyed-walk.ts'
 import { type MapKey, writeMapKey } from './map-key.ts'
 import { restoreChunk } from './restore-chunk.ts'
 import type { RegisteredTable, StateChunk } from './state-chunk.ts'
+import type { SnapshotKind } from './state-table.ts'
 import type { Timer } from './timer-table.ts'
 
 /** A chunk is closed when it has about this many bytes. */
@@ -77,32 +82,154 @@ function writeTimer(out: ByteWriter, timer: Timer): void {
   if (timer.sub !== undefined) writeMapKey(out, timer.sub)
 }
 
-/** A snapshot being taken: frozen at once, written out bit by bit. */
-export class KeyedSnapshot {
-  readonly #tables: { readonly registered: RegisteredTable; readonly writer: ChunkWriter }[]
+/** One table in a snapshot. */
+class TableSnapshot {
+  readonly registered: RegisteredTable
+  readonly values: ChunkWriter
+  readonly #deletions: ChunkWriter
+  readonly #deleted: readonly Entry<unknown>[]
   #next = 0
+  /** Rows of values that had to be written before all removals were. */
+  #held: StateChunk[] = []
 
-  /** Freezes the backend. `emit` gets the chunks, in the order in which they have to be applied. */
-  constructor(backend: KeyedStateBackend, isFull: boolean, emit: (chunk: StateChunk) => void) {
-    if (isFull) for (const chunk of backend.undeclared()) emit(chunk)
-    this.#tables = [...backend.tables()].map((registered) => {
-      const writer = new ChunkWriter(registered, backend.context, false, emit)
-      const deleted = registered.table.freeze(isFull, (entry) => writer.write(entry))
-      const deletions = new ChunkWriter(registered, backend.context, true, emit)
-      for (const entry of deleted) deletions.write(entry)
-      deletions.flush()
-      return { registered, writer }
+  constructor(
+    registered: RegisteredTable,
+    context: KeyContext,
+    kind: SnapshotKind,
+    emit: (chunk: StateChunk) => void,
+  ) {
+    this.registered = registered
+    this.values = new ChunkWriter(registered, context, false, (chunk) => {
+      if (this.#next === this.#deleted.length) emit(chunk)
+      else this.#held.push(chunk)
     })
+    this.#deletions = new ChunkWriter(registered, context, true, emit)
+    this.#deleted = registered.table.freeze(kind, (entry) => this.values.write(entry))
   }
 
-  /** Writes up to `entryCount` entries; true when the snapshot is complete. */
+  /** Writes up to `count` removals; true when none is left. */
+  drainDeletions(count: number, emit: (chunk: StateChunk) => void): boolean {
+    const end = Math.min(this.#deleted.length, this.#next + count)
+    for (let i = this.#next; i < end; i++) this.#deletions.write(this.#deleted[i]!)
+    this.#next = end
+    if (end < this.#deleted.length) return false
+    this.#deletions.flush()
+    for (const chunk of this.#held) emit(chunk)
+    this.#held = []
+    return true
+  }
+
+  /** For walks. */
+  writeOlder(entry: Entry<unknown>): void {
+    if (this.registered.table.isOlder(entry)) this.values.write(entry)
+  }
+
+  /** Writes up to `count` values; true when none is left. */
+  drainValues(count: number): boolean {
+    if (!this.registered.table.drain(count)) return false
+    this.values.flush()
+    return true
+  }
+}
+
+/** Of a walk, a step takes this share of all entries, so that it comes to an end however little changes. */
+const WALK_STEPS_MAX = 32
+/** Entries walked over per entry that has changed: a walk must be faster than the changes it is to catch up with. */
+const WALK_PACE = 2
+
+/** A snapshot being taken: frozen at once, written out bit by bit. */
+export class KeyedSnapshot {
+  readonly #emit: (chunk: StateChunk) => void
+  readonly #tables: readonly TableSnapshot[]
+  readonly #undeclared: Iterator<StateChunk> | null
+  readonly #walk: KeyedWalk | null
+  #walkLeft: number
+  #walked: TableSnapshot | undefined
+  #phase: 'undeclared' | 'deletions' | 'values' | 'walk' | 'done' = 'undeclared'
+  /** Within the phase. */
+  #next = 0
+
+  /**
+   * Freezes the backend; changes are tracked from the first base on. `emit` gets the chunks, in the order in which
+   * they have to be applied. With a delta a step of `walk` can be taken.
+   */
+  constructor(
+    backend: KeyedStateBackend,
+    kind: SnapshotKind,
+    emit: (chunk: StateChunk) => void,
+    walk: KeyedWalk | null = null,
+  ) {
+    if (kind === 'base') backend.track()
+    this.#emit = emit
+    this.#undeclared = kind !== 'delta' || walk?.isFresh === true ? backend.undeclared() : null
+    this.#walk = walk
+    this.#walkLeft = Math.max(1, WALK_PACE * backend.changedCount, Math.ceil(backend.size / WALK_STEPS_MAX))
+    this.#tables = [...backend.tables()].map(
+      (registered) => new TableSnapshot(registered, backend.context, kind, emit),
+    )
+  }
+
+  /** Writes up to `entryCount` entries, or one chunk; true when the snapshot is complete. */
   drain(entryCount: number): boolean {
-    const current = this.#tables[this.#next]
-    if (current === undefined) return true
-    if (!current.registered.table.drain(entryCount)) return false
-    current.writer.flush()
-    this.#next++
-    return this.#next === this.#tables.length
+    switch (this.#phase) {
+      case 'undeclared': {
+        const next = this.#undeclared?.next()
+        if (next?.done === false) this.#emit(next.value)
+        else this.#phase = 'deletions'
+        return false
+      }
+      case 'deletions':
+        // Those of all tables first: until then values of a table are held back.
+        this.#advance((table) => table.drainDeletions(entryCount, this.#emit), 'values')
+        return false
+      case 'values':
+        this.#advance((table) => table.drainValues(entryCount), this.#walk === null ? 'done' : 'walk')
+        return this.#isDone
+      case 'walk':
+        if (this.#drainWalk(this.#walk!, entryCount)) this.#phase = 'done'
+        return this.#isDone
+      case 'done':
+        return true
+    }
+  }
+
+  /** What has been written so far is of no use. The next snapshot must not be a delta, unless this is a savepoint. */
+  abandon(): void {
+    this.#phase = 'done'
+    for (const { registered } of this.#tables) registered.table.abandon()
+  }
+
+  get #isDone(): boolean {
+    return this.#phase === 'done'
+  }
+
+  #advance(step: (table: TableSnapshot) => boolean, nextPhase: 'values' | 'walk' | 'done'): void {
+    const table = this.#tables[this.#next]
+    if (table !== undefined && !step(table)) return
+    if (table !== undefined) this.#next++
+    if (this.#next < this.#tables.length) return
+    this.#phase = nextPhase
+    this.#next = 0
+  }
+
+  /** True when the step has been taken. */
+  #drainWalk(walk: KeyedWalk, entryCount: number): boolean {
+    for (let i = 0; i < entryCount && this.#walkLeft > 0; i++, this.#walkLeft--) {
+      const entry = walk.next()
+      if (entry === null) this.#walkLeft = 0
+      // A table that was declared after the freeze is not in this snapshot, and all of it in the next.
+      else this.#tableOf(walk.registered)?.writeOlder(entry)
+    }
+    if (this.#walkLeft > 0) return false
+    for (const { values } of this.#tables) values.flush()
+    return true
+  }
+
+  #tableOf(registered: RegisteredTable | null): TableSnapshot | undefined {
+    if (this.#walked?.registered !== registered) {
+      this.#walked = this.#tables.find((table) => table.registered === registered)
+    }
+    return this.#walked
   }
 }
 

@@ -135,13 +135,22 @@ export class KeyedStateBackend {
     return chunks
   }
 
-  /** Chunks of state nobody has declared, as far as they belong to this subtask: they go into full snapshots. */
-  *undeclared(): Generator<StateChunk> {
-    for (const [table, chunks] of this.#restored) {
-      const own = chunks.map((chunk) => restrictChunk(chunk, this.keyGroups))
-      this.#restored.set(table, own)
-      yield* own
-    }
+  /** Entries that have changed or gone since the last base or delta. */
+  get changedCount(): number {
+    let count = 0
+    for (const { table } of this.#tables.values()) count += table.changedCount
+    return count
+  }
+
+  /**
+   * Chunks of state that nobody has declared by now, as far as they belong to this subtask: they go into full
+   * snapshots. What follows costs something for each chunk, and may be spread over any time.
+   */
+  undeclared(): Iterator<StateChunk> {
+    return restricted(
+      [...this.#restored.values()].map((chunks) => [chunks, [...chunks]]),
+      this.keyGroups,
+    )
   }
 
   #declare<S>(name: string, descriptor: StateDescriptor<S>, create: () => unknown): S {
@@ -229,4 +238,18 @@ export class KeyedStateBackend {
 
 function describeTtl(ttl: Ttl | undefined): string {
   return ttl === undefined ? 'no time-to-live' : `the time-to-live ${JSON.stringify(ttl)}`
+}
+
+/** What has been cut down takes the place of what it was cut from, so that this is done once. */
+function* restricted(
+  lists: readonly (readonly [StateChunk[], readonly StateChunk[]])[],
+  keyGroups: KeyGroupRange,
+): Generator<StateChunk> {
+  for (const [list, chunks] of lists) {
+    for (const [index, chunk] of chunks.entries()) {
+      const own = restrictChunk(chunk, keyGroups)
+      if (list[index] === chunk) list[index] = own
+      yield own
+    }
+  }
 }

@@ -10,8 +10,10 @@
  * T1. Every change or removal of an entry is preceded by `beforeChange` in the epoch it happens in.
  * T2. While frozen, an entry's value is what it was at the freeze until it has been written out.
  * T3. A removed entry has the value DELETED; no list of live entries contains it afterwards.
- * T4. Epochs are even. A full snapshot marks what it has written with the odd number after the frozen epoch, so
- *     that nothing is written twice.
+ * T4. Epochs are even. A snapshot marks what it has written with the odd number after the frozen epoch, so that
+ *     nothing is written twice.
+ * T5. A delta holds what has changed since the last base or delta, whatever savepoints were taken in between.
+ * T6. After a base or delta that was abandoned the changes in it are listed nowhere: the next must be a base.
  *
  * The scheme is that of Flink's CopyOnWriteStateMap with the copy replaced by early writing: what changes while
  * it is being saved would have been encoded anyway, and encoding now needs no second object.
@@ -22,12 +24,20 @@ import { DELETED, type Entry } from './entry.ts'
 /** Receives frozen entries, in no particular order, each once. */
 export type EntryWriter<V> = (entry: Entry<V>) => void
 
+/**
+ * `base`: everything; deltas follow it. `delta`: what has changed since the base or delta before. `savepoint`:
+ * everything, and the next delta does not notice.
+ */
+export type SnapshotKind = 'base' | 'delta' | 'savepoint'
+
 interface Freeze<V> {
+  /** What has changed after this epoch and up to `epoch` is in the snapshot. */
+  readonly afterEpoch: number
   readonly epoch: number
-  readonly isFull: boolean
   readonly write: EntryWriter<V>
-  readonly dirty: Entry<V>[]
+  readonly dirty: readonly Entry<V>[]
   next: number
+  /** Null in a delta. */
   readonly all: Iterator<Entry<V>> | null
 }
 
@@ -37,6 +47,10 @@ export abstract class StateTable<V> {
   #deleted: Entry<V>[] = []
   #freeze: Freeze<V> | null = null
   #isTracking = false
+  /** Of the last snapshot of any kind. */
+  #frozenEpoch = 0
+  /** Of the last base or delta. */
+  #listedEpoch = 0
 
   /** Every live entry, in any order; tolerant of changes while it is being consumed. */
   abstract entries(): Iterable<Entry<V>>
@@ -46,7 +60,12 @@ export abstract class StateTable<V> {
   /** Removes the entry a snapshot's tombstone names; absent ones are ignored. */
   abstract restoreDeleted(entry: Entry<V>): void
 
-  /** From now on changes are listed. Without it snapshots can only be full. */
+  /** Entries that have changed or gone since the last base or delta; some may count twice. 0 unless tracked. */
+  get changedCount(): number {
+    return this.#dirty.length + this.#deleted.length
+  }
+
+  /** From now on changes are listed. Without it there are no deltas. */
   track(): void {
     if (this.#isTracking) return
     this.#isTracking = true
@@ -79,19 +98,26 @@ export abstract class StateTable<V> {
   }
 
   /**
-   * Begins a snapshot. Returns the entries removed since the last one (empty if `isFull`); the others go to
-   * `write` during the calls of {@link drain} that follow.
+   * Begins a snapshot. Returns the entries removed since the last base or delta (none unless this is a delta); the
+   * others go to `write` during the calls of {@link drain} that follow.
    */
-  freeze(isFull: boolean, write: EntryWriter<V>): readonly Entry<V>[] {
+  freeze(kind: SnapshotKind, write: EntryWriter<V>): readonly Entry<V>[] {
     assert(this.#freeze === null, 'one snapshot of a table at a time')
-    assert(isFull || this.#isTracking, 'changes were tracked since the last snapshot')
-    const deleted = this.#deleted
-    const all = isFull ? this.entries()[Symbol.iterator]() : null
-    this.#freeze = { epoch: this.epoch, isFull, write, dirty: this.#dirty, next: 0, all }
-    this.#dirty = []
-    this.#deleted = []
+    assert(kind !== 'delta' || this.#isTracking, 'changes were tracked since the last snapshot')
+    const isDelta = kind === 'delta'
+    const deleted = isDelta ? this.#deleted : []
+    const all = isDelta ? null : this.entries()[Symbol.iterator]()
+    const afterEpoch = isDelta ? this.#listedEpoch : Number.NEGATIVE_INFINITY
+    this.#freeze = { afterEpoch, epoch: this.epoch, write, dirty: isDelta ? this.#dirty : [], next: 0, all }
+    this.#frozenEpoch = this.epoch
+    if (kind !== 'savepoint') {
+      // Odd: what a snapshot has written and marked so has not changed since.
+      this.#listedEpoch = this.epoch + 1
+      this.#dirty = []
+      this.#deleted = []
+    }
     this.epoch += 2
-    return isFull ? [] : deleted
+    return deleted
   }
 
   /** Writes up to `count` frozen entries; true when none is left and the snapshot of this table is complete. */
@@ -102,10 +128,20 @@ export abstract class StateTable<V> {
     if (isDone) this.#freeze = null
     return isDone
   }
+
+  /** Gives the snapshot up that is being drained, if one is. */
+  abandon(): void {
+    this.#freeze = null
+  }
+
+  /** Whether an entry has its value since before the last freeze, and no part in the snapshot of that freeze. */
+  isOlder(entry: Entry<V>): boolean {
+    return entry.epoch <= this.#frozenEpoch && entry.value !== DELETED
+  }
 }
 
-function isPending<V>(freeze: Freeze<V>, entry: Entry<V>): boolean {
-  return freeze.isFull ? entry.epoch <= freeze.epoch : entry.epoch === freeze.epoch
+function isPending<V>({ afterEpoch, epoch }: Freeze<V>, entry: Entry<V>): boolean {
+  return entry.epoch > afterEpoch && entry.epoch <= epoch
 }
 
 /** After this an entry counts as written and unchanged. */

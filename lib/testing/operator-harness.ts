@@ -218,7 +218,7 @@ export class OperatorHarness<O> {
     await this.operator.prepareSnapshot(checkpointId)
     const keyed: StateChunk[] = []
     if (this.keyed !== null) {
-      const snapshot = new KeyedSnapshot(this.keyed, true, (chunk) => keyed.push(chunk))
+      const snapshot = new KeyedSnapshot(this.keyed, 'savepoint', (chunk) => keyed.push(chunk))
       while (!snapshot.drain(ROWS_PER_STEP)) {}
     }
     return { keyed, operator: this.#operatorState.snapshot() }

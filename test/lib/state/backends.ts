@@ -5,8 +5,10 @@ import type { Entry } from '../../../lib/state/entry.ts'
 import { keyGroupOf, keyGroupRange } from '../../../lib/state/key-group.ts'
 import { KeyedSnapshot, loadRestored } from '../../../lib/state/keyed-snapshot.ts'
 import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
+import type { KeyedWalk } from '../../../lib/state/keyed-walk.ts'
 import { fromMapKey } from '../../../lib/state/map-key.ts'
 import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import type { SnapshotKind } from '../../../lib/state/state-table.ts'
 import { Timer } from '../../../lib/state/timer-table.ts'
 
 export const MAX_PARALLELISM = 128
@@ -16,9 +18,14 @@ export function newBackend(parallelism = 1, index = 0): KeyedStateBackend {
 }
 
 /** A whole snapshot, drained `step` entries at a time. */
-export function save(backend: KeyedStateBackend, isFull = true, step = 7): StateChunk[] {
+export function save(
+  backend: KeyedStateBackend,
+  kind: SnapshotKind = 'base',
+  step = 7,
+  walk: KeyedWalk | null = null,
+): StateChunk[] {
   const chunks: StateChunk[] = []
-  const snapshot = new KeyedSnapshot(backend, isFull, (chunk) => chunks.push(chunk))
+  const snapshot = new KeyedSnapshot(backend, kind, (chunk) => chunks.push(chunk), walk)
   while (!snapshot.drain(step));
   return chunks
 }

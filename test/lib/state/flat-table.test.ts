@@ -67,7 +67,7 @@ t.test(
     table.put(3)
     const written: unknown[] = []
     t.same(
-      table.freeze(false, (entry) => written.push([entry.key, entry.value])),
+      table.freeze('delta', (entry) => written.push([entry.key, entry.value])),
       [],
     )
     t.ok(table.drain(100))
@@ -83,7 +83,7 @@ t.test(
     table.track()
     context.set('old', -1)
     table.put('first')
-    table.freeze(true, () => {})
+    table.freeze('base', () => {})
     table.drain(10)
     table.remove()
     table.put('second')
@@ -91,7 +91,7 @@ t.test(
     table.put('gone')
     table.remove()
     const written: unknown[] = []
-    const deleted = table.freeze(false, (entry) => written.push([entry.key, entry.value]))
+    const deleted = table.freeze('delta', (entry) => written.push([entry.key, entry.value]))
     t.same(
       deleted.map(({ key }) => key),
       ['old', 'short-lived'],
@@ -103,9 +103,9 @@ t.test(
 
 t.test('flat table - one snapshot at a time, and none without tracking but a full one', async (t) => {
   const table = new FlatTable<number>(new KeyContext(128), false)
-  t.throws(() => table.freeze(false, () => {}), /tracked/)
-  table.freeze(true, () => {})
-  t.throws(() => table.freeze(true, () => {}), /one snapshot/)
+  t.throws(() => table.freeze('delta', () => {}), /tracked/)
+  table.freeze('base', () => {})
+  t.throws(() => table.freeze('base', () => {}), /one snapshot/)
   t.ok(table.drain(1))
   t.ok(table.drain(1), 'nothing to drain is drained')
 })
@@ -121,7 +121,7 @@ t.test('flat table - a full snapshot survives growing past one Map while it is d
   }
   const written = new Map<MapKey, number>()
   let repeated = 0
-  table.freeze(true, (entry) => {
+  table.freeze('base', (entry) => {
     if (written.has(entry.key)) repeated++
     written.set(entry.key, (entry.value as { marks: number[] }).marks[0]!)
   })

@@ -128,7 +128,7 @@ t.test(
       const size = Math.ceil(steps.length / (cuts.length + 1))
       for (const [i, cut] of [...cuts, 0].entries()) {
         for (const step of steps.slice(i * size, (i + 1) * size)) change(backend, step)
-        chain.push(...save(backend, i === 0, cut + 1))
+        chain.push(...save(backend, i === 0 ? 'base' : 'delta', cut + 1))
       }
       const expected = contentsOf([backend])
       for (const parallelism of [1, 2]) {
@@ -149,7 +149,7 @@ t.test('keyed snapshot - changes while it is drained are not part of it', async 
     state.update({ n: i })
   }
   const chunks: StateChunk[] = []
-  const snapshot = new KeyedSnapshot(backend, true, (chunk) => chunks.push(chunk))
+  const snapshot = new KeyedSnapshot(backend, 'base', (chunk) => chunks.push(chunk))
   let i = 0
   while (!snapshot.drain(3)) {
     backend.context.set(i, -1)
@@ -184,7 +184,7 @@ t.test('keyed snapshot - in a delta the removals of a table come before its valu
   change(backend, { key: 'a', value: 5, what: 0 })
   change(backend, { key: 'b', value: 0, what: 1 })
   change(backend, { key: 'c', value: 6, what: 0 })
-  const delta = save(backend, false)
+  const delta = save(backend, 'delta')
   t.same(
     delta.map(({ table, isDeletion, rowCount }) => [table, isDeletion, rowCount]),
     [
@@ -192,7 +192,7 @@ t.test('keyed snapshot - in a delta the removals of a table come before its valu
       ['total', false, 2],
     ],
   )
-  t.same(save(backend, false), [], 'and nothing more when nothing has changed')
+  t.same(save(backend, 'delta'), [], 'and nothing more when nothing has changed')
 })
 
 t.test('keyed snapshot - many rows make several chunks, none is lost at their borders', async (t) => {
@@ -203,7 +203,7 @@ t.test('keyed snapshot - many rows make several chunks, none is lost at their bo
     backend.context.set(i, -1)
     backend.state(state).update(`${text}${i}`)
   }
-  const chunks = save(backend, true, 100)
+  const chunks = save(backend, 'base', 100)
   t.ok(chunks.length > 2)
   t.equal(
     chunks.reduce((sum, { rowCount }) => sum + rowCount, 0),

@@ -123,7 +123,7 @@ t.test(
     const declare = (each: KeyedStateBackend) => {
       for (const state of [count, other, late] as StateDescriptor<unknown>[]) each.state(state)
     }
-    const restored = load([...full, ...save(backend, false)], declare)
+    const restored = load([...full, ...save(backend, 'delta')], declare)
     t.strictSame(contentsOf([restored]), contentsOf([backend]))
     t.equal(restored.size, 21)
   },

@@ -121,7 +121,7 @@ for (const [name, scoped] of Object.entries(SCOPES)) {
     map.set('y', 2)
     const { KeyedSnapshot } = await import('../../../lib/state/keyed-snapshot.ts')
     const chunks: Parameters<ConstructorParameters<typeof KeyedSnapshot>[2]>[0][] = []
-    const snapshot = new KeyedSnapshot(backend, true, (chunk) => chunks.push(chunk))
+    const snapshot = new KeyedSnapshot(backend, 'savepoint', (chunk) => chunks.push(chunk))
     map.set('x', 10)
     map.delete('y')
     map.set('z', 30)

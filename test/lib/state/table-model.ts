@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { Entry } from '../../../lib/state/entry.ts'
 import { KeyContext } from '../../../lib/state/key-context.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
-import type { StateTable } from '../../../lib/state/state-table.ts'
+import type { SnapshotKind, StateTable } from '../../../lib/state/state-table.ts'
 import { Timer } from '../../../lib/state/timer-table.ts'
 
 /** Values change in place, as accumulators do. */
@@ -37,19 +37,21 @@ export interface Row {
 export type Operation =
   | { readonly kind: 'put' | 'mutate'; readonly key: MapKey; readonly sub: number; readonly mark: number }
   | { readonly kind: 'remove' | 'removeGroup'; readonly key: MapKey; readonly sub: number }
-  | { readonly kind: 'freeze'; readonly isFull: boolean }
+  | { readonly kind: 'freeze'; readonly as: SnapshotKind }
   | { readonly kind: 'drain'; readonly count: number }
 
 const key = fc.constantFrom<MapKey>('a', 'b', 'c', 1, 2, 3n, true)
 const sub = fc.integer({ min: 0, max: 3 })
 const mark = fc.integer({ min: 0, max: 99 })
 
+export const snapshotKind = fc.constantFrom<SnapshotKind[]>('base', 'delta', 'savepoint')
+
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('put' as const), key, sub, mark }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('mutate' as const), key, sub, mark }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove' as const), key, sub }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('removeGroup' as const), key, sub }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('freeze' as const), isFull: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('freeze' as const), as: snapshotKind }) },
   {
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('drain' as const), count: fc.integer({ min: 1, max: 4 }) }),
@@ -60,7 +62,7 @@ export const history: fc.Arbitrary<Operation[]> = fc.array(operation, { minLengt
 
 /** One snapshot: what was removed, and what was written. */
 interface Snapshot {
-  readonly isFull: boolean
+  readonly kind: SnapshotKind
   readonly deleted: readonly string[]
   readonly written: Map<string, Value>
 }
@@ -77,8 +79,10 @@ export function play(newSubject: (context: KeyContext) => Subject, operations: r
   let frozen: { readonly snapshot: Snapshot; readonly expected: Model } | null = null
   const drain = (count: number) => {
     if (!subject.table.drain(count) || frozen === null) return
-    chain = frozen.snapshot.isFull ? [frozen.snapshot] : [...chain, frozen.snapshot]
-    assert.deepEqual(rebuild(newSubject, chain), frozen.expected)
+    const { snapshot, expected } = frozen
+    const taken = snapshot.kind === 'delta' ? [...chain, snapshot] : [snapshot]
+    assert.deepEqual(rebuild(newSubject, taken), expected)
+    if (snapshot.kind !== 'savepoint') chain = taken
     frozen = null
   }
   for (const operation of operations) {
@@ -86,7 +90,7 @@ export function play(newSubject: (context: KeyContext) => Subject, operations: r
     else if (operation.kind !== 'freeze') apply(operation, subject, model)
     else if (frozen === null) {
       // The first snapshot may be a delta too: of a table that was empty when tracking began.
-      const snapshot = freeze(subject.table, operation.isFull)
+      const snapshot = freeze(subject.table, operation.as)
       frozen = { snapshot, expected: structuredClone(model) }
     }
     assert.equal(subject.table.size, model.size)
@@ -119,14 +123,14 @@ function apply(operation: Operation, subject: Subject, model: Model): void {
   }
 }
 
-function freeze(table: StateTable<unknown>, isFull: boolean): Snapshot {
+function freeze(table: StateTable<unknown>, kind: SnapshotKind): Snapshot {
   const written = new Map<string, Value>()
-  const deleted = table.freeze(isFull, (entry) => {
+  const deleted = table.freeze(kind, (entry) => {
     const id = idOfEntry(entry)
     assert(!written.has(id), `${id} is written once`)
     written.set(id, structuredClone(entry.value) as Value)
   })
-  return { isFull, deleted: deleted.map(idOfEntry), written }
+  return { kind, deleted: deleted.map(idOfEntry), written }
 }
 
 /** What a new table holds after the snapshots have been put into it, removals first. */

@@ -19,8 +19,10 @@ import {
   type StateOptions,
   valueState,
 } from '../../../lib/state/state-descriptor.ts'
+import type { SnapshotKind } from '../../../lib/state/state-table.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { load, newBackend } from './backends.ts'
+import { snapshotKind } from './table-model.ts'
 
 /** One value, element of a list or entry of a map; accumulators are values. */
 interface Element {
@@ -174,7 +176,7 @@ export const KINDS: Readonly<Record<string, Kind<never>>> = {
 export type Step =
   | { readonly do: 'use'; readonly key: string; readonly verb: number; readonly n: number }
   | { readonly do: 'tick'; readonly ms: number }
-  | { readonly do: 'freeze'; readonly isFull: boolean }
+  | { readonly do: 'freeze'; readonly kind: SnapshotKind }
   | { readonly do: 'drain'; readonly count: number }
   | { readonly do: 'restore' }
 
@@ -189,7 +191,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('tick' as const), ms: fc.nat(7) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('freeze' as const), isFull: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('freeze' as const), kind: snapshotKind }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('drain' as const), count: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restore' as const) }) },
 )
@@ -201,7 +203,7 @@ export const TTL_MS = 10
 type Model = Map<string, Element[]>
 
 interface Frozen {
-  readonly isFull: boolean
+  readonly kind: SnapshotKind
   readonly chunks: StateChunk[]
   readonly snapshot: KeyedSnapshot
   readonly model: Model
@@ -233,7 +235,7 @@ class Play {
     if (step.do === 'tick') this.#clock.nowMs += step.ms
     else if (step.do === 'use')
       this.#use(step.key, this.#kind.verbs[step.verb % this.#kind.verbs.length]!, step.n)
-    else if (step.do === 'freeze') this.#freeze(step.isFull)
+    else if (step.do === 'freeze') this.#freeze(step.kind)
     else if (step.do === 'drain') this.#drain(step.count)
     else this.#restore()
   }
@@ -256,23 +258,24 @@ class Play {
     assert.equal(this.#backend.context.key, key, 'the key is still current')
   }
 
-  #freeze(isFull: boolean): void {
+  #freeze(kind: SnapshotKind): void {
     if (this.#frozen !== null) return
     const chunks: StateChunk[] = []
-    const snapshot = new KeyedSnapshot(this.#backend, isFull, (chunk) => chunks.push(chunk))
-    this.#frozen = { isFull, chunks, snapshot, model: structuredClone(this.#model) }
+    const snapshot = new KeyedSnapshot(this.#backend, kind, (chunk) => chunks.push(chunk))
+    this.#frozen = { kind, chunks, snapshot, model: structuredClone(this.#model) }
   }
 
   #drain(count: number): void {
     const frozen = this.#frozen
     if (frozen === null || !frozen.snapshot.drain(count)) return
-    const before = frozen.isFull ? [] : this.#saved.chunks
-    this.#saved = { chunks: [...before, ...frozen.chunks], model: frozen.model }
+    const before = frozen.kind === 'delta' ? this.#saved.chunks : []
+    if (frozen.kind !== 'savepoint')
+      this.#saved = { chunks: [...before, ...frozen.chunks], model: frozen.model }
     this.#frozen = null
   }
 
   #restore(): void {
-    this.#drain(Number.MAX_SAFE_INTEGER)
+    while (this.#frozen !== null) this.#drain(Number.MAX_SAFE_INTEGER)
     this.#backend = load(this.#saved.chunks, (backend) => this.#declare(backend))
     this.#backend.track()
     this.#model = structuredClone(this.#saved.model)

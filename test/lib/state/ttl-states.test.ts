@@ -268,14 +268,14 @@ t.test(
     backend.context.set('k', -1)
     value.update(0)
     const during: StateChunk[] = []
-    const snapshot = new KeyedSnapshot(backend, true, (chunk) => during.push(chunk))
+    const snapshot = new KeyedSnapshot(backend, 'base', (chunk) => during.push(chunk))
     clock.nowMs = 100
     for (let i = 0; i < 32; i++) value.value()
     t.equal(backend.size, 1)
     while (!snapshot.drain(1));
     const rowsOf = (chunks: readonly StateChunk[]) => chunks.map((each) => [each.isDeletion, each.rowCount])
     t.same(rowsOf(during), [[false, 11]])
-    t.same(rowsOf(save(backend, false)), [[true, 10]])
+    t.same(rowsOf(save(backend, 'delta')), [[true, 10]])
     t.same(rowsOf(base), [[false, 10]])
   },
 )
@@ -291,7 +291,7 @@ t.test('state with ttl - rows that have expired are dropped when they are loaded
   clock.nowMs = 20
   backend.state(value).update('newer')
   backend.state(list).add(2)
-  const chunks = [...base, ...save(backend, false)]
+  const chunks = [...base, ...save(backend, 'delta')]
   const loadAt = (nowMs: number) => {
     clock.nowMs = nowMs
     const restored = load(chunks, (each) => {
