@@ -8,9 +8,14 @@ export type {
   BroadcastStream,
   ConnectedStreams,
   DataStream,
+  IntervalJoin,
+  IntervalJoinedStreams,
   KeyedBroadcastConnectedStreams,
   KeyedConnectedStreams,
   KeyedStream,
+  PairOfStreams,
+  WindowedCoGroup,
+  WindowedJoin,
   WindowedStream,
 } from './api/streams.ts'
 export { type ErrorCode, SluiceError } from './base/errors.ts'
@@ -48,6 +53,17 @@ export type {
   RichReduce,
   WindowOf,
 } from './function/functions.ts'
+export type {
+  CoGroupFunction,
+  FlatJoinFunction,
+  JoinFunction,
+  ProcessJoinContext,
+  ProcessJoinFunction,
+  RichCoGroup,
+  RichFlatJoin,
+  RichJoin,
+  RichProcessJoin,
+} from './function/join-functions.ts'
 export { OutputTag, outputTag } from './function/output-tag.ts'
 export type {
   BroadcastProcessFunction,

@@ -27,6 +27,7 @@ import type {
   SynchronousOptions,
   WindowedStream,
 } from './streams.ts'
+import { countWindowSettings, windowSettings } from './window-settings.ts'
 
 export class GraphDataStream<T> implements DataStream<T> {
   readonly input: StreamInput
@@ -78,10 +79,11 @@ export class GraphDataStream<T> implements DataStream<T> {
   }
 
   windowAll(assigner: WindowAssigner<T>): WindowedStream<number, T> {
-    return this.builder.windowed(
-      partitioned(this.input, { kind: 'global' }, () => 0),
-      assigner,
-    )
+    return this.builder.windowed(this.#whole(), windowSettings(assigner))
+  }
+
+  countWindowAll(size: number, slide: number = size): WindowedStream<number, T> {
+    return this.builder.windowed(this.#whole(), countWindowSettings(size, slide))
   }
 
   union(...others: DataStream<T>[]): DataStream<T> {
@@ -157,6 +159,11 @@ export class GraphDataStream<T> implements DataStream<T> {
   ): DataStream<O> {
     const outputType = options.type ?? (t.any as Type<O>)
     return this.builder.add({ operation, inputs: [this.input], options, outputType, create })
+  }
+
+  /** In one subtask, under one key. */
+  #whole(): StreamInput {
+    return partitioned(this.input, { kind: 'global' }, () => 0)
   }
 
   #distributed(partitioner: Partitioner): DataStream<T> {

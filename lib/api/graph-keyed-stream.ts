@@ -1,4 +1,5 @@
 /** KeyedStream over a graph under construction. */
+import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import type { KeySelector, ReduceFunction } from '../function/functions.ts'
 import type { KeyedProcessFunction } from '../function/process-functions.ts'
@@ -7,15 +8,21 @@ import { ReduceOperator } from '../operator/reduce-operator.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
 import { GraphBroadcastStream, GraphDataStream } from './graph-data-stream.ts'
 import { type OperatorOptions, refuseAsync } from './operator-options.ts'
+import type { StreamInput } from './stream-builder.ts'
 import type {
   BroadcastStream,
   ConnectedStreams,
   DataStream,
+  IntervalJoin,
   KeyedBroadcastConnectedStreams,
   KeyedConnectedStreams,
   KeyedStream,
+  PairOfStreams,
+  WindowedCoGroup,
+  WindowedJoin,
   WindowedStream,
 } from './streams.ts'
+import { countWindowSettings, windowSettings } from './window-settings.ts'
 
 export class GraphKeyedStream<K extends Key, T> extends GraphDataStream<T> implements KeyedStream<K, T> {
   get keyOf(): KeySelector<T, K> {
@@ -34,7 +41,23 @@ export class GraphKeyedStream<K extends Key, T> extends GraphDataStream<T> imple
   }
 
   window(assigner: WindowAssigner<T>): WindowedStream<K, T> {
-    return this.builder.windowed(this.input, assigner)
+    return this.builder.windowed(this.input, windowSettings(assigner))
+  }
+
+  countWindow(size: number, slide: number = size): WindowedStream<K, T> {
+    return this.builder.windowed(this.input, countWindowSettings(size, slide))
+  }
+
+  intervalJoin<R>(right: KeyedStream<K, R>): IntervalJoin<T, R> {
+    return this.builder.intervalJoin(this.input, keyedInput('intervalJoin', right))
+  }
+
+  join<R>(right: KeyedStream<K, R>): PairOfStreams<WindowedJoin<T, R>, T, R> {
+    return this.builder.pair(this.input, keyedInput('join', right))
+  }
+
+  coGroup<R>(right: KeyedStream<K, R>): PairOfStreams<WindowedCoGroup<K, T, R>, T, R> {
+    return this.builder.pair(this.input, keyedInput('coGroup', right))
   }
 
   override connect<B>(other: BroadcastStream<B>): KeyedBroadcastConnectedStreams<K, T, B>
@@ -52,4 +75,13 @@ export class GraphKeyedStream<K extends Key, T> extends GraphDataStream<T> imple
           : this.builder.connected(this.input, second)
     return connected as ReturnType<typeof this.connect<B>> & never
   }
+}
+
+/** TypeScript lets only keyed streams in; this is for JavaScript. */
+function keyedInput(operation: string, stream: unknown): StreamInput {
+  if (stream instanceof GraphKeyedStream) return stream.input
+  throw new SluiceError(
+    'GRAPH_INVALID',
+    `${operation} needs two keyed streams: call keyBy on the other one, too`,
+  )
 }

@@ -1,7 +1,7 @@
 /** WindowedStream over a graph under construction: gathers the settings, then picks the window operator. */
 import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
-import { type Duration, parseDuration } from '../base/units.ts'
+import type { Duration } from '../base/units.ts'
 import type { AggregateFunction, ReduceFunction } from '../function/functions.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { ProcessWindowFunction, RichProcessWindow } from '../function/window-function.ts'
@@ -25,15 +25,7 @@ import type { AlignedWindows, WindowAssigner } from '../window/window-assigner.t
 import { type OperatorOptions, refuseAsync } from './operator-options.ts'
 import type { StreamBuilder, StreamInput } from './stream-builder.ts'
 import type { DataStream, WindowedStream } from './streams.ts'
-
-interface WindowSettings<T> {
-  readonly assigner: WindowAssigner<T>
-  /** Null: the assigner's default. */
-  readonly trigger: Trigger<T> | null
-  readonly evictor: Evictor<T> | null
-  readonly allowedLatenessMs: number
-  readonly lateTag: OutputTag<T> | null
-}
+import { checkMerging, describeWindows, parseLateness, type WindowSettings } from './window-settings.ts'
 
 type Process<I, O> = RichProcessWindow<I, O, Key>
 
@@ -41,21 +33,22 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   readonly #builder: StreamBuilder
   readonly #input: StreamInput
   readonly #settings: WindowSettings<T>
+  readonly #lateTag: OutputTag<T> | null
 
-  constructor(builder: StreamBuilder, input: StreamInput, settings: WindowSettings<T>) {
+  constructor(
+    builder: StreamBuilder,
+    input: StreamInput,
+    settings: WindowSettings<T>,
+    lateTag: OutputTag<T> | null,
+  ) {
     this.#builder = builder
     this.#input = input
     this.#settings = settings
+    this.#lateTag = lateTag
   }
 
   trigger(trigger: Trigger<T>): WindowedStream<K, T> {
-    const { assigner } = this.#settings
-    if (assigner.isMerging && trigger.onMerge === undefined) {
-      throw new SluiceError(
-        'GRAPH_INVALID',
-        `trigger "${trigger.name}" cannot be used with ${assigner.name} windows: they merge, and it has no onMerge`,
-      )
-    }
+    checkMerging(this.#settings.assigner, trigger)
     return this.#with({ trigger })
   }
 
@@ -64,18 +57,11 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   }
 
   allowedLateness(lateness: Duration): WindowedStream<K, T> {
-    const allowedLatenessMs = parseDuration(lateness)
-    if (allowedLatenessMs < 0) {
-      throw new SluiceError(
-        'GRAPH_INVALID',
-        `allowed lateness must not be negative, found ${JSON.stringify(lateness)}`,
-      )
-    }
-    return this.#with({ allowedLatenessMs })
+    return this.#with({ allowedLatenessMs: parseLateness(lateness) })
   }
 
   lateOutput(tag: OutputTag<T>): WindowedStream<K, T> {
-    return this.#with({ lateTag: tag })
+    return new GraphWindowedStream(this.#builder, this.#input, this.#settings, tag)
   }
 
   reduce<O = T>(
@@ -131,7 +117,7 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     options: OperatorOptions<O>,
     outputType: Type<O>,
   ): DataStream<O> {
-    const { assigner, trigger, evictor, allowedLatenessMs, lateTag } = this.#settings
+    const { assigner, trigger, evictor, allowedLatenessMs } = this.#settings
     if (evictor === null && trigger === null && process === null && isAligned(assigner)) {
       if (
         isSliceable(assigner as AlignedWindows<never>, folding as unknown as Folding<never, never, unknown>)
@@ -140,7 +126,7 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
           assigner,
           folding: folding as unknown as Folding<T, A, O>,
           allowedLatenessMs,
-          lateTag,
+          lateTag: this.#lateTag,
         }
         return this.#add(operation, options, outputType, () => new SliceWindowOperator(options_))
       }
@@ -159,13 +145,13 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   }
 
   #newWindowOperator<O>(contents: WindowContents<T, unknown, O>): StreamOperator<unknown> {
-    const { assigner, trigger, allowedLatenessMs, lateTag } = this.#settings
+    const { assigner, trigger, allowedLatenessMs } = this.#settings
     return new WindowOperator({
       assigner,
       trigger: trigger ?? assigner.defaultTrigger(),
       contents,
       allowedLatenessMs,
-      lateTag,
+      lateTag: this.#lateTag,
     })
   }
 
@@ -175,15 +161,8 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     outputType: Type<O>,
     create: () => StreamOperator<unknown>,
   ): DataStream<O> {
-    const { assigner, trigger, evictor, allowedLatenessMs } = this.#settings
-    const details = [
-      assigner.name,
-      ...(trigger === null ? [] : [`trigger ${trigger.name}`]),
-      ...(evictor === null ? [] : [`evictor ${evictor.name}`]),
-      ...(allowedLatenessMs === 0 ? [] : [`lateness ${allowedLatenessMs}ms`]),
-    ]
     const isSingle = this.#input.origins.every(({ partitioner }) => partitioner?.kind === 'global')
-    const description = `${isSingle ? 'windowAll' : 'window'}(${details.join(', ')}).${operation}`
+    const description = `${isSingle ? 'windowAll' : 'window'}(${describeWindows(this.#settings)}).${operation}`
     return this.#builder.add({
       operation: description,
       inputs: [this.#input],
@@ -195,7 +174,12 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   }
 
   #with(changes: Partial<WindowSettings<T>>): WindowedStream<K, T> {
-    return new GraphWindowedStream(this.#builder, this.#input, { ...this.#settings, ...changes })
+    return new GraphWindowedStream(
+      this.#builder,
+      this.#input,
+      { ...this.#settings, ...changes },
+      this.#lateTag,
+    )
   }
 }
 

@@ -8,18 +8,22 @@ import type { StreamNode } from '../graph/stream-graph.ts'
 import type { Partitioner } from '../network/partitioner.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
 import type { Type } from '../types/type.ts'
-import type { WindowAssigner } from '../window/window-assigner.ts'
 import type { OperatorOptions } from './operator-options.ts'
 import type {
   BroadcastConnectedStreams,
   BroadcastStream,
   ConnectedStreams,
   DataStream,
+  IntervalJoin,
   KeyedBroadcastConnectedStreams,
   KeyedConnectedStreams,
   KeyedStream,
+  PairOfStreams,
+  WindowedCoGroup,
+  WindowedJoin,
   WindowedStream,
 } from './streams.ts'
+import type { WindowSettings } from './window-settings.ts'
 
 export type KeyOf = (value: never) => Key
 
@@ -55,7 +59,12 @@ export interface StreamBuilder {
   dataStream<T>(origins: readonly StreamOrigin[], type: Type<T>): DataStream<T>
   broadcast<T>(input: StreamInput): BroadcastStream<T>
   keyed<K extends Key, T>(input: StreamInput): KeyedStream<K, T>
-  windowed<K extends Key, T>(input: StreamInput, assigner: WindowAssigner<T>): WindowedStream<K, T>
+  windowed<K extends Key, T>(input: StreamInput, settings: WindowSettings<T>): WindowedStream<K, T>
+  intervalJoin<L, R>(left: StreamInput, right: StreamInput): IntervalJoin<L, R>
+  pair<K extends Key, L, R>(
+    left: StreamInput,
+    right: StreamInput,
+  ): PairOfStreams<WindowedJoin<L, R> & WindowedCoGroup<K, L, R>, L, R>
   connected<A, B>(first: StreamInput, second: StreamInput): ConnectedStreams<A, B>
   keyedConnected<K extends Key, A, B>(first: StreamInput, second: StreamInput): KeyedConnectedStreams<K, A, B>
   broadcastConnected<A, B>(first: StreamInput, second: StreamInput): BroadcastConnectedStreams<A, B>

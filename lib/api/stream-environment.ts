@@ -17,6 +17,7 @@ import {
   GraphKeyedConnectedStreams,
 } from './graph-connected-streams.ts'
 import { GraphBroadcastStream, GraphDataStream } from './graph-data-stream.ts'
+import { GraphIntervalJoin, GraphPairOfStreams } from './graph-joined-streams.ts'
 import { GraphKeyedStream } from './graph-keyed-stream.ts'
 import { GraphWindowedStream } from './graph-windowed-stream.ts'
 import { chainingOf, type OperatorOptions } from './operator-options.ts'
@@ -117,14 +118,9 @@ export class StreamEnvironment {
         new GraphDataStream(builder, { origins, type: type as Type<unknown>, keyOf: null }),
       broadcast: (input) => new GraphBroadcastStream(builder, input),
       keyed: (input) => new GraphKeyedStream(builder, input),
-      windowed: (input: StreamInput, assigner) =>
-        new GraphWindowedStream(builder, input, {
-          assigner,
-          trigger: null,
-          evictor: null,
-          allowedLatenessMs: 0,
-          lateTag: null,
-        }),
+      windowed: (input, settings) => new GraphWindowedStream(builder, input, settings, null),
+      intervalJoin: (left, right) => new GraphIntervalJoin(builder, left, right),
+      pair: (left, right) => new GraphPairOfStreams(builder, left, right),
       connected: (first, second) => new GraphConnectedStreams(builder, unkeyed(first), unkeyed(second)),
       keyedConnected: (first, second) => new GraphKeyedConnectedStreams(builder, first, second),
       broadcastConnected: (first, second) => new GraphBroadcastConnectedStreams(builder, first, second),

@@ -12,6 +12,12 @@ import type {
   MapFunction,
   ReduceFunction,
 } from '../function/functions.ts'
+import type {
+  CoGroupFunction,
+  FlatJoinFunction,
+  JoinFunction,
+  ProcessJoinFunction,
+} from '../function/join-functions.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type {
   BroadcastProcessFunction,
@@ -49,6 +55,8 @@ export interface DataStream<T> {
   keyBy<K extends Key>(keyOf: KeySelector<T, K>): KeyedStream<K, T>
   /** Windows over the whole stream, in one subtask. */
   windowAll(assigner: WindowAssigner<T>): WindowedStream<number, T>
+  /** As {@link KeyedStream.countWindow}, over the whole stream, in one subtask. */
+  countWindowAll(size: number, slide?: number): WindowedStream<number, T>
   union(...others: DataStream<T>[]): DataStream<T>
   connect<B>(other: BroadcastStream<B>): BroadcastConnectedStreams<T, B>
   connect<B>(other: DataStream<B>): ConnectedStreams<T, B>
@@ -86,6 +94,18 @@ export interface KeyedStream<K extends Key, T> extends DataStream<T> {
   /** The reduced value so far, for every record. */
   reduce(fn: ReduceFunction<T>, options?: OperatorOptions<T>): DataStream<T>
   window(assigner: WindowAssigner<T>): WindowedStream<K, T>
+  /**
+   * Windows of `size` records of a key, one after the other; with `slide`, which is at most `size`, one with the last
+   * `size` records after every `slide` of them. Time does not matter, so nothing is late; what is left over at the end
+   * of the input is not emitted.
+   */
+  countWindow(size: number, slide?: number): WindowedStream<K, T>
+  /** Pairs of records with equal keys whose times are close to each other. Event time only. */
+  intervalJoin<R>(right: KeyedStream<K, R>): IntervalJoin<T, R>
+  /** Pairs of records with equal keys that fall into the same window. */
+  join<R>(right: KeyedStream<K, R>): PairOfStreams<WindowedJoin<T, R>, T, R>
+  /** The records with equal keys that fall into the same window, of each stream a list. */
+  coGroup<R>(right: KeyedStream<K, R>): PairOfStreams<WindowedCoGroup<K, T, R>, T, R>
   connect<B>(other: BroadcastStream<B>): KeyedBroadcastConnectedStreams<K, T, B>
   /** Both streams keyed alike: the function sees one keyed state for both. */
   connect<B>(other: KeyedStream<K, B>): KeyedConnectedStreams<K, T, B>
@@ -115,6 +135,52 @@ export interface WindowedStream<K extends Key, T> {
   ): DataStream<O>
   /** Keeps all records of a window until it fires. */
   process<O>(fn: ProcessWindowFunction<T, O, K>, options?: OperatorOptions<O>): DataStream<O>
+}
+
+export interface IntervalJoin<L, R> {
+  /**
+   * A left record meets the right ones that are between `lower` and `upper` later than it, both included; negative is
+   * earlier: `between('-5s', '1s')`. A left record is kept for `upper`, a right one for the opposite of `lower`, in
+   * event time.
+   */
+  between(lower: Duration, upper: Duration): IntervalJoinedStreams<L, R>
+}
+
+export interface IntervalJoinedStreams<L, R> {
+  lowerExclusive(): IntervalJoinedStreams<L, R>
+  upperExclusive(): IntervalJoinedStreams<L, R>
+  /** Left records that are behind the watermark go here instead of being dropped. */
+  leftLateOutput(tag: OutputTag<L>): IntervalJoinedStreams<L, R>
+  rightLateOutput(tag: OutputTag<R>): IntervalJoinedStreams<L, R>
+
+  map<O>(fn: JoinFunction<L, R, O>, ...options: SynchronousOptions<O>): DataStream<O>
+  flatMap<O>(fn: FlatJoinFunction<L, R, O>, options?: OperatorOptions<O>): DataStream<O>
+  process<O>(fn: ProcessJoinFunction<L, R, O>, options?: OperatorOptions<O>): DataStream<O>
+}
+
+export interface PairOfStreams<W, L, R> {
+  window(assigner: WindowAssigner<L | R>): W
+}
+
+/** As of a {@link WindowedStream}, for windows that two streams share. */
+export interface PairWindowSettings<W, L, R> {
+  trigger(trigger: Trigger<L | R>): W
+  evictor(evictor: Evictor<L | R>): W
+  allowedLateness(lateness: Duration): W
+  leftLateOutput(tag: OutputTag<L>): W
+  rightLateOutput(tag: OutputTag<R>): W
+}
+
+/** Every left record of a window with every right one, when the window fires. */
+export interface WindowedJoin<L, R> extends PairWindowSettings<WindowedJoin<L, R>, L, R> {
+  map<O>(fn: JoinFunction<L, R, O>, ...options: SynchronousOptions<O>): DataStream<O>
+  flatMap<O>(fn: FlatJoinFunction<L, R, O>, options?: OperatorOptions<O>): DataStream<O>
+}
+
+/** Called also for windows to which only one of the streams has come: outer joins are made of this. */
+export interface WindowedCoGroup<K extends Key, L, R>
+  extends PairWindowSettings<WindowedCoGroup<K, L, R>, L, R> {
+  process<O>(fn: CoGroupFunction<L, R, O, K>, options?: OperatorOptions<O>): DataStream<O>
 }
 
 export interface ConnectedStreams<A, B> {

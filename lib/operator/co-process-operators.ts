@@ -75,7 +75,8 @@ export function coFlatMapAsProcess<A, B, O>(fn: CoFlatMapFunction<A, B, O>): CoP
   }
 }
 
-function lifecycleOf(fn: RichFunction): RichFunction {
+/** `open` and `close` of a function object that another stands for. */
+export function lifecycleOf(fn: RichFunction): RichFunction {
   return {
     ...(fn.open === undefined ? {} : { open: fn.open.bind(fn) }),
     ...(fn.close === undefined ? {} : { close: fn.close.bind(fn) }),

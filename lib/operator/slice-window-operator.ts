@@ -12,7 +12,6 @@
  * one timestamp, kept per key group so that it survives rescaling. Until the watermark has come that far again after a
  * restore, it is what decides whether records are late and which windows have fired.
  */
-import { SluiceError } from '../base/errors.ts'
 import { MinHeap } from '../base/min-heap.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { Counter } from '../metrics/metric-group.ts'
@@ -25,6 +24,7 @@ import { MIN_TIMESTAMP } from '../time/timestamp.ts'
 import { t } from '../types/t.ts'
 import { windowStart } from '../window/window.ts'
 import type { AlignedWindows } from '../window/window-assigner.ts'
+import { timestampUnusable } from './event-timestamp.ts'
 import { keyedBackend, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
 import type { Folding } from './window-contents.ts'
 
@@ -294,19 +294,6 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #lastEndUntil(time: number): number {
     return windowStart(time - this.#sizeMs, this.#offsetMs, this.#slideMs) + this.#sizeMs
   }
-}
-
-function timestampUnusable(timestamp: number, { operatorName, uid }: OperatorContext): SluiceError {
-  if (!Number.isNaN(timestamp)) {
-    return new SluiceError(
-      'TIMESTAMP_INVALID',
-      `operator "${operatorName}" (uid ${uid}) needs integer timestamps in milliseconds, found ${timestamp}`,
-    )
-  }
-  return new SluiceError(
-    'TIMESTAMP_MISSING',
-    `operator "${operatorName}" (uid ${uid}) uses event time, but a record has no timestamp: set a watermark strategy that assigns one, for example .watermarks(boundedOutOfOrderness('5s', (r) => r.time))`,
-  )
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

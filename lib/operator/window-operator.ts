@@ -23,6 +23,7 @@ import { MergingWindows } from '../window/merging-windows.ts'
 import { FIRE, PURGE, type Trigger, type TriggerResult } from '../window/trigger.ts'
 import { Window } from '../window/window.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
+import { timestampUnusable } from './event-timestamp.ts'
 import { newTimerService } from './process-context.ts'
 import { keyedBackend, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
 import type { WindowContents } from './window-contents.ts'
@@ -80,6 +81,11 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     this.#processContext = this.#newProcessContext()
   }
 
+  /** Where the record in hand goes if it is late. */
+  protected get lateTag(): OutputTag<I> | null {
+    return this.#lateTag
+  }
+
   override processElement(value: I): void {
     const timestamp = this.context.time[0]!
     const windows = this.#assigner.assign(value, this.#assignmentTime(timestamp))
@@ -102,7 +108,7 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #assignmentTime(timestamp: number): number {
     if (!this.#isEventTime) return this.context.processingTime.now()
     const isNeeded = this.#assigner.fixedSizeMs !== null || this.#assigner.isMerging
-    if (isNeeded && Number.isNaN(timestamp)) throw timestampMissing(this.context)
+    if (isNeeded && !Number.isSafeInteger(timestamp)) throw timestampUnusable(timestamp, this.context)
     return timestamp
   }
 
@@ -205,8 +211,9 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #onLate(value: I): void {
-    if (this.#lateTag === null) this.#lateDropped.increment()
-    else this.output.collectSide(this.#lateTag.id, value)
+    const { lateTag } = this
+    if (lateTag === null) this.#lateDropped.increment()
+    else this.output.collectSide(lateTag.id, value)
   }
 
   #isLate(window: Window): boolean {
@@ -278,11 +285,4 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     const prefixed = { ...descriptor, name: `function.${descriptor.name}` }
     return keyedBackend(this.context).windowState(prefixed, this.#triggerContext.scope)
   }
-}
-
-function timestampMissing(context: OperatorContext): SluiceError {
-  return new SluiceError(
-    'TIMESTAMP_MISSING',
-    `operator "${context.operatorName}" (uid ${context.uid}) uses event time, but a record has no timestamp: set a watermark strategy that assigns one, for example .watermarks(boundedOutOfOrderness('5s', (r) => r.time))`,
-  )
 }

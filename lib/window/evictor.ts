@@ -12,6 +12,7 @@ export interface TimestampedValue<T> {
   readonly timestamp: number
 }
 
+/** Both methods return some of the elements they were given, in the same order. */
 export interface Evictor<T> {
   readonly name: string
   /** What stays, before the function is called. Absent: all. */

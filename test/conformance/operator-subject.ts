@@ -44,7 +44,7 @@ export async function openOperator(node: StreamNode, watermarkIntervalMs = 0): P
   return subject
 }
 
-class OperatorSubject implements Subject {
+export class OperatorSubject implements Subject {
   readonly #node: StreamNode
   readonly #watermarkIntervalMs: number
   #harness!: OperatorHarness<unknown>
@@ -80,6 +80,12 @@ class OperatorSubject implements Subject {
 
   close(): Promise<void> {
     return this.#harness.close()
+  }
+
+  /** The sub-keys a table of keyed state has, over all keys, in order. */
+  subKeys(table: string): number[] {
+    const registered = [...this.#harness.keyed!.tables()].find(({ name }) => name === table)!
+    return [...registered.table.entries()].map(({ sub }) => sub as number).sort((a, b) => a - b)
   }
 
   async #perform(step: JsonObject): Promise<void> {

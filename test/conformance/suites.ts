@@ -3,6 +3,7 @@ import { barrierAdapter } from './barrier-cases.ts'
 import type { Case } from './case.ts'
 import { coordinatorAdapter, failuresAdapter, requestDeciderAdapter } from './checkpoint-cases.ts'
 import { fileSinkAdapter, rollingPolicyAdapter } from './file-sink-cases.ts'
+import { intervalJoinAdapter } from './join-cases.ts'
 import { processAdapter } from './process-cases.ts'
 import { redistributionAdapter } from './redistribution-pairs.ts'
 import { restartAdapter } from './restart-cases.ts'
@@ -26,6 +27,7 @@ const ADAPTERS: Readonly<Record<string, Adapter>> = {
   'checkpoint-request-decider': requestDeciderAdapter,
   'co-process': processAdapter,
   'file-sink': fileSinkAdapter,
+  'interval-join': intervalJoinAdapter,
   'key-groups': keyGroupsAdapter,
   'keyed-process': processAdapter,
   'restart-strategy': restartAdapter,
