@@ -12,6 +12,7 @@ import { type ActorContext, type Behavior, handling } from '../lib/actor/behavio
 import { type BuiltJob, buildJob } from '../lib/api/job.ts'
 import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
+import { alignmentVertex } from '../lib/graph/job-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type {
@@ -19,6 +20,7 @@ import type {
   SlotProtocol,
   SourceCoordinatorProtocol,
   SubtaskProtocol,
+  WatermarkAlignmentProtocol,
 } from '../lib/protocol/slot.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { SlotAttempt } from '../lib/task/slot-attempt.ts'
@@ -27,6 +29,7 @@ import { NOTHING_RESTORED, type Restored, SlotCheckpoints } from './slot-checkpo
 import type { SlotEnvironment } from './slot-environment.ts'
 import { sourceCoordinator } from './source-coordinator.ts'
 import { connectSource, subtaskActor } from './subtask.ts'
+import { watermarkAlignment } from './watermark-alignment.ts'
 
 const REPORT_TIMEOUT_MS = 2000
 
@@ -195,17 +198,37 @@ export class Slot {
           void assignment.checkpoints?.store(plan, checkpointId, snapshot, times),
       },
     )
-    for (const built of tasks.tasks) this.#startActors(assignment, tasks, built, restored)
+    const alignment = this.#startAlignment(assignment)
+    for (const built of tasks.tasks) this.#startActors(assignment, tasks, built, restored, alignment)
     assignment.tasks = tasks
     tasks.open()
   }
 
+  /** Where sources ask how far others are; null if none does. It runs beside the first subtask of the first. */
+  #startAlignment({ deployment, plans, actors }: Assignment): ActorRef<WatermarkAlignmentProtocol> | null {
+    const { jobId, graph, attempt } = deployment
+    const vertex = alignmentVertex(graph)
+    if (vertex === undefined) return null
+    const alignment = { subject: this.#environment.subjects.actor(jobId, vertex.id, 'alignment') }
+    if (plans.some((plan) => plan.vertex.id === vertex.id && plan.index === 0)) {
+      actors.push(this.#context.spawn(alignment.subject, watermarkAlignment(graph, attempt)))
+    }
+    return alignment
+  }
+
   /** The subtask's own actor and, beside subtask 0 of a source, the one that runs its enumerator. */
-  #startActors(assignment: Assignment, tasks: SlotAttempt, built: BuiltTask, restored: Restored): void {
+  #startActors(
+    assignment: Assignment,
+    tasks: SlotAttempt,
+    built: BuiltTask,
+    restored: Restored,
+    alignment: ActorRef<WatermarkAlignmentProtocol> | null,
+  ): void {
     const { subjects } = this.#environment
     const { jobId, attempt } = assignment.deployment
     const { vertex, index } = built.plan
-    const options = { environment: this.#environment, built, attempt, metrics: () => tasks.metricsOf(built) }
+    const metrics = () => tasks.metricsOf(built)
+    const options = { environment: this.#environment, built, attempt, metrics, alignment }
     const addresses = vertex.operators.flatMap(({ id }) => [
       subjects.actor(jobId, id, index),
       subjects.actor(jobId, id, 'all'),

@@ -9,45 +9,60 @@ import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { isFinal, type SubtaskState } from '../lib/graph/execution-graph.ts'
 import type { SourceOperator } from '../lib/operator/source-operator.ts'
-import type { SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
+import type {
+  SourceCoordinatorProtocol,
+  SubtaskProtocol,
+  WatermarkAlignmentProtocol,
+} from '../lib/protocol/slot.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { decodeSplits } from '../lib/task/enumerator-host.ts'
 import type { SubtaskMetrics } from '../lib/task/subtask-report.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
+import { keepAligned } from './watermark-alignment.ts'
 
 export interface SubtaskActorOptions {
   readonly environment: SlotEnvironment
   readonly built: BuiltTask
   readonly attempt: number
   readonly metrics: () => SubtaskMetrics
+  /** Who knows how far other sources are. */
+  readonly alignment: ActorRef<WatermarkAlignmentProtocol> | null
 }
 
 /** Answers for one subtask. Messages of other attempts are ignored: their senders talk to somebody who is gone. */
 export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProtocol> {
-  const { built, attempt, metrics } = options
+  const { built, attempt, metrics, alignment } = options
+  const stopAligning = alignment === null ? () => {} : keepAligned({ ...options, alignment })
   const source = built.source
   let nextDelivery = 0
-  return handling<SubtaskProtocol>({
-    describe: (_message, sender) =>
-      sender.reply({ state: built.task.state, waitsFor: built.task.waitsFor, metrics: metrics() }),
-    takeSplits: (message, sender) => {
-      if (message.attempt !== attempt || source === null) return
-      // Repeated because the reply was lost: the enumerator's snapshot waits for it, also when the task has ended.
-      if (message.sequence < nextDelivery) sender.reply({})
-      if (message.sequence !== nextDelivery || isFinal(built.task.state)) return
-      if (!hasReader(built.task.state)) {
-        sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))
-        return
-      }
-      if (message.afterCheckpoint > built.task.checkpoints.passedId) {
-        sender.fail(new SluiceError('NO_RESPONDERS', 'the barrier has not passed yet: ask again'))
-        return
-      }
-      nextDelivery++
-      takeSplits(source, built, message.splits)
-      sender.reply({})
+  return handling<SubtaskProtocol>(
+    {
+      describe: (_message, sender) =>
+        sender.reply({ state: built.task.state, waitsFor: built.task.waitsFor, metrics: metrics() }),
+      takeSplits: (message, sender) => {
+        if (message.attempt !== attempt || source === null) return
+        // Repeated because the reply was lost: the enumerator's snapshot waits for it, also when the task has ended.
+        if (message.sequence < nextDelivery) sender.reply({})
+        if (message.sequence !== nextDelivery || isFinal(built.task.state)) return
+        if (!hasReader(built.task.state)) {
+          sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))
+          return
+        }
+        if (message.afterCheckpoint > built.task.checkpoints.passedId) {
+          sender.fail(new SluiceError('NO_RESPONDERS', 'the barrier has not passed yet: ask again'))
+          return
+        }
+        nextDelivery++
+        takeSplits(source, built, message.splits)
+        sender.reply({})
+      },
     },
-  })
+    {
+      signal: (signal) => {
+        if (signal.kind === 'PostStop') stopAligning()
+      },
+    },
+  )
 }
 
 /** Enumerators may hand out splits before they are asked. */
@@ -70,7 +85,7 @@ function takeSplits(
 
 /** Lets a source ask its coordinator for splits, however long that takes to appear. */
 export function connectSource(
-  { environment, built, attempt }: SubtaskActorOptions,
+  { environment, built, attempt }: Pick<SubtaskActorOptions, 'environment' | 'built' | 'attempt'>,
   coordinator: ActorRef<SourceCoordinatorProtocol>,
 ): void {
   const { source, task, plan } = built

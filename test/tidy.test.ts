@@ -26,7 +26,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'lib/window': ['base', 'types', 'state', 'time', 'function'],
   'lib/connectors': ['base', 'types', 'bus', 'metrics', 'state', 'time', 'function'],
   'lib/operator': ['base', 'types', 'metrics', 'state', 'time', 'function', 'window'],
-  'lib/graph': ['base', 'types', 'state', 'function', 'operator', 'network'],
+  'lib/graph': ['base', 'types', 'state', 'time', 'function', 'operator', 'network'],
   'lib/checkpoint': ['base', 'types', 'network', 'state', 'storage', 'graph'],
   'lib/task': [
     'base',

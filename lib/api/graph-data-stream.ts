@@ -64,11 +64,14 @@ export class GraphDataStream<T> implements DataStream<T> {
     const [origin, ...more] = this.input.origins
     const isPlain = more.length === 0 && Object.keys(options).length === 0
     if (isPlain && this.builder.trySetSourceStrategy(origin!, strategy)) return this
-    return this.transform(
-      'watermarks',
-      { type: this.type, ...options },
-      () => new TimestampsOperator(strategy),
-    )
+    return this.builder.add({
+      operation: 'watermarks',
+      inputs: [this.input],
+      options,
+      outputType: options.type ?? this.type,
+      alignment: () => strategy.alignment,
+      create: () => new TimestampsOperator(strategy) as StreamOperator<unknown>,
+    })
   }
 
   keyBy<K extends Key>(keyOf: KeySelector<T, K>): KeyedStream<K, T> {

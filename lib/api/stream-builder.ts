@@ -7,6 +7,7 @@ import type { Source } from '../function/source.ts'
 import type { StreamNode } from '../graph/stream-graph.ts'
 import type { Partitioner } from '../network/partitioner.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
+import type { WatermarkAlignment } from '../time/watermark-alignment.ts'
 import type { Type } from '../types/type.ts'
 import type { OperatorOptions } from './operator-options.ts'
 import type {
@@ -51,6 +52,7 @@ export interface NewOperator<O> {
   /** For operators that only make sense in one subtask. */
   readonly isSingle?: boolean
   readonly source?: Source<unknown>
+  alignment?(): WatermarkAlignment | null
   create(): StreamOperator<unknown>
 }
 

@@ -63,6 +63,7 @@ export class StreamEnvironment {
       options: { name: source.name, ...options } as OperatorOptions<T>,
       outputType: source.type,
       source: source as Source<unknown>,
+      alignment: () => chosen.strategy?.alignment ?? null,
       create: () =>
         new SourceOperator(source as Source<unknown, never>, chosen.strategy) as StreamOperator<unknown>,
     })
@@ -89,6 +90,7 @@ export class StreamEnvironment {
       chaining: chainingOf(options as OperatorOptions<never>),
       outputType: outputType as Type<unknown>,
       keySelectors: inputs.map(({ keyOf }) => keyOf),
+      alignment: () => operator.alignment?.() ?? null,
       newOperator: operator.create,
       source: operator.source ?? null,
     })

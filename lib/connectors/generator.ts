@@ -96,6 +96,7 @@ class RangeReader<T> implements SourceReader<T, RangeSplit> {
   readonly #count: number
   readonly #pace: Pace | null
   readonly #ranges: Range[] = []
+  #paused: ReadonlySet<string> = new Set()
   #hasAllSplits = false
 
   constructor(
@@ -121,16 +122,21 @@ class RangeReader<T> implements SourceReader<T, RangeSplit> {
     this.#hasAllSplits = true
   }
 
+  pauseSplits(splitIds: ReadonlySet<string>): void {
+    this.#paused = splitIds
+  }
+
   poll(output: ReaderOutput<T>, recordsMax: number): PollResult {
-    const range = this.#ranges[0]
-    if (range === undefined) return this.#hasAllSplits ? 'end' : 'idle'
+    if (this.#ranges.length === 0) return this.#hasAllSplits ? 'end' : 'idle'
+    const turn = this.#ranges.findIndex(({ id }) => !this.#paused.has(id))
+    const range = this.#ranges[turn]
+    if (range === undefined) return 'idle'
     const allowed = this.#pace === null ? recordsMax : this.#pace.take(recordsMax)
     if (allowed === 0) return 'idle'
     this.#emit(range, allowed)
-    if (range.next >= this.#count) {
-      this.#ranges.shift()
-      output.releaseSplit(range.id)
-    } else if (this.#ranges.length > 1) this.#ranges.push(this.#ranges.shift()!)
+    this.#ranges.splice(turn, 1)
+    if (range.next < this.#count) this.#ranges.push(range)
+    else output.releaseSplit(range.id)
     return 'more'
   }
 

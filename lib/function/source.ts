@@ -84,6 +84,11 @@ export interface SourceReader<T, S extends Split> {
   /** Splits to read from now on, new ones or restored ones. */
   addSplits(splits: readonly S[], output: ReaderOutput<T>): void
   noMoreSplits(): void
+  /**
+   * Splits not to be collected from until told otherwise, because they are ahead of the sources they are aligned with;
+   * those of the call before may go on. A reader without this is paused as a whole, once its slowest split is ahead.
+   */
+  pauseSplits?(splitIds: ReadonlySet<string>): void
   /** Collects at most `recordsMax` records and returns. */
   poll(output: ReaderOutput<T>, recordsMax: number): PollResult
   /** Every unfinished split, positioned after the last record collected. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { SluiceError } from '../base/errors.ts'
 import type { PartitionerKind } from '../network/partitioner.ts'
 import { defaultMaxParallelism } from '../state/key-group.ts'
+import type { AlignmentMember } from '../time/watermark-alignment.ts'
 import { chainsOf, isChainable } from './chaining.ts'
 import { operatorIds } from './operator-id.ts'
 import type { NodeKind, StreamEdge, StreamGraph, StreamNode } from './stream-graph.ts'
@@ -17,6 +18,8 @@ export interface JobOperator {
   readonly name: string
   readonly kind: NodeKind
   readonly operation: string
+  /** Only of operators whose watermarks are aligned with those of others. */
+  readonly alignmentGroup?: string
 }
 
 export interface JobVertex {
@@ -129,6 +132,7 @@ function isEdgeChainable(stream: StreamGraph, { from, to, partitioner }: StreamE
 
 function buildVertex(chain: StreamNode[], idOf: (node: StreamNode) => string): JobVertex {
   const head = chain[0]!
+  checkAlignment(chain)
   const limits = chain.map(({ maxParallelism }) => maxParallelism).filter((limit) => limit !== null)
   if (new Set(limits).size > 1) {
     throw new SluiceError(
@@ -139,18 +143,30 @@ function buildVertex(chain: StreamNode[], idOf: (node: StreamNode) => string): J
   return {
     id: idOf(head),
     name: chain.map(({ name }) => name).join(' -> '),
-    operators: chain.map((node) => ({
-      id: idOf(node),
-      hasUid: node.uid !== null,
-      name: node.name,
-      kind: node.kind,
-      operation: node.operation,
-    })),
+    operators: chain.map((node) => buildOperator(node, idOf(node))),
     parallelism: head.parallelism,
     maxParallelism: limits[0] ?? defaultMaxParallelism(head.parallelism),
     slotSharingGroup: head.slotSharingGroup,
     isSource: head.kind === 'source',
   }
+}
+
+function buildOperator(node: StreamNode, id: string): JobOperator {
+  const { uid, name, kind, operation } = node
+  const alignment = node.alignment()
+  const aligned = alignment === null ? {} : { alignmentGroup: alignment.group }
+  return { id, hasUid: uid !== null, name, kind, operation, ...aligned }
+}
+
+/** Only reading can be paused: a task in the middle of a job has to go on, or barriers would not get through. */
+function checkAlignment(chain: readonly StreamNode[]): void {
+  if (chain[0]!.kind === 'source') return
+  const aligned = chain.find((node) => node.alignment() !== null)
+  if (aligned === undefined) return
+  throw new SluiceError(
+    'GRAPH_INVALID',
+    `operator "${aligned.name}" aligns watermarks, but is not chained with a source, which would have to wait: set the strategy on the source, or on a stream between which and the source nothing is distributed anew`,
+  )
 }
 
 function buildEdge(
@@ -171,6 +187,28 @@ function buildEdge(
     partitioner: edge.partitioner.kind,
     sideTag: edge.sideTag,
   }
+}
+
+/** Every subtask's operators whose watermarks are aligned. */
+export function alignmentMembers(graph: JobGraph): AlignmentMember[] {
+  return graph.vertices.flatMap(({ operators, parallelism }) =>
+    operators.flatMap(({ id, alignmentGroup: group }) =>
+      group === undefined
+        ? []
+        : Array.from({ length: parallelism }, (_, index) => ({ group, id: alignmentMemberId(id, index) })),
+    ),
+  )
+}
+
+export function alignmentMemberId(operatorId: string, subtaskIndex: number): string {
+  return `${operatorId}/${subtaskIndex}`
+}
+
+/** The vertex beside whose first subtask the alignment of all groups is kept; undefined: nothing is aligned. */
+export function alignmentVertex(graph: JobGraph): JobVertex | undefined {
+  return graph.vertices.find(({ operators }) =>
+    operators.some(({ alignmentGroup }) => alignmentGroup !== undefined),
+  )
 }
 
 /** Slots a job needs: per slot sharing group, the greatest parallelism in it. */

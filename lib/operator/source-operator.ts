@@ -14,6 +14,7 @@ import type {
 import { Counter } from '../metrics/metric-group.ts'
 import type { OperatorListState } from '../state/operator-state.ts'
 import { MAX_TIMESTAMP, NO_TIMESTAMP } from '../time/timestamp.ts'
+import { AlignedWatermark } from '../time/watermark-alignment.ts'
 import { WatermarkMultiplexer } from '../time/watermark-multiplexer.ts'
 import {
   noWatermarks,
@@ -33,6 +34,7 @@ export interface SourceLink {
 }
 
 export class SourceOperator<T, S extends Split> extends StreamOperator<T> implements ReaderOutput<T> {
+  override readonly aligned: AlignedWatermark | null
   readonly #source: Source<T, S>
   readonly #strategy: WatermarkStrategy<T> | null
   readonly #splitOutputs = new Map<
@@ -47,18 +49,22 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   #periodic: PeriodicEmission | null = null
   /** Notices that there have been no splits for the idleness timeout: nothing to hold others back for. */
   #withoutSplits: WatermarkGenerator<unknown> | null = null
+  /** Splits too far ahead of the slowest source of the alignment group. */
+  #paused: ReadonlySet<string> = new Set()
   readonly #records = new Counter()
 
   constructor(source: Source<T, S>, strategy: WatermarkStrategy<T> | null) {
     super()
     this.#source = source
     this.#strategy = strategy
+    const alignment = strategy?.alignment ?? null
+    this.aligned = alignment === null ? null : new AlignedWatermark(alignment)
   }
 
   override setup(context: OperatorContext, output: Output<T>): void {
     super.setup(context, output)
     this.#splits = context.operatorState.listState('source/splits', this.#source.splitType, 'split')
-    this.#emitter = new WatermarkEmitter(output)
+    this.#emitter = new WatermarkEmitter(output, this.aligned)
     this.#multiplexer = new WatermarkMultiplexer(this.#emitter)
   }
 
@@ -95,7 +101,7 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
     await reader.start?.()
     if (this.#splits.get().length > 0) this.#addSplits(this.#splits.get())
     this.#link.requestSplit()
-    this.#periodic = new PeriodicEmission(this.context, () => this.#emitPeriodically())
+    this.#periodic = new PeriodicEmission(this.context, () => this.emitPeriodicWatermark())
     this.#periodic.start()
   }
 
@@ -110,6 +116,7 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   }
 
   poll(recordsMax: number): PollResult {
+    if (this.aligned !== null) this.#pauseSplits(this.aligned.splitLimit)
     return this.#reader.poll(this, recordsMax)
   }
 
@@ -127,7 +134,7 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
   }
 
   override finish(): void {
-    this.#emitPeriodically()
+    this.#emitSplits(() => true)
   }
 
   override close(): void | Promise<void> {
@@ -177,12 +184,26 @@ export class SourceOperator<T, S extends Split> extends StreamOperator<T> implem
     )
   }
 
-  #emitPeriodically(): void {
+  /** Splits that are paused are not idle: their generators' clocks stand still meanwhile. */
+  override emitPeriodicWatermark(): void {
+    if (this.aligned?.isAhead !== true) this.#emitSplits((splitId) => !this.#paused.has(splitId))
+  }
+
+  #emitSplits(isWanted: (splitId: string) => boolean): void {
     for (const [splitId, { generator }] of this.#splitOutputs) {
-      generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
+      if (isWanted(splitId)) generator?.onPeriodicEmit(this.#multiplexer.deferred(splitId))
     }
     if (this.#splitOutputs.size > 0) this.#multiplexer.onPeriodicEmit()
     else this.#withoutSplits?.onPeriodicEmit(this.#emitter)
+  }
+
+  /** Tells the reader which splits to leave alone, where that has changed. */
+  #pauseSplits(limit: number): void {
+    if (this.#reader.pauseSplits === undefined) return
+    const ahead = this.#multiplexer.idsAhead(limit)
+    if (ahead.size === this.#paused.size && [...ahead].every((splitId) => this.#paused.has(splitId))) return
+    this.#paused = ahead
+    this.#reader.pauseSplits(ahead)
   }
 
   #readerContext(): ReaderContext {

@@ -22,6 +22,7 @@ import type { OperatorStateBackend } from '../state/operator-state.ts'
 import type { StateDescriptor } from '../state/state-descriptor.ts'
 import type { ProcessingTime, TimerService } from '../time/timer-service.ts'
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
+import type { AlignedWatermark } from '../time/watermark-alignment.ts'
 
 /** What an operator emits to: the next operators of the chain, or the edges that leave the task. */
 export interface Output<O> {
@@ -112,6 +113,8 @@ export abstract class StreamOperator<O> {
   protected output!: Output<O>
   /** Set in `setup` by operators that have timers; from there on watermarks and the clock fire them. */
   protected timers: TimerService | null = null
+  /** Of operators whose watermarks are aligned with those of others. */
+  readonly aligned: AlignedWatermark | null = null
   /** Event time as far as it has come here. */
   protected currentWatermark = MIN_TIMESTAMP
   readonly #lifecycle: FunctionLifecycle | null
@@ -162,6 +165,9 @@ export abstract class StreamOperator<O> {
 
   /** A checkpoint that contains a snapshot of this operator is complete everywhere. */
   checkpointCompleted(_checkpointId: number): void | Promise<void> {}
+
+  /** Emits what periodic watermarks have come to, now rather than at the next beat. */
+  emitPeriodicWatermark(): void {}
 
   /** False while a snapshot would catch half of a step; see SliceWindowOperator. */
   get isSnapshotSafe(): boolean {

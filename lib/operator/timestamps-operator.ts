@@ -4,12 +4,14 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import { MAX_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
+import { AlignedWatermark } from '../time/watermark-alignment.ts'
 import type { TimestampAssigner, WatermarkGenerator, WatermarkStrategy } from '../time/watermark-strategy.ts'
 import { PeriodicEmission } from './periodic-emission.ts'
 import { OneInputOperator } from './stream-operator.ts'
 import { WatermarkEmitter } from './watermark-emitter.ts'
 
 export class TimestampsOperator<T> extends OneInputOperator<T, T> {
+  override readonly aligned: AlignedWatermark | null
   readonly #strategy: WatermarkStrategy<T>
   #generator!: WatermarkGenerator<T>
   #emitter!: WatermarkEmitter
@@ -18,13 +20,19 @@ export class TimestampsOperator<T> extends OneInputOperator<T, T> {
   constructor(strategy: WatermarkStrategy<T>) {
     super()
     this.#strategy = strategy
+    this.aligned = strategy.alignment === null ? null : new AlignedWatermark(strategy.alignment)
   }
 
   override open(): void {
     this.#generator = this.#strategy.newGenerator(this.context.clock)
-    this.#emitter = new WatermarkEmitter(this.output)
-    this.#periodic = new PeriodicEmission(this.context, () => this.#generator.onPeriodicEmit(this.#emitter))
+    this.#emitter = new WatermarkEmitter(this.output, this.aligned)
+    this.#periodic = new PeriodicEmission(this.context, () => this.emitPeriodicWatermark())
     this.#periodic.start()
+  }
+
+  /** Who waits for others is not idle: the generator's clock stands still meanwhile. */
+  override emitPeriodicWatermark(): void {
+    if (this.aligned?.isAhead !== true) this.#generator.onPeriodicEmit(this.#emitter)
   }
 
   override processElement(value: T): void {

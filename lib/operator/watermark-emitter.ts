@@ -1,6 +1,6 @@
 /** Puts a generator's watermarks on an operator's output: never back, and activity before each. */
-
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
+import type { AlignedWatermark } from '../time/watermark-alignment.ts'
 import type { WatermarkOutput } from '../time/watermark-strategy.ts'
 import type { Output } from './stream-operator.ts'
 
@@ -8,9 +8,12 @@ export class WatermarkEmitter implements WatermarkOutput {
   readonly #output: Output<unknown>
   #watermark = MIN_TIMESTAMP
   #isIdle = false
+  readonly #aligned: AlignedWatermark | null
 
-  constructor(output: Output<unknown>) {
+  /** `aligned` is kept up to date, if the operator takes part in an alignment. */
+  constructor(output: Output<unknown>, aligned: AlignedWatermark | null = null) {
     this.#output = output
+    this.#aligned = aligned
   }
 
   get watermark(): number {
@@ -20,6 +23,7 @@ export class WatermarkEmitter implements WatermarkOutput {
   emitWatermark(timestamp: number): void {
     if (timestamp <= this.#watermark) return
     this.#watermark = timestamp
+    if (this.#aligned !== null) this.#aligned.watermark = timestamp
     this.markActive()
     this.#output.emitWatermark(timestamp)
   }
@@ -27,12 +31,14 @@ export class WatermarkEmitter implements WatermarkOutput {
   markIdle(): void {
     if (this.#isIdle) return
     this.#isIdle = true
+    if (this.#aligned !== null) this.#aligned.isIdle = true
     this.#output.emitStatus(true)
   }
 
   markActive(): void {
     if (!this.#isIdle) return
     this.#isIdle = false
+    if (this.#aligned !== null) this.#aligned.isIdle = false
     this.#output.emitStatus(false)
   }
 }

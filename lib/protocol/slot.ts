@@ -84,6 +84,19 @@ export type SubtaskProtocol = {
   }
 }
 
+export type WatermarkAlignmentProtocol = {
+  /** How far a member is, Infinity if it holds nobody back; the answer is how far the slowest of the others is. */
+  report: {
+    request: {
+      readonly attempt: number
+      readonly group: string
+      readonly member: string
+      readonly watermark: number
+    }
+    reply: { readonly slowest: number }
+  }
+}
+
 export type SourceCoordinatorProtocol = {
   /** A reader wants splits. `sequence` counts its requests, so that a repeated message is served once. */
   requestSplit: {

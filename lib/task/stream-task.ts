@@ -67,6 +67,8 @@ export class StreamTask {
   /** Callbacks of timers that are due; each timer service has at most one here. */
   readonly #mail: (() => void)[] = []
   readonly #nowMs: () => number
+  /** Indices of the operators that reading waits for, because their watermarks are aligned with others'. */
+  #alignedIndices: readonly number[] = []
   #chain!: OperatorChain
   #operators: readonly StatefulOperator[] = []
   #input: InputProcessor | null = null
@@ -139,6 +141,8 @@ export class StreamTask {
     if (this.#state !== 'running') return `nothing: it is ${this.#state}`
     if (this.#sinkReady !== null) return 'the sink'
     if (this.#checkpoints.isHolding) return this.#checkpoints.describe()
+    const group = this.#awaited()
+    if (group !== null) return `the slowest source of alignment group "${group}"`
     const blocked = this.#input?.blocked ?? []
     return blocked.length > 0 ? `barriers; reached on inputs ${blocked.join(', ')}` : 'input'
   }
@@ -147,6 +151,9 @@ export class StreamTask {
   attach(chain: OperatorChain, operators: readonly StatefulOperator[]): void {
     this.#chain = chain
     this.#operators = operators
+    this.#alignedIndices = chain.operators.flatMap(({ operator }, k) =>
+      operator.aligned === null ? [] : [k],
+    )
     this.#checkpoints = new TaskCheckpoints({
       chain,
       operators,
@@ -306,6 +313,7 @@ export class StreamTask {
 
   #pollSource(): StepResult {
     if (this.#hasReachedEnd) return this.#finish()
+    if (this.#awaited() !== null) return 'idle'
     const recordsMax = this.#chunk.size
     const startedMs = this.#nowMs()
     const result = this.#parts.source!.poll(recordsMax)
@@ -314,8 +322,24 @@ export class StreamTask {
     if (result === 'end') {
       this.#hasReachedEnd = true
       this.#pausably(() => this.#parts.source!.endOfInput())
-    }
+    } else if (this.#alignedIndices.length > 0) this.#pausably(() => this.#emitAligned())
     return 'progress'
+  }
+
+  /** The alignment group this source waits for. */
+  #awaited(): string | null {
+    for (const k of this.#alignedIndices) {
+      const { aligned } = this.#chain.operators[k]!.operator
+      if (aligned?.isAhead === true) return aligned.alignment.group
+    }
+    return null
+  }
+
+  /** At the next beat a fast source would be far ahead already. */
+  #emitAligned(): void {
+    for (const k of this.#alignedIndices) {
+      this.#chain.call(k, () => this.#chain.operators[k]!.operator.emitPeriodicWatermark())
+    }
   }
 
   #finish(): StepResult {

@@ -46,6 +46,13 @@ export class WatermarkMultiplexer {
     return present(this.#outputs.get(id), `watermark output ${id}`).deferred
   }
 
+  /** The outputs whose watermark is above `limit`. */
+  idsAhead(limit: number): Set<string> {
+    const ahead = new Set<string>()
+    for (const [id, { part }] of this.#outputs) if (!part.isIdle && part.watermark > limit) ahead.add(id)
+    return ahead
+  }
+
   onPeriodicEmit(): void {
     this.#update()
   }

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { type Duration, parseDuration } from '../base/units.ts'
 import { MIN_TIMESTAMP } from './timestamp.ts'
+import type { WatermarkAlignment } from './watermark-alignment.ts'
 
 /** Where a generator puts its watermarks. Going back is ignored; a watermark implies activity. */
 export interface WatermarkOutput {
@@ -27,12 +28,7 @@ export interface WatermarkGenerator<T> {
 /** Reads a record's timestamp, ms since the epoch; `previous` is the one it carries already, if any. */
 export type TimestampAssigner<T> = (value: T, previous: number | undefined) => number
 
-export interface WatermarkAlignment {
-  /** Sources of one group wait for each other. */
-  readonly group: string
-  /** How far, in ms, a source may be ahead of the slowest of its group. */
-  readonly maxDriftMs: number
-}
+const ALIGNMENT_UPDATE_INTERVAL = '200ms'
 
 export class WatermarkStrategy<T> {
   readonly createGenerator: () => WatermarkGenerator<T>
@@ -63,9 +59,28 @@ export class WatermarkStrategy<T> {
     return new WatermarkStrategy(this.createGenerator, this.timestampOf, idleTimeoutMs, this.alignment)
   }
 
-  /** The same strategy; the source pauses while it is more than `maxDrift` ahead of the slowest of `group`. */
-  withAlignment(group: string, maxDrift: Duration): WatermarkStrategy<T> {
-    const alignment = { group, maxDriftMs: positive('alignment drift', maxDrift) }
+  /**
+   * The same strategy; the source pauses while its watermark is more than `maxDrift` ahead of that of the slowest
+   * subtask of the sources with the same `group` in this job, and so does each split of it, where the source can read
+   * some splits and not others. For sources, and for streams that are chained with one. Sources ask about each other
+   * every `updateInterval`, default 200 ms; history is read no faster than about one drift per interval.
+   */
+  withAlignment(
+    group: string,
+    maxDrift: Duration,
+    updateInterval: Duration = ALIGNMENT_UPDATE_INTERVAL,
+  ): WatermarkStrategy<T> {
+    if (typeof group !== 'string' || group === '') {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `an alignment group needs a name, found ${JSON.stringify(group)}`,
+      )
+    }
+    const alignment = {
+      group,
+      maxDriftMs: positive('alignment drift', maxDrift),
+      updateIntervalMs: positive('alignment update interval', updateInterval),
+    }
     return new WatermarkStrategy(this.createGenerator, this.timestampOf, this.idleTimeoutMs, alignment)
   }
 

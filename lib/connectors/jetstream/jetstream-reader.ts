@@ -44,6 +44,7 @@ export class JetStreamReader<T> implements SourceReader<T, JetStreamSplit> {
   readonly #malformed: Counter
   #link: JetStreamLink | null = null
   readonly #splits: OpenSplit<T>[] = []
+  #paused: ReadonlySet<string> = new Set()
   /** Of the split collected from last. */
   #turn = 0
   #hasAllSplits = false
@@ -79,10 +80,16 @@ export class JetStreamReader<T> implements SourceReader<T, JetStreamSplit> {
     this.#hasAllSplits = true
   }
 
+  /** What is paused goes on fetching until its buffer is full. */
+  pauseSplits(splitIds: ReadonlySet<string>): void {
+    this.#paused = splitIds
+  }
+
   poll(output: ReaderOutput<T>, recordsMax: number): PollResult {
     for (let tried = this.#splits.length; tried > 0; tried--) {
       this.#turn = (this.#turn + 1) % this.#splits.length
       const open = this.#splits[this.#turn]!
+      if (this.#paused.has(open.split.id)) continue
       const isFound = this.#collect(open, recordsMax)
       if (open.isComplete && open.buffer.count === 0) {
         open.consumer.close()

@@ -29,6 +29,8 @@ type Reading = (output: ReaderOutput<string>) => void
 class ToldReader implements SourceReader<string, Part> {
   readonly calls: string[] = []
   readonly splits: Part[] = []
+  /** What it was told to leave alone, each time. */
+  readonly paused: string[][] = []
   reading: Reading = () => {}
   result: PollResult = 'more'
 
@@ -43,6 +45,10 @@ class ToldReader implements SourceReader<string, Part> {
 
   noMoreSplits(): void {
     this.calls.push('no more')
+  }
+
+  pauseSplits(splitIds: ReadonlySet<string>): void {
+    this.paused.push([...splitIds])
   }
 
   poll(output: ReaderOutput<string>, recordsMax: number): PollResult {
@@ -276,4 +282,57 @@ t.test('source - at the end of the input event time ends', async (t) => {
   await harness.finish()
   t.same(stamped(harness.takeOutput()), [MAX_TIMESTAMP])
   t.same(clock(1000), [])
+})
+
+t.test(
+  'source - splits ahead of the alignment are paused, and go on when the others have come nearer',
+  async (t) => {
+    const strategy = ascendingTimestamps<string>().withAlignment('g', 100)
+    const { reader, operator, read } = await open(strategy)
+    const aligned = operator.aligned!
+    operator.addSplits([part('a'), part('b')])
+    aligned.onSlowest(0)
+    read((output) => {
+      output.ofSplit('a').collect('far', 1000)
+      output.ofSplit('b').collect('near', 50)
+    })
+    operator.emitPeriodicWatermark()
+    t.equal(operator.watermark, 49)
+    t.equal(aligned.isAhead, false, 'the slowest split counts')
+    read(() => {})
+    t.same(reader.paused, [['a']])
+    read((output) => output.ofSplit('b').collect('far, too', 200))
+    operator.emitPeriodicWatermark()
+    t.equal(aligned.isAhead, true)
+    t.equal(aligned.reported, 199)
+    aligned.onSlowest(150)
+    t.equal(aligned.isAhead, false)
+    read(() => {})
+    t.same(reader.paused, [['a']], 'nothing new: b was never paused')
+    aligned.onSlowest(2000)
+    read(() => {})
+    t.same(reader.paused, [['a']], 'but not further ahead of the splits beside them than of other sources')
+    read((output) => output.ofSplit('b').collect('nearer', 950))
+    operator.emitPeriodicWatermark()
+    read(() => {})
+    t.same(reader.paused, [['a'], []])
+  },
+)
+
+t.test('source - who waits for others does not become idle', async (t) => {
+  const strategy = ascendingTimestamps<string>().withIdleness(200).withAlignment('g', 100)
+  const { operator, read, clock } = await open(strategy)
+  const aligned = operator.aligned!
+  operator.addSplits([part('a')])
+  read((output) => output.ofSplit('a').collect('far', 1000))
+  clock(50)
+  aligned.onSlowest(0)
+  t.equal(aligned.isAhead, true)
+  t.same(clock(2000), [], 'it does not say that it is idle')
+  t.equal(aligned.reported, 999)
+  aligned.onSlowest(2000)
+  read((output) => output.ofSplit('a').collect('on', 1001))
+  t.same(clock(2050), [1000])
+  clock(2100)
+  t.same(clock(2400), ['idle'], 'without waiting it does')
 })

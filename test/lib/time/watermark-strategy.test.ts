@@ -140,7 +140,7 @@ t.test('strategies - settings add up and leave the original alone', async (t) =>
   t.equal(plain.alignment, null)
   t.equal(full.timestampOf?.({ at: 7 }, undefined), 7)
   t.equal(full.idleTimeoutMs, 2000)
-  t.same(full.alignment, { group: 'group', maxDriftMs: 60_000 })
+  t.same(full.alignment, { group: 'group', maxDriftMs: 60_000, updateIntervalMs: 200 })
 })
 
 t.test('strategies - durations that make no sense are refused', async (t) => {
