@@ -15,7 +15,14 @@ import type { SlotHost } from './task-manager.ts'
 export interface InlineSlotHostOptions
   extends Pick<
     SlotEnvironment,
-    'subjects' | 'clock' | 'random' | 'log' | 'busPort' | 'heartbeatIntervalMs' | 'openStorage'
+    | 'subjects'
+    | 'clock'
+    | 'random'
+    | 'log'
+    | 'connections'
+    | 'busPort'
+    | 'heartbeatIntervalMs'
+    | 'openStorage'
   > {
   readonly bus: Bus
   readonly nodeId: string

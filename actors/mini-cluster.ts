@@ -12,6 +12,7 @@ import { LocalBroker } from '../lib/bus/local-bus.ts'
 import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { ThreadBusHub } from '../lib/bus/thread-bus.ts'
 import { ClusterClient } from '../lib/client/cluster-client.ts'
+import type { Connections } from '../lib/function/connections.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../lib/storage/memory-blob-store.ts'
@@ -29,6 +30,8 @@ export interface MiniClusterOptions {
   readonly slotCount: number
   /** Whether each slot is a thread; otherwise all run in this one. */
   readonly hasThreads: boolean
+  /** For connectors; default: each must say itself where its server is. */
+  readonly connections?: Connections
   /** What `memory:` storage holds, by URI; default: nothing yet. Shared by all who run in this thread. */
   readonly memory?: Map<string, MemoryBlobs>
   readonly logLevel?: LogLevel
@@ -121,6 +124,7 @@ function inline(
   const subjects = subjectsOf(CLUSTER)
   return startInlineSlots({
     ...options,
+    connections: options.connections ?? {},
     nodeId: NODE_ID,
     incarnation,
     bus,
@@ -135,6 +139,7 @@ function threads(options: MiniClusterOptions, hub: ThreadBusHub): Promise<SlotHo
   const { logLevel = 'silent', logFormat = 'text' } = options
   return ThreadSlotHost.start({
     ...options,
+    connections: options.connections ?? {},
     nodeId: NODE_ID,
     cluster: CLUSTER,
     heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,

@@ -14,6 +14,7 @@ import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.t
 import { failureOf } from '../lib/client/cluster-client.ts'
 import { taskSettings } from '../lib/config/config-settings.ts'
 import { defaultConfig } from '../lib/config/resolve-config.ts'
+import type { Connections } from '../lib/function/connections.ts'
 import type {
   JobDescription,
   JobModule,
@@ -42,6 +43,8 @@ export interface RunLocalOptions {
   readonly checkpoint?: CheckpointSettings
   /** A savepoint to begin from; needs `checkpoint`. */
   readonly restore?: RestoreSettings
+  /** For connectors that do not say themselves where their server is. */
+  readonly connections?: Connections
   readonly log?: Logger
   /** Of slot threads, which write their own logs to stderr; default: silent. */
   readonly logLevel?: LogLevel

@@ -18,8 +18,8 @@ export interface SlotEnvironment {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  /** For connectors; absent: none. */
-  readonly connections?: Connections
+  /** For connectors. */
+  readonly connections: Connections
   /** Frames to other processes. */
   readonly busPort: FramePort
   /** Frames to another slot of this process. */

@@ -13,6 +13,7 @@ import { connectNatsBus, NatsBus } from '../lib/bus/nats-bus.ts'
 import type { NatsOptions } from '../lib/bus/nats-options.ts'
 import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { connectThreadBus } from '../lib/bus/thread-bus.ts'
+import type { Connections } from '../lib/function/connections.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import { ThreadMesh } from '../lib/network/thread-mesh.ts'
@@ -31,6 +32,8 @@ export interface SlotThreadData {
   readonly location: SlotLocation
   readonly cluster: string
   readonly bus: SlotBus
+  /** For connectors. */
+  readonly connections: Connections
   readonly heartbeatIntervalMs: number
   readonly logLevel: LogLevel
   readonly logFormat: 'json' | 'text'
@@ -78,6 +81,7 @@ async function run(): Promise<void> {
     clock,
     random: systemRandom(),
     log,
+    connections: data.connections,
     busPort: new BusFramePort(frames, subjects),
     threadPort: (peer) => mesh.portTo(peer),
     loadJob: (module) => loadJob(module, { cacheDir: data.cacheDir, blobs: blobsOf(control, log) }),

@@ -179,7 +179,7 @@ export class Slot {
         clock,
         random,
         log: log.child({ job: jobId, attempt }),
-        connections: this.#environment.connections ?? {},
+        connections: this.#environment.connections,
         jobId,
         jobName: graph.jobName,
         attempt,

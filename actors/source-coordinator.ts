@@ -30,7 +30,7 @@ export function sourceCoordinator(options: SourceCoordinatorOptions): Behavior<S
     parallelism,
     clock: environment.clock,
     log: environment.log,
-    connections: environment.connections ?? {},
+    connections: environment.connections,
     restored: options.restored,
     deliver: async (subtaskIndex, { sequence, splits, afterCheckpoint }) => {
       await askPersistently(

@@ -16,7 +16,7 @@ import type { SlotHost } from './task-manager.ts'
 export interface ThreadSlotHostOptions
   extends Pick<
     SlotThreadData,
-    'cluster' | 'heartbeatIntervalMs' | 'logLevel' | 'logFormat' | 'cacheDir' | 'storageUri'
+    'cluster' | 'connections' | 'heartbeatIntervalMs' | 'logLevel' | 'logFormat' | 'cacheDir' | 'storageUri'
   > {
   readonly nodeId: string
   readonly slotCount: number
@@ -87,8 +87,17 @@ export class ThreadSlotHost implements SlotHost {
   }
 
   #startThread(index: number): Promise<void> {
-    const { nodeId, cluster, heartbeatIntervalMs, logLevel, logFormat, cacheDir, storageUri, clock } =
-      this.#options
+    const {
+      nodeId,
+      cluster,
+      connections,
+      heartbeatIntervalMs,
+      logLevel,
+      logFormat,
+      cacheDir,
+      storageUri,
+      clock,
+    } = this.#options
     const slot = this.slots[index]!
     const bus = this.#busFor()
     const data: SlotThreadData = {
@@ -99,6 +108,7 @@ export class ThreadSlotHost implements SlotHost {
       location: { node: nodeId, slot: index },
       cluster,
       bus,
+      connections,
       heartbeatIntervalMs,
       logLevel,
       logFormat,

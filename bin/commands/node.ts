@@ -33,6 +33,7 @@ export const nodeVerb: VerbSpec = {
         cacheDir: config['cache.dir'],
         storageUri: config['storage.uri'],
         bus: { kind: 'nats', options: nats },
+        connections: { nats },
         controlBus: bus,
         host: hostname(),
         pid: process.pid,

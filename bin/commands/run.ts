@@ -8,7 +8,12 @@ import { formatDuration } from '../../lib/base/units.ts'
 import { CLAIM_MODES, type ClaimMode } from '../../lib/checkpoint/checkpoint-settings.ts'
 import { type ClusterClient, failureOf } from '../../lib/client/cluster-client.ts'
 import { submitJob } from '../../lib/client/submit-job.ts'
-import { checkpointSettings, restartSettings, taskSettings } from '../../lib/config/config-settings.ts'
+import {
+  checkpointSettings,
+  natsSettings,
+  restartSettings,
+  taskSettings,
+} from '../../lib/config/config-settings.ts'
 import type { JobDescription, RestoreSettings } from '../../lib/protocol/job-submission.ts'
 import { openBlobStore } from '../../lib/storage/open-blob-store.ts'
 import { withCluster } from '../connect.ts'
@@ -81,6 +86,7 @@ async function runHere(
       args: jobArgs,
       // A job that never yields must not take Ctrl-C with it.
       threads: 'always',
+      connections: { nats: natsSettings(config, 'sluice run') },
       task: taskSettings(config),
       restart: restartSettings(config),
       ...(storage === null ? {} : { checkpoint: checkpointSettings(config, storage.uri) }),

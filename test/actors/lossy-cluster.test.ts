@@ -67,6 +67,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
   const system = new ActorSystem({ ...shared, logger: silentLogger })
   const coordinator = await run(startCoordinator({ ...shared, heartbeatTimeoutMs: 10_000, openStorage }))
   const slots = startInlineSlots({
+    connections: {},
     ...shared,
     nodeId: 'n',
     slotCount: parallelism,

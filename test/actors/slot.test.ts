@@ -60,6 +60,7 @@ class SlotWorld {
       system: this.#system,
       subjects: this.#subjects,
       log: silentLogger,
+      connections: {},
       busPort: new BusFramePort(bus, this.#subjects),
       threadPort: () => {
         throw new Error('one slot has no neighbours')

@@ -1,5 +1,7 @@
 /** A whole cluster of processes, started, used and stopped by the command line alone. */
 import { readFileSync } from 'node:fs'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
 import t from 'tap'
 import { EXIT } from '../../lib/base/errors.ts'
 import { startCluster } from './cli-cluster.ts'
@@ -41,6 +43,18 @@ t.test('cluster - runs jobs from the first to the last process', async (t) => {
       state: 'finished',
       vertices: [{ name: 'numbers', parallelism: 4 }, { parallelism: 4 }],
     })
+  })
+
+  await t.test('run - connectors use the server of the node, or of this process', async (t) => {
+    const connection = await connect({ servers: workspace.env.NATS_URL! })
+    const manager = await jetstreamManager(connection)
+    await manager.streams.add({ name: 'RELAY', subjects: ['relay.>'] })
+    await connection.close()
+    const written = await workspace.run(['run', job('relay.ts'), '--', 'in'])
+    t.equal(written.code, EXIT.ok, written.stderr)
+    const read = await workspace.run(['run', job('relay.ts'), '--local', '--', 'out'])
+    t.equal(read.code, EXIT.ok, read.stderr)
+    t.equal(read.stdout.trim().split('\n').length, 20, read.stdout)
   })
 
   await t.test('run - a user function that throws on a node: the line in the user\u2019s file', async (t) => {

@@ -181,6 +181,7 @@ export class SimulatedCluster {
   #startSlots(process: Process, incarnation: string): SlotHost {
     const { storage, plan, loadJob } = this.#options
     return startInlineSlots({
+      connections: {},
       ...process,
       subjects: SUBJECTS,
       nodeId: process.name,
