@@ -7,6 +7,7 @@ import { type ActorContext, type Behavior, handling, type Sender } from '../lib/
 import { present } from '../lib/base/assert.ts'
 import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
+import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import { taskId } from '../lib/checkpoint/first-tasks.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
@@ -26,6 +27,7 @@ import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { SubtaskMetrics, SubtaskReport } from '../lib/task/subtask-report.ts'
 import { checkRestore } from './check-restore.ts'
 import { JobCheckpoints } from './job-checkpoints.ts'
+import { StorageProbe } from './storage-probe.ts'
 
 export interface JobMasterOptions {
   readonly subjects: Subjects
@@ -42,8 +44,8 @@ type Protocol = JobMasterProtocol & {
   slotsScarce: { request: { free: number } }
   deployFailed: { request: { slot: SlotLocation; attempt: number; error: SluiceError } }
   checkpointsFailed: { request: { error: ErrorRecord } }
-  restoreChecked: { request: object }
-  restoreRefused: { request: { error: SluiceError } }
+  fit: { request: object }
+  refused: { request: { error: SluiceError } }
   stopped: { request: object }
   ignore: { request: object }
 }
@@ -59,6 +61,8 @@ export class JobMaster {
   #endedMs: number | null = null
   /** Null: the job takes none. */
   #checkpoints: JobCheckpoints | null = null
+  /** Null: there is no storage. */
+  #probe: StorageProbe | null = null
 
   constructor(options: JobMasterOptions) {
     this.#options = options
@@ -88,8 +92,8 @@ export class JobMaster {
         checkpoints: ({ checkpointId }, sender) =>
           this.#answer(sender, (checkpoints) => checkpoints.view(checkpointId)),
         submission: (_message, sender) => sender.reply({ submission: this.#options.submission }),
-        restoreChecked: () => this.#decide({ kind: 'submitted' }),
-        restoreRefused: ({ error }) => this.#decide({ kind: 'refused', error: toErrorRecord(error) }),
+        fit: () => this.#decide({ kind: 'submitted' }),
+        refused: ({ error }) => this.#decide({ kind: 'refused', error: toErrorRecord(error) }),
         stopped: () => this.#decide({ kind: 'cancelRequested' }),
         checkpointsFailed: ({ error }) => this.#decide({ kind: 'checkpointsFailed', error }),
         summarise: (_message, sender) => sender.reply(this.#summary()),
@@ -146,23 +150,43 @@ export class JobMaster {
         context,
       )
     }
+    if (checkpoint !== null) {
+      const { restore } = submission.settings
+      this.#probe = new StorageProbe(
+        {
+          ...{ jobId: submission.jobId, storageUri: checkpoint.storageUri },
+          restore: restore === null ? null : placeOf(restore.uri),
+          ...{ subjects: this.#options.subjects, openStorage: this.#options.openStorage },
+        },
+        context,
+      )
+    }
     context.timers.every('tick', TICK_MS, { kind: 'tick' })
     this.#begin()
   }
 
   /** What does not fit is refused before anything is deployed. */
   #begin(): void {
+    this.#context.pipeToSelf(
+      this.#check(),
+      () => ({ kind: 'fit' }),
+      (error) => ({ kind: 'refused', error }),
+    )
+  }
+
+  async #check(): Promise<void> {
     const { submission, openStorage } = this.#options
     const { restore } = submission.settings
-    if (restore === null) {
-      this.#decide({ kind: 'submitted' })
-      return
-    }
-    this.#context.pipeToSelf(
-      checkRestore(restore, submission.graph, openStorage),
-      () => ({ kind: 'restoreChecked' }),
-      (error) => ({ kind: 'restoreRefused', error }),
+    await this.#probe?.checkHere()
+    if (restore !== null) await checkRestore(restore, submission.graph, openStorage)
+    if (this.#probe === null) return
+    const asked = this.#context.ask(this.#resourceManager(), { kind: 'nodes' }, ORDER_TIMEOUT_MS)
+    // Nodes that nobody knows of now are looked at when the job is to run there.
+    const nodes = await asked.then(
+      (reply) => reply.nodes,
+      () => [],
     )
+    await Promise.all(nodes.map(({ nodeId }) => this.#probe?.checkNode({ node: nodeId, slot: 0 })))
   }
 
   #decide(event: JobEvent): void {
@@ -216,8 +240,10 @@ export class JobMaster {
     const { jobId, module, graph, settings } = this.#options.submission
     const restore = this.#checkpoints?.restore ?? null
     const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restore }
+    const deploy = () => this.#context.ask(this.#slot(slot), { kind: 'deploy', deployment }, ORDER_TIMEOUT_MS)
+    const mustProbe = this.#probe !== null && !this.#probe.hasPassed(slot.node)
     this.#context.pipeToSelf(
-      this.#context.ask(this.#slot(slot), { kind: 'deploy', deployment }, ORDER_TIMEOUT_MS),
+      mustProbe ? this.#probe!.checkNode(slot).then(deploy) : deploy(),
       () => ({ kind: 'ignore' }),
       (error) => ({ kind: 'deployFailed', slot, attempt, error }),
     )

@@ -28,6 +28,7 @@ import type { SubtaskReport } from '../lib/task/subtask-report.ts'
 import { NOTHING_RESTORED, type Restored, SlotCheckpoints } from './slot-checkpoints.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 import { sourceCoordinator } from './source-coordinator.ts'
+import { answerProbe } from './storage-probe.ts'
 import { connectSource, subtaskActor } from './subtask.ts'
 import { watermarkAlignment } from './watermark-alignment.ts'
 
@@ -73,6 +74,13 @@ export class Slot {
         deploy: ({ deployment }, sender) => {
           this.#onDeploy(deployment)
           sender.reply({})
+        },
+        probeStorage: (probe, sender) => {
+          const { location, openStorage } = this.#environment
+          answerProbe(probe, location.node, openStorage).then(
+            () => sender.reply({}),
+            (error) => sender.fail(error),
+          )
         },
         start: ({ jobId, attempt }, sender) => {
           if (this.#isCurrent(jobId, attempt)) this.#assignment?.tasks?.start()

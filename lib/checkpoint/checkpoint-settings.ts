@@ -3,8 +3,8 @@
 /**
  * Whose a checkpoint or savepoint is that a job begins from. `no-claim`: the user's; the job never touches it, and
  * nothing it writes refers to it. `claim`: the job's, as if it had written it: deleted when newer checkpoints have
- * taken their place, and when the job finishes. `legacy`: the user's, but the job's first checkpoints may refer to
- * it, so that it must be kept as long as they are. Flink's RestoreMode.
+ * taken its place, and when the job finishes. `legacy`: the user's, but the job's first checkpoints may refer to it, so
+ * that it must be kept as long as they are. Flink's RestoreMode.
  */
 export type ClaimMode = (typeof CLAIM_MODES)[number]
 

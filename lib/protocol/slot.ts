@@ -25,6 +25,19 @@ interface AttemptReference {
 export type SlotProtocol = {
   /** Builds and opens the tasks this slot has in the placement. The reply says only that it has begun. */
   deploy: { request: { readonly deployment: Deployment }; reply: object }
+  /**
+   * Whether the slot's node sees the same storage as the sender: the slot reads the token from `path`, writes it to
+   * `<path>-answer`, and looks for what the job is to begin from. STORAGE_UNUSABLE, STORAGE_FAILED. May be repeated.
+   */
+  probeStorage: {
+    request: {
+      readonly storageUri: string
+      readonly path: string
+      readonly token: string
+      readonly restore: CheckpointPlace | null
+    }
+    reply: object
+  }
   /** Lets the opened tasks run. */
   start: { request: AttemptReference; reply: object }
   /** Ends the tasks; reports tell when they have. An attempt the slot does not have is gone already. */
