@@ -40,7 +40,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'graph',
     'checkpoint',
   ],
-  'lib/scheduler': ['base', 'graph'],
+  'lib/scheduler': ['base', 'state', 'graph'],
   'lib/protocol': ['base', 'graph', 'scheduler', 'task', 'checkpoint'],
   'lib/api': [
     'base',

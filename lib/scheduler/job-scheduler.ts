@@ -13,7 +13,7 @@
  * J4. The job has ended only when none of its subtasks runs any more, or its slot is lost.
  */
 import { present } from '../base/assert.ts'
-import type { ErrorRecord } from '../base/errors.ts'
+import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
 import {
   isFinal,
   isSameSlot,
@@ -22,6 +22,7 @@ import {
   type SubtaskState,
 } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
+import { misfitError, misfitsOfError, type StateMisfit } from '../state/state-misfit.ts'
 import { assignSlots, slotCountOf } from './assign-slots.ts'
 import type { RestartStrategy } from './restart-strategy.ts'
 
@@ -129,6 +130,8 @@ export class JobScheduler {
   #slotsFree = 0
   #error: ErrorRecord | undefined
   #restartAtMs = 0
+  /** Saved state that does not fit, as far as the subtasks of the attempt have told. */
+  #misfits: StateMisfit[] = []
 
   constructor(options: JobSchedulerOptions) {
     this.#options = options
@@ -234,6 +237,7 @@ export class JobScheduler {
     const { graph } = this.#options
     const placement = assignSlots(graph, this.#slots)
     this.#attemptNumber++
+    this.#misfits = []
     this.#attempt = {
       number: this.#attemptNumber,
       placement,
@@ -264,11 +268,19 @@ export class JobScheduler {
       if (subtask === undefined || isFinal(subtask.state)) continue
       subtask.state = state
       if (state === 'failed')
-        orders.push(...this.#fail(present(error, 'the error of a failed subtask'), nowMs))
+        orders.push(...this.#onSubtaskFailed(present(error, 'the error of a failed subtask'), nowMs))
       else if (state === 'cancelled') orders.push(...this.#fail(givenUp(event.slot), nowMs))
     }
     orders.push(...this.#advance(attempt, nowMs))
     return this.#state === stateBefore ? [...orders, ...this.#repeatOrder(attempt, event)] : orders
+  }
+
+  /** State that does not fit is told as a whole, once every subtask has looked at its own. */
+  #onSubtaskFailed(error: ErrorRecord, nowMs: number): JobOrder[] {
+    const misfits = this.#state === 'deploying' ? misfitsOfError(error) : []
+    if (misfits.length === 0) return this.#fail(error, nowMs)
+    this.#misfits.push(...misfits)
+    return []
   }
 
   /** Orders may get lost: a report that shows that one has not been followed has it given again. */
@@ -287,6 +299,10 @@ export class JobScheduler {
     const isOver = subtasks.every(({ state }) => isFinal(state))
     switch (this.#state) {
       case 'deploying':
+        if (this.#misfits.length > 0) {
+          const areAllOpen = subtasks.every(({ state }) => state === 'ready' || isFinal(state))
+          return areAllOpen ? this.#fail(toErrorRecord(misfitError(this.#misfits)), nowMs) : []
+        }
         if (attempt.isStarted || !subtasks.every(({ state }) => state === 'ready')) return []
         attempt.isStarted = true
         return [
@@ -317,7 +333,9 @@ export class JobScheduler {
 
   #afterFailure(nowMs: number): JobOrder[] {
     const { canRestart, backoffMs } = this.#options.restart.onFailure(nowMs)
-    if (!canRestart) return this.#end('failed', nowMs)
+    // It would not fit the next time either.
+    const isLasting = this.#error?.code === 'STATE_INCOMPATIBLE'
+    if (!canRestart || isLasting) return this.#end('failed', nowMs)
     this.#restartAtMs = nowMs + backoffMs
     return [...this.#enter('backing-off', nowMs), ...(backoffMs <= 0 ? this.#requestSlots(nowMs) : [])]
   }

@@ -239,8 +239,12 @@ export class KeyedSnapshot {
  */
 export function* loadRestored(backend: KeyedStateBackend, rowsPerStep: number): Generator<void, void, void> {
   for (const registered of backend.tables()) {
-    for (const chunk of backend.takeRestored(registered.name)) {
-      yield* restoreChunk(chunk, registered, backend.context, backend.keyGroups, rowsPerStep)
+    try {
+      for (const chunk of backend.takeRestored(registered.name)) {
+        yield* restoreChunk(chunk, registered, backend.context, backend.keyGroups, rowsPerStep)
+      }
+    } catch (error) {
+      backend.misfits.add(error)
     }
   }
 }

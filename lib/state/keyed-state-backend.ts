@@ -22,6 +22,7 @@ import { restoreChunk, restrictChunk } from './restore-chunk.ts'
 import { SliceTable } from './slice-table.ts'
 import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
+import { StateMisfits } from './state-misfit.ts'
 import type { StateTable } from './state-table.ts'
 import { Expiry, stampedType, type Ttl } from './state-ttl.ts'
 import { TimerTable } from './timer-table.ts'
@@ -29,6 +30,7 @@ import { TimerTable } from './timer-table.ts'
 export class KeyedStateBackend {
   readonly context: KeyContext
   readonly keyGroups: KeyGroupRange
+  readonly misfits = new StateMisfits()
   readonly #tables = new Map<string, RegisteredTable>()
   readonly #states = new Map<
     string,
@@ -216,8 +218,12 @@ export class KeyedStateBackend {
   /** Loads a table at once; the key that is current stays so. */
   #load(registered: RegisteredTable): void {
     const { mapKey, knownKeyGroup } = this.context
-    for (const chunk of this.takeRestored(registered.name)) {
-      for (const _step of restoreChunk(chunk, registered, this.context, this.keyGroups, chunk.rowCount));
+    try {
+      for (const chunk of this.takeRestored(registered.name)) {
+        for (const _step of restoreChunk(chunk, registered, this.context, this.keyGroups, chunk.rowCount));
+      }
+    } catch (error) {
+      this.misfits.add(error)
     }
     this.context.setMapKey(mapKey, knownKeyGroup)
   }

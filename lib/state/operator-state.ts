@@ -14,6 +14,7 @@ import { fromMapKey, type MapKey, toMapKey } from './map-key.ts'
 import { rowReader } from './row-reader.ts'
 import type { MapState } from './state.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
+import { StateMisfits } from './state-misfit.ts'
 
 /** How elements are distributed on restore: each to one subtask, all to all, or the same map for all. */
 export type RedistributionMode = 'split' | 'union' | 'broadcast'
@@ -88,6 +89,7 @@ interface Registered {
 const ITEM_BYTES_MAX = 256 * 1024 * 1024
 
 export class OperatorStateBackend {
+  readonly misfits = new StateMisfits()
   readonly #states = new Map<string, Registered>()
   /** Restored, but not declared yet; kept for the next snapshot. */
   readonly #restored = new Map<string, OperatorStateSnapshot>()
@@ -118,7 +120,7 @@ export class OperatorStateBackend {
     for (const snapshot of snapshots) {
       const registered = this.#states.get(snapshot.name)
       if (registered === undefined) this.#restored.set(snapshot.name, snapshot)
-      else decode(snapshot, registered)
+      else this.#load(snapshot, registered)
     }
   }
 
@@ -140,8 +142,16 @@ export class OperatorStateBackend {
     this.#states.set(name, registered)
     const snapshot = this.#restored.get(name)
     this.#restored.delete(name)
-    if (snapshot !== undefined) decode(snapshot, registered)
+    if (snapshot !== undefined) this.#load(snapshot, registered)
     return registered.state
+  }
+
+  #load(snapshot: OperatorStateSnapshot, registered: Registered): void {
+    try {
+      decode(snapshot, registered)
+    } catch (error) {
+      this.misfits.add(error)
+    }
   }
 }
 
@@ -173,6 +183,7 @@ function decode(snapshot: OperatorStateSnapshot, { mode, type, state }: Register
     throw new SluiceError(
       'STATE_INCOMPATIBLE',
       `operator state "${snapshot.name}" was saved as ${snapshot.mode} state and is declared as ${mode} state`,
+      { details: { state: snapshot.name } },
     )
   }
   const read = rowReader(snapshot.schema, type, snapshot.name)

@@ -1,6 +1,7 @@
 /** Rows of a snapshot on their way back: into a table, or on into the next snapshot. */
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
+import { SluiceError } from '../base/errors.ts'
 import { readKey } from '../types/key-codec.ts'
 import { schemaToType } from '../types/schema-type.ts'
 import { Entry } from './entry.ts'
@@ -19,6 +20,7 @@ export function* restoreChunk(
   keyGroups: KeyGroupRange,
   rowsPerStep: number,
 ): Generator<void, void, void> {
+  if (chunk.layout !== layout) throw layoutMismatch(chunk, layout)
   const input = new ByteReader(chunk.rows)
   const hasValue = !chunk.isDeletion && type !== null && chunk.schema !== null
   const readValue = hasValue ? rowReader(chunk.schema!, type, name) : () => null
@@ -33,6 +35,15 @@ export function* restoreChunk(
     }
     if ((i + 1) % rowsPerStep === 0) yield
   }
+}
+
+function layoutMismatch({ table, layout: written }: StateChunk, current: TableLayout): SluiceError {
+  const reason = 'another kind of state'
+  return new SluiceError(
+    'STATE_INCOMPATIBLE',
+    `state "${table}" was saved as ${written} state and is declared as ${current} state (${reason})`,
+    { details: { state: table, mismatches: [{ path: '', written, current, reason }] } },
+  )
 }
 
 /** The part of a chunk that belongs to `keyGroups`, without knowing the state: its rows are copied as they are. */

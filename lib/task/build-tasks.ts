@@ -184,6 +184,8 @@ function buildOperatorParts(
   const range = keyGroupRange(maxParallelism, parallelism, plan.index)
   const keyed = isKeyed ? new KeyedStateBackend(maxParallelism, range) : null
   const operatorState = new OperatorStateBackend()
+  keyed?.misfits.gather()
+  operatorState.misfits.gather()
   const restored = environment.restoredOf(plan, id)
   if (restored !== undefined) {
     operatorState.restore(restored.operatorState)

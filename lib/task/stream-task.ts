@@ -23,6 +23,7 @@ import type { RecordWriter } from '../network/record-writer.ts'
 import { type CheckpointBarrier, END_OF_INPUT } from '../network/stream-event.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
 import { loadRestored } from '../state/keyed-snapshot.ts'
+import { misfitError } from '../state/state-misfit.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
 import { POSITION_CELL_INDEX } from './chain-code.ts'
@@ -188,6 +189,7 @@ export class StreamTask {
     try {
       await this.#load()
       await this.#chain.open()
+      this.#refuseMisfits()
       if (this.#ending === null) this.#enter('ready')
     } catch (error) {
       await this.fail(asError(error))
@@ -265,6 +267,15 @@ export class StreamTask {
         if (this.#ending !== null) return
       }
     }
+  }
+
+  /** Nothing has been processed yet. */
+  #refuseMisfits(): void {
+    const misfits = this.#operators.flatMap(({ id, keyed, operatorState }) => [
+      ...(keyed?.misfits.take(id) ?? []),
+      ...operatorState.misfits.take(id),
+    ])
+    if (misfits.length > 0) throw misfitError(misfits)
   }
 
   #run(deadlineMs: number): StepResult {
