@@ -1,5 +1,6 @@
 /** The front door of Sluice: what jobs are written with. Nothing inside imports it. */
 export { type RunLocalOptions, runLocal } from '../actors/run-local.ts'
+export type { AsyncOptions, AsyncRetryOptions } from './api/async-options.ts'
 export { type JobDefinition, type JobSettings, job } from './api/job.ts'
 export type { OperatorOptions } from './api/operator-options.ts'
 export type { SourceOptions, StreamEnvironment } from './api/stream-environment.ts'
@@ -38,6 +39,13 @@ export type { JetStreamStart } from './connectors/jetstream/jetstream-enumerator
 export { type JetStreamSinkOptions, jetstreamSink } from './connectors/jetstream/jetstream-sink.ts'
 export type { JetStreamMessage } from './connectors/jetstream/pulled-message.ts'
 export { printSink } from './connectors/print.ts'
+export type {
+  AsyncContext,
+  AsyncFlatMapFunction,
+  AsyncMapFunction,
+  RichAsyncFlatMap,
+  RichAsyncMap,
+} from './function/async-functions.ts'
 export type {
   AggregateFunction,
   Collector,

@@ -2,11 +2,13 @@
 import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
 import { printSink } from '../connectors/print.ts'
+import type { AsyncFlatMapFunction, AsyncMapFunction } from '../function/async-functions.ts'
 import type { FilterFunction, FlatMapFunction, KeySelector, MapFunction } from '../function/functions.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { ProcessFunction } from '../function/process-functions.ts'
 import type { Sink } from '../function/sink.ts'
 import type { Partitioner } from '../network/partitioner.ts'
+import { AsyncOperator, type AsyncOperatorOptions } from '../operator/async-operator.ts'
 import { ProcessOperator } from '../operator/process-operators.ts'
 import { FilterOperator, FlatMapOperator, MapOperator } from '../operator/simple-operators.ts'
 import { SinkOperator } from '../operator/sink-operator.ts'
@@ -16,6 +18,7 @@ import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
+import { type AsyncOptions, parseAsyncOptions } from './async-options.ts'
 import { type OperatorOptions, refuseAsync } from './operator-options.ts'
 import { type KeyOf, partitioned, type StreamBuilder, type StreamInput } from './stream-builder.ts'
 import type {
@@ -58,6 +61,27 @@ export class GraphDataStream<T> implements DataStream<T> {
   process<O>(fn: ProcessFunction<T, O>, options: OperatorOptions<O> = {}): DataStream<O> {
     refuseAsync('process', fn.processElement)
     return this.transform('process', options, () => new ProcessOperator(fn))
+  }
+
+  mapAsync<O>(fn: AsyncMapFunction<T, O>, options: AsyncOptions<T, O> = {}): DataStream<O> {
+    return this.#async('mapAsync', options, {
+      fn: typeof fn === 'function' ? {} : fn,
+      request: typeof fn === 'function' ? fn : (value, context) => fn.mapAsync(value, context),
+      emit: (result, output) => output.collect(result),
+    })
+  }
+
+  flatMapAsync<O>(
+    fn: AsyncFlatMapFunction<T, O>,
+    options: AsyncOptions<T, O, Iterable<O>> = {},
+  ): DataStream<O> {
+    return this.#async('flatMapAsync', options, {
+      fn: typeof fn === 'function' ? {} : fn,
+      request: typeof fn === 'function' ? fn : (value, context) => fn.flatMapAsync(value, context),
+      emit(results, output) {
+        for (const result of results) output.collect(result)
+      },
+    })
   }
 
   watermarks(strategy: WatermarkStrategy<T>, options: OperatorOptions<T> = {}): DataStream<T> {
@@ -162,6 +186,23 @@ export class GraphDataStream<T> implements DataStream<T> {
   ): DataStream<O> {
     const outputType = options.type ?? (t.any as Type<O>)
     return this.builder.add({ operation, inputs: [this.input], options, outputType, create })
+  }
+
+  /** Not keyed: by the time a result comes, the key is another. */
+  #async<O, R>(
+    operation: string,
+    options: AsyncOptions<T, O, R>,
+    calls: Pick<AsyncOperatorOptions<T, R, O>, 'fn' | 'request' | 'emit'>,
+  ): DataStream<O> {
+    const parsed = parseAsyncOptions(options)
+    refuseAsync('onTimeout', parsed.onTimeout)
+    return this.builder.add({
+      operation: `${operation}(${parsed.isOrdered ? 'ordered' : 'unordered'})`,
+      inputs: [{ ...this.input, keyOf: null }],
+      options,
+      outputType: options.type ?? (t.any as Type<O>),
+      create: () => new AsyncOperator<T, R, O>({ ...parsed, ...calls, inputType: this.type }),
+    })
   }
 
   /** In one subtask, under one key. */

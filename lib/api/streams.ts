@@ -4,6 +4,7 @@
  */
 import type { Key } from '../base/hash.ts'
 import type { Duration } from '../base/units.ts'
+import type { AsyncFlatMapFunction, AsyncMapFunction } from '../function/async-functions.ts'
 import type {
   AggregateFunction,
   FilterFunction,
@@ -36,6 +37,7 @@ import type { Type } from '../types/type.ts'
 import type { Evictor } from '../window/evictor.ts'
 import type { Trigger } from '../window/trigger.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
+import type { AsyncOptions } from './async-options.ts'
 import type { OperatorOptions } from './operator-options.ts'
 
 /** The options of an operation whose function must not return a promise. */
@@ -49,6 +51,9 @@ export interface DataStream<T> {
   filter(fn: FilterFunction<T>, options?: OperatorOptions<T>): DataStream<T>
   flatMap<O>(fn: FlatMapFunction<T, O>, options?: OperatorOptions<O>): DataStream<O>
   process<O>(fn: ProcessFunction<T, O>, options?: OperatorOptions<O>): DataStream<O>
+  /** Asks the outside world for each record, with many requests on their way at once. */
+  mapAsync<O>(fn: AsyncMapFunction<T, O>, options?: AsyncOptions<T, O>): DataStream<O>
+  flatMapAsync<O>(fn: AsyncFlatMapFunction<T, O>, options?: AsyncOptions<T, O, Iterable<O>>): DataStream<O>
   /** Timestamps and watermarks. Directly on a source they are made per split, else per subtask. */
   watermarks(strategy: WatermarkStrategy<T>, options?: OperatorOptions<T>): DataStream<T>
   /** All records with equal keys go to the same subtask, which then has state and timers per key. */

@@ -61,6 +61,8 @@ export interface OperatorContext {
   shouldPause(): boolean
   /** Tells the task that this operator, which had nothing to do, has something now. */
   wake(): void
+  /** Calls back in the task, between records: from there an operator may emit what a promise has come to. */
+  defer(callback: () => void): void
   /** Fails the subtask: for errors in asynchronous callbacks, which no caller would catch. */
   fail(error: unknown): void
 }

@@ -240,6 +240,7 @@ function operatorContext(
     watermarkIntervalMs: settings.watermarkIntervalMs,
     shouldPause: () => task.shouldPause(),
     wake: () => task.wake(),
+    defer: (callback) => task.post(() => task.chain.call(k, callback, 'in a callback')),
     fail: (error) => void task.fail(task.chain.attribute(error, 'in a callback', k)),
   }
 }

@@ -139,11 +139,11 @@ export class OperatorChain {
   }
 
   /** Calls back on behalf of operator k. */
-  call(k: number, callback: () => void): void {
+  call(k: number, callback: () => void, where = 'in a timer'): void {
     try {
       callback()
     } catch (error) {
-      throw this.attribute(error, 'in a timer', k)
+      throw this.attribute(error, where, k)
     }
   }
 

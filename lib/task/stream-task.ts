@@ -65,7 +65,7 @@ export class StreamTask {
   readonly #listener: TaskListener
   readonly #outputs: readonly OutputChannel[]
   readonly #chunk = new AdaptiveChunk()
-  /** Callbacks of timers that are due; each timer service has at most one here. */
+  /** Callbacks of timers that are due, and of results that have come; each operator has at most one of a kind here. */
   readonly #mail: (() => void)[] = []
   readonly #nowMs: () => number
   /** Indices of the operators that reading waits for, because their watermarks are aligned with others'. */
@@ -92,7 +92,7 @@ export class StreamTask {
     this.processingTime = {
       now: () => this.#clock.now(),
       callAt: (timestamp, callback) =>
-        this.#clock.schedule(timestamp - this.#clock.now(), () => this.#post(callback)),
+        this.#clock.schedule(timestamp - this.#clock.now(), () => this.post(callback)),
     }
     for (const output of this.#outputs) output.onAvailable = () => this.wake()
   }
@@ -206,6 +206,12 @@ export class StreamTask {
     this.#listener.onWake()
   }
 
+  /** For operators: calls back in a step. */
+  post(callback: () => void): void {
+    this.#mail.push(callback)
+    this.wake()
+  }
+
   /** For operators: whether a long burst should make room. */
   shouldPause(): boolean {
     return this.#mayPause && (this.#nowMs() >= this.#deadlineMs || !this.#isOutputAvailable())
@@ -294,13 +300,17 @@ export class StreamTask {
 
   /** One unit of work: a mail, a piece of a paused watermark, a chunk of input. */
   #once(): StepResult {
-    if (!this.#isOutputAvailable() || this.#isSinkBusy()) return 'blocked'
+    if (!this.#isOutputAvailable()) return 'blocked'
+    const isBusy = this.#isSinkBusy()
     if (this.#chain.isPaused) {
+      if (isBusy) return 'blocked'
       this.#pausably(() => this.#chain.resume())
       return 'progress'
     }
     if (this.#input === null) this.#checkpoints.takeTriggered()
+    // What an operator is busy with becomes part of the snapshot, which need not wait for it.
     if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
+    if (isBusy) return 'blocked'
     const mail = this.#mail.shift()
     if (mail !== undefined) {
       this.#pausably(mail)
@@ -447,11 +457,6 @@ export class StreamTask {
   /** Nothing more to do: what waits for a task in the same thread need not wait for the linger. */
   #flushLocal(): void {
     for (const output of this.#outputs) if (output.isLocal) output.flush()
-  }
-
-  #post(callback: () => void): void {
-    this.#mail.push(callback)
-    this.wake()
   }
 
   #describePosition(): string {

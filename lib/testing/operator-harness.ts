@@ -276,6 +276,7 @@ export class OperatorHarness<O> {
       watermarkIntervalMs: options.watermarkIntervalMs ?? WATERMARK_INTERVAL_MS,
       shouldPause: options.shouldPause ?? (() => false),
       wake: () => {},
+      defer: (callback) => callback(),
       fail: (error) => {
         throw error
       },

@@ -160,6 +160,7 @@ export function contextOf(
     watermarkIntervalMs: 200,
     shouldPause: () => false,
     wake: () => {},
+    defer: (callback) => callback(),
     fail: (error) => {
       throw error
     },
