@@ -5,6 +5,12 @@ import type { Duration } from '../base/units.ts'
 import type { AggregateFunction, ReduceFunction } from '../function/functions.ts'
 import type { OutputTag } from '../function/output-tag.ts'
 import type { ProcessWindowFunction, RichProcessWindow } from '../function/window-function.ts'
+import {
+  type PartialAggregate,
+  PreAggregateOperator,
+  partialFolding,
+  partialType,
+} from '../operator/pre-aggregate-operator.ts'
 import { isSliceable, SliceWindowOperator } from '../operator/slice-window-operator.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
 import {
@@ -20,10 +26,11 @@ import { WindowOperator } from '../operator/window-operator.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import type { Evictor } from '../window/evictor.ts'
+import { SliceGrid } from '../window/slice-grid.ts'
 import type { Trigger } from '../window/trigger.ts'
 import type { AlignedWindows, WindowAssigner } from '../window/window-assigner.ts'
 import { type OperatorOptions, refuseAsync } from './operator-options.ts'
-import type { StreamBuilder, StreamInput } from './stream-builder.ts'
+import { inputOf, partitioned, type StreamBuilder, type StreamInput } from './stream-builder.ts'
 import type { DataStream, WindowedStream } from './streams.ts'
 import { checkMerging, describeWindows, parseLateness, type WindowSettings } from './window-settings.ts'
 
@@ -117,19 +124,10 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     options: OperatorOptions<O>,
     outputType: Type<O>,
   ): DataStream<O> {
-    const { assigner, trigger, evictor, allowedLatenessMs } = this.#settings
-    if (evictor === null && trigger === null && process === null && isAligned(assigner)) {
-      if (
-        isSliceable(assigner as AlignedWindows<never>, folding as unknown as Folding<never, never, unknown>)
-      ) {
-        const options_ = {
-          assigner,
-          folding: folding as unknown as Folding<T, A, O>,
-          allowedLatenessMs,
-          lateTag: this.#lateTag,
-        }
-        return this.#add(operation, options, outputType, () => new SliceWindowOperator(options_))
-      }
+    const { assigner, trigger, evictor } = this.#settings
+    const isPlain = evictor === null && trigger === null && process === null
+    if (isPlain && isAligned(assigner) && isSliceable(assigner, folding)) {
+      return this.#slice(operation, assigner, folding as unknown as Folding<T, A, O>, options, outputType)
     }
     const type = this.#input.type as Type<T>
     const contents =
@@ -142,6 +140,55 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
           })
     const create = () => this.#newWindowOperator(contents as WindowContents<T, unknown, O>)
     return this.#add(operation, options, outputType, create)
+  }
+
+  #slice<A, O>(
+    operation: string,
+    assigner: AlignedWindows<T>,
+    folding: Folding<T, A, O>,
+    options: OperatorOptions<O>,
+    outputType: Type<O>,
+  ): DataStream<O> {
+    const { allowedLatenessMs } = this.#settings
+    const lateTag = this.#lateTag
+    // Late records one by one, and a result anew for each: then every one of them must come.
+    const isInTwoSteps =
+      this.#isSingle && folding.merge !== null && lateTag === null && allowedLatenessMs === 0
+    if (!isInTwoSteps) {
+      const create = () => new SliceWindowOperator({ assigner, folding, allowedLatenessMs, lateTag })
+      return this.#add(operation, options, outputType, create)
+    }
+    const partials = this.#preAggregated(assigner, folding)
+    const ofPartials = assigner as unknown as AlignedWindows<PartialAggregate<A>>
+    const create = () =>
+      new SliceWindowOperator({
+        assigner: ofPartials,
+        folding: partialFolding(folding),
+        allowedLatenessMs,
+        lateTag: null,
+        recordCountOf: ({ count }) => count,
+      })
+    return this.#add(operation, options, outputType, create, partials)
+  }
+
+  /** The stream, aggregated by slices where its records are, in one subtask. */
+  #preAggregated<A>(assigner: AlignedWindows<T>, folding: Folding<T, A, unknown>): StreamInput {
+    const { origins } = this.#input
+    const stream = this.#builder.add({
+      operation: `pre-aggregate(${assigner.name})`,
+      inputs: [
+        { ...this.#input, keyOf: null, origins: origins.map((each) => ({ ...each, partitioner: null })) },
+      ],
+      options: { name: 'pre-aggregate', parallelism: origins[0]!.node.parallelism },
+      outputType: partialType(folding.type),
+      create: () => new PreAggregateOperator(new SliceGrid(assigner), folding),
+    })
+    const { partitioner } = origins[0]!
+    return partitioned(inputOf(stream), partitioner!, this.#input.keyOf)
+  }
+
+  get #isSingle(): boolean {
+    return this.#input.origins.every(({ partitioner }) => partitioner?.kind === 'global')
   }
 
   #newWindowOperator<O>(contents: WindowContents<T, unknown, O>): StreamOperator<unknown> {
@@ -160,12 +207,13 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     options: OperatorOptions<O>,
     outputType: Type<O>,
     create: () => StreamOperator<unknown>,
+    input = this.#input,
   ): DataStream<O> {
-    const isSingle = this.#input.origins.every(({ partitioner }) => partitioner?.kind === 'global')
+    const isSingle = this.#isSingle
     const description = `${isSingle ? 'windowAll' : 'window'}(${describeWindows(this.#settings)}).${operation}`
     return this.#builder.add({
       operation: description,
-      inputs: [this.#input],
+      inputs: [input],
       options,
       outputType,
       isSingle,

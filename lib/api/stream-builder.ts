@@ -86,3 +86,8 @@ export function partitioned(
 ): StreamInput {
   return { ...input, origins: input.origins.map((origin) => ({ ...origin, partitioner })), keyOf }
 }
+
+/** What an operation on a stream reads. Every stream there is was made by a builder, and has it. */
+export function inputOf<T>(stream: DataStream<T>): StreamInput {
+  return (stream as unknown as { readonly input: StreamInput }).input
+}

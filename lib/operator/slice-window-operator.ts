@@ -9,8 +9,11 @@
  * S3. A slice stays until the cleanup time of the last window over it.
  *
  * A snapshot needs to know which windows have fired already, since slices outlive the first of their windows. That is
- * one timestamp, kept per key group so that it survives rescaling. Until the watermark has come that far again after a
- * restore, it is what decides whether records are late and which windows have fired.
+ * one timestamp, kept per key group so that it survives rescaling. After a restore event time begins anew, as it does
+ * for the window operator: records are late by the watermark that comes then, and a window that had fired does so again
+ * when the watermark passes it again, for the keys that have had a record for it since. One difference: of a sliding
+ * window that had gone at the snapshot, slices may be left which later windows need, so it cannot begin anew with
+ * nothing in it; for such a window records stay late.
  */
 import { MinHeap } from '../base/min-heap.ts'
 import type { OutputTag } from '../function/output-tag.ts'
@@ -20,9 +23,10 @@ import type { FlatTable } from '../state/flat-table.ts'
 import type { KeyContext } from '../state/key-context.ts'
 import type { MapKey } from '../state/map-key.ts'
 import type { SliceTable } from '../state/slice-table.ts'
+import type { Timer, TimerTable } from '../state/timer-table.ts'
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
 import { t } from '../types/t.ts'
-import { windowStart } from '../window/window.ts'
+import { SliceGrid } from '../window/slice-grid.ts'
 import type { AlignedWindows } from '../window/window-assigner.ts'
 import { timestampUnusable } from './event-timestamp.ts'
 import { keyedBackend, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
@@ -33,34 +37,36 @@ export interface SliceWindowOptions<I, A, O> {
   readonly folding: Folding<I, A, O>
   readonly allowedLatenessMs: number
   readonly lateTag: OutputTag<I> | null
+  /** How many records a value stands for, where that may be more than one. */
+  readonly recordCountOf?: (value: I) => number
 }
 
 /** After this many results a firing pass asks whether it should make room for something else. */
 const PAUSE_CHECK_INTERVAL = 64
 
 /** Whether these windows can be sliced at all. */
-export function isSliceable(
-  assigner: AlignedWindows<never>,
-  folding: Folding<never, never, unknown>,
-): boolean {
+export function isSliceable(assigner: AlignedWindows<never>, folding: { readonly merge: unknown }): boolean {
   const { timeDomain, sizeMs, slideMs } = assigner
   return timeDomain === 'event' && slideMs <= sizeMs && (slideMs === sizeMs || folding.merge !== null)
 }
 
 export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   readonly #folding: Folding<I, A, O>
+  readonly #grid: SliceGrid
   readonly #sizeMs: number
   readonly #slideMs: number
-  readonly #offsetMs: number
   readonly #sliceMs: number
   readonly #latenessMs: number
   readonly #lateTag: OutputTag<I> | null
+  readonly #recordCountOf: ((value: I) => number) | null
   readonly #pendingEnds = new MinHeap()
   readonly #isPending = new Set<number>()
   #keyContext!: KeyContext
   #slices!: SliceTable<A>
   /** Per key group, up to when windows had fired at the last snapshot; null where slices never outlive a firing. */
   #firedTable: FlatTable<number> | null = null
+  /** Windows to be fired again for a key, by their last millisecond; there where #firedTable is. */
+  #refires: TimerTable | null = null
   /** What #firedTable said after a restore; null once the watermark has caught up with all of it. */
   #restoredFired: Map<number, number> | null = null
   #lateDropped!: Counter
@@ -75,14 +81,15 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
 
   constructor(options: SliceWindowOptions<I, A, O>) {
     super()
-    const { sizeMs, slideMs, offsetMs } = options.assigner
+    this.#grid = new SliceGrid(options.assigner)
+    const { sizeMs, slideMs, sliceMs } = this.#grid
     this.#folding = options.folding
     this.#sizeMs = sizeMs
     this.#slideMs = slideMs
-    this.#offsetMs = offsetMs
-    this.#sliceMs = greatestCommonDivisor(sizeMs, slideMs)
+    this.#sliceMs = sliceMs
     this.#latenessMs = options.allowedLatenessMs
     this.#lateTag = options.lateTag
+    this.#recordCountOf = options.recordCountOf ?? null
   }
 
   override setup(context: OperatorContext, output: Output<O>): void {
@@ -92,6 +99,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     this.#slices = keyed.sliceTable('window/slices', this.#folding.type)
     if (this.#sliceMs < this.#sizeMs || this.#latenessMs > 0) {
       this.#firedTable = keyed.flatTable('window/fired', t.float64)
+      this.#refires = keyed.timerTable('window/refires')
     }
     this.#lateDropped = context.metrics.counter('late_records_dropped_total')
   }
@@ -142,7 +150,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
 
   #enterSlice(timestamp: number): number {
     if (!Number.isSafeInteger(timestamp)) throw timestampUnusable(timestamp, this.context)
-    this.#slice = windowStart(timestamp, this.#offsetMs, this.#sliceMs)
+    this.#slice = this.#grid.sliceOf(timestamp)
     return this.#slice
   }
 
@@ -157,15 +165,16 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #processOld(value: I, slice: number): void {
     if (this.#restoredFired !== null) {
       const fired = this.#restoredFired.get(this.#keyContext.keyGroup) ?? MIN_TIMESTAMP
-      const watermark = Math.max(fired, this.#watermark)
-      if (this.#lastEndOver(slice) - 1 + this.#latenessMs > watermark) {
+      const gone = this.#sliceMs === this.#sizeMs ? this.#watermark : Math.max(fired, this.#watermark)
+      if (this.#grid.lastEndOver(slice) - 1 + this.#latenessMs > gone) {
         this.#add(value, slice)
-        this.#refire(slice, watermark)
+        this.#refire(slice, gone)
+        this.#refireLater(slice, fired, gone)
         return
       }
     }
-    if (this.#lateTag === null) this.#lateDropped.increment()
-    else this.output.collectSide(this.#lateTag.id, value)
+    if (this.#lateTag !== null) this.output.collectSide(this.#lateTag.id, value)
+    else this.#lateDropped.increment(this.#recordCountOf?.(value) ?? 1)
   }
 
   #insert(slice: number, accumulator: A): void {
@@ -174,22 +183,15 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #addPendingEnds(slice: number, fired: number): void {
-    for (let end = this.#firstEndOver(slice); end <= this.#lastEndOver(slice); end += this.#slideMs) {
+    for (
+      let end = this.#grid.firstEndOver(slice);
+      end <= this.#grid.lastEndOver(slice);
+      end += this.#slideMs
+    ) {
       if (end - 1 <= fired || this.#isPending.has(end)) continue
       this.#isPending.add(end)
       this.#pendingEnds.push(end)
     }
-  }
-
-  #firstEndOver(slice: number): number {
-    return (
-      windowStart(slice + this.#sliceMs - this.#sizeMs + this.#slideMs - 1, this.#offsetMs, this.#slideMs) +
-      this.#sizeMs
-    )
-  }
-
-  #lastEndOver(slice: number): number {
-    return windowStart(slice, this.#offsetMs, this.#slideMs) + this.#sizeMs
   }
 
   *#fireUntil(watermark: number): Generator<void, void, void> {
@@ -197,13 +199,22 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     while (this.#pendingEnds.size > 0 && this.#pendingEnds.peek() - 1 <= watermark) {
       const end = this.#pendingEnds.pop()
       this.#isPending.delete(end)
+      yield* this.#fireAgain(end - 1)
       yield* this.#sliceMs === this.#sizeMs ? this.#fireSlice(end) : this.#fireMerged(end)
       yield
     }
+    yield* this.#fireAgain(watermark)
     if (this.#restoredFired !== null && Math.max(...this.#restoredFired.values()) <= watermark) {
       this.#restoredFired = null
     }
     this.#dropSlices()
+  }
+
+  *#fireAgain(until: number): Generator<void, void, void> {
+    if (this.#refires === null) return
+    const fire = ({ timestamp }: Timer) =>
+      this.#emit(this.#keyContext.mapKey, timestamp + 1, this.#accumulatorOf(timestamp + 1))
+    while (!this.#refires.fire(until, fire, () => true)) yield
   }
 
   *#fireSlice(end: number): Generator<void, void, void> {
@@ -244,12 +255,22 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
    * A late record that is still allowed: the windows over its slice that have fired fire again for its key, the latest
    * first, as the window operator does it.
    */
-  #refire(slice: number, watermark: number): void {
-    const first = this.#firstEndOver(slice)
-    for (let end = this.#lastEndOver(slice); end >= first; end -= this.#slideMs) {
-      if (end - 1 > watermark) continue
-      if (end - 1 + this.#latenessMs <= watermark) return
+  #refire(slice: number, gone: number): void {
+    const first = this.#grid.firstEndOver(slice)
+    for (let end = this.#grid.lastEndOver(slice); end >= first; end -= this.#slideMs) {
+      if (end - 1 > this.#watermark) continue
+      if (end - 1 + this.#latenessMs <= gone) return
       this.#emit(this.#keyContext.mapKey, end, this.#accumulatorOf(end))
+    }
+  }
+
+  /** The windows over the slice that had fired at the snapshot fire again when the watermark comes there again. */
+  #refireLater(slice: number, fired: number, gone: number): void {
+    const first = this.#grid.firstEndOver(slice)
+    for (let end = this.#grid.lastEndOver(slice); end >= first; end -= this.#slideMs) {
+      if (end - 1 > fired || end - 1 <= this.#watermark) continue
+      if (end - 1 + this.#latenessMs <= gone) return
+      this.#refires!.register(end - 1, undefined)
     }
   }
 
@@ -278,24 +299,10 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #dropSlices(): void {
-    const firstLive = this.#firstSliceAfter(this.#watermark + 1 - this.#latenessMs)
+    const firstLive = this.#grid.firstSliceAfter(this.#watermark + 1 - this.#latenessMs)
     for (const slice of this.#slices.slices()) if (slice < firstLive) this.#slices.removeSlice(slice)
     if (this.#restoredFired !== null) return
     this.#firstLive = firstLive
-    if (this.#latenessMs > 0) this.#firstUnfired = this.#lastEndUntil(this.#watermark + 1)
+    if (this.#latenessMs > 0) this.#firstUnfired = this.#grid.lastEndUntil(this.#watermark + 1)
   }
-
-  /** The first slice over which there is a window that ends after `time`. */
-  #firstSliceAfter(time: number): number {
-    return this.#lastEndUntil(time) - this.#sizeMs + this.#slideMs
-  }
-
-  /** The last end of a window that is not after `time`. All slices from there on are in later windows only. */
-  #lastEndUntil(time: number): number {
-    return windowStart(time - this.#sizeMs, this.#offsetMs, this.#slideMs) + this.#sizeMs
-  }
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }

@@ -28,6 +28,11 @@ const STEP_FIELDS = [
 
 /** The node of the operator that `build` adds last to streams of a new job. */
 export function nodeOf(build: (newStream: () => DataStream<Json>) => void): StreamNode {
+  return nodesOf(build).at(-1)!
+}
+
+/** The nodes of all operators that `build` adds to streams of a new job. */
+export function nodesOf(build: (newStream: () => DataStream<Json>) => void): StreamNode[] {
   const env = new StreamEnvironment('conformance', {
     parallelism: 1,
     maxParallelism: 128,
@@ -35,7 +40,29 @@ export function nodeOf(build: (newStream: () => DataStream<Json>) => void): Stre
     args: [],
   })
   build(() => env.source(collection<Json>([])))
-  return env.graph.nodes.at(-1)!
+  return env.graph.nodes.filter(({ kind }) => kind !== 'source')
+}
+
+/** Two operators, the second fed with what the first puts out. */
+export async function openPair(first: StreamNode, second: StreamNode): Promise<Subject> {
+  const [one, two] = [await openOperator(first), await openOperator(second)]
+  return {
+    async step(step) {
+      const isOfBoth = step.snapshotRestore === true || step.processingTime !== undefined
+      const outputs = (await one.step(step)) as JsonObject[]
+      const found: Json[] = []
+      for (const { record, ts, ...event } of outputs) {
+        found.push(...(await two.step(record === undefined ? event : { record: { value: record, ts: ts! } })))
+      }
+      // Last: what the first put out for the snapshot is before it for the second.
+      if (isOfBoth) found.push(...(await two.step(step)))
+      return found
+    },
+    async close() {
+      await one.close()
+      await two.close()
+    },
+  }
 }
 
 export async function openOperator(node: StreamNode, watermarkIntervalMs = 0): Promise<OperatorSubject> {
@@ -48,6 +75,8 @@ export class OperatorSubject implements Subject {
   readonly #node: StreamNode
   readonly #watermarkIntervalMs: number
   #harness!: OperatorHarness<unknown>
+  /** Of the harness before, which a snapshot made it put out. */
+  #last: HarnessOutput<unknown>[] = []
   #nowMs = 0
 
   constructor(node: StreamNode, watermarkIntervalMs: number) {
@@ -75,7 +104,9 @@ export class OperatorSubject implements Subject {
       if (error instanceof CaseError) throw error
       errors.push({ error: error instanceof SluiceError ? error.code : String(error) })
     }
-    return [...this.#harness.takeOutput().map(toItem), ...errors]
+    const outputs = [...this.#last, ...this.#harness.takeOutput()]
+    this.#last = []
+    return [...outputs.map(toItem), ...errors]
   }
 
   close(): Promise<void> {
@@ -111,6 +142,7 @@ export class OperatorSubject implements Subject {
 
   async #snapshotRestore(): Promise<void> {
     const snapshot = await this.#harness.snapshot()
+    this.#last = this.#harness.takeOutput()
     await this.#harness.close()
     await this.open(snapshot)
   }

@@ -5,9 +5,10 @@
 import type { DataStream, WindowedStream } from '../../lib/api/streams.ts'
 import type { AggregateFunction } from '../../lib/function/functions.ts'
 import { outputTag } from '../../lib/function/output-tag.ts'
+import type { StreamNode } from '../../lib/graph/stream-graph.ts'
 import { SliceWindowOperator } from '../../lib/operator/slice-window-operator.ts'
 import { CaseError, checkFields, type Json, type JsonObject, numberOf, objectOf, stringOf } from './case.ts'
-import { nodeOf, openOperator } from './operator-subject.ts'
+import { nodesOf, openOperator, openPair } from './operator-subject.ts'
 import type { Adapter, Variant } from './run-case.ts'
 import { type CaseFunction, functionOf, type OfTotals, type Totals } from './window-functions.ts'
 import { assignerOf, type Element, evictorOf, triggerOf } from './window-parts.ts'
@@ -34,15 +35,16 @@ function variants(config: JsonObject): Variant[] {
 
 /** The form as the API runs it and, if that is by slices, by the general operator too. */
 function variantsOf(config: JsonObject, { name, add }: Form): Variant[] {
-  const newNode = (isGeneral: boolean) =>
-    nodeOf((newStream) => void add(windowsOf(newStream(), config, isGeneral)))
-  const node = newNode(false)
-  const variant = (each: typeof node, suffix: string): Variant => ({
+  const newNodes = (isGeneral: boolean) =>
+    nodesOf((newStream) => void add(windowsOf(newStream(), config, isGeneral)))
+  const variant = (nodes: readonly StreamNode[], suffix: string): Variant => ({
     name: name + suffix,
-    open: () => openOperator(each),
+    open: () => (nodes.length === 2 ? openPair(nodes[0]!, nodes[1]!) : openOperator(nodes[0]!)),
   })
-  if (!(node.newOperator() instanceof SliceWindowOperator)) return [variant(node, '')]
-  return [variant(node, ', sliced'), variant(newNode(true), ', not sliced')]
+  const nodes = newNodes(false)
+  if (!(nodes.at(-1)!.newOperator() instanceof SliceWindowOperator)) return [variant(nodes, '')]
+  const suffix = nodes.length === 2 ? ', pre-aggregated and sliced' : ', sliced'
+  return [variant(nodes, suffix), variant(newNodes(true), ', not sliced')]
 }
 
 function windowsOf(stream: DataStream<Json>, config: JsonObject, isTriggerNamed: boolean): Stream {

@@ -117,11 +117,11 @@ t.test('data stream - windowAll runs in one subtask, whatever the parallelism of
   t.same(
     graph.vertices.map(({ name, parallelism }) => [name, parallelism]),
     [
-      ['collection', 4],
+      ['collection -> pre-aggregate', 4],
       ['all', 1],
     ],
   )
-  t.same(edgesOf(graph), ['collection -> all: global'])
+  t.same(edgesOf(graph), ['collection -> pre-aggregate -> all: global'])
   const node = [...origin.nodes.values()].find(({ name }) => name === 'all')!
   t.match(node.operation, /^windowAll\(tumbling\(1000ms/)
   t.equal(node.keySelectors[0]!(7 as never), 0)

@@ -1,0 +1,96 @@
+import t from 'tap'
+import { PreAggregateOperator, partialFolding } from '../../../lib/operator/pre-aggregate-operator.ts'
+import { aggregateFolding } from '../../../lib/operator/window-contents.ts'
+import { OperatorHarness } from '../../../lib/testing/operator-harness.ts'
+import { t as types } from '../../../lib/types/t.ts'
+import { SliceGrid } from '../../../lib/window/slice-grid.ts'
+import { sliding, tumbling } from '../../../lib/window/window-assigner.ts'
+
+const listing = aggregateFolding<number, number[], string>(
+  {
+    createAccumulator: () => [],
+    add: (n, list) => [...list, n],
+    getResult: (list) => list.join(' '),
+    merge: (a, b) => [...a, ...b],
+  },
+  types.list(types.int32),
+)
+
+const open = (assigner = tumbling<never>(10)) =>
+  OperatorHarness.open({
+    operator: () => new PreAggregateOperator<number, number[]>(new SliceGrid(assigner), listing),
+  })
+
+type Harness = Awaited<ReturnType<typeof open>>
+
+/** Partials as `start: values`, watermarks as numbers. */
+const take = (harness: Harness) =>
+  harness.takeOutput().map((output) => {
+    if (output.kind === 'watermark') return output.timestamp
+    if (output.kind !== 'record') return output.kind
+    const { count, accumulator } = output.value
+    if (count !== accumulator.length) throw new Error(`${count} records, ${accumulator}`)
+    return `${output.timestamp}: ${accumulator.join(' ')}`
+  })
+
+t.test(
+  'pre-aggregate - a slice leaves before the watermark its first window waits for, not earlier',
+  async (t) => {
+    const harness = await open(sliding(20, 10))
+    for (const n of [1, 12, 3, 25]) harness.element(n, n)
+    t.same(take(harness), [])
+    harness.watermark(8)
+    t.same(take(harness), [8])
+    harness.watermark(9)
+    t.same(take(harness), ['0: 1 3', 9])
+    harness.watermark(100)
+    t.same(take(harness), ['10: 12', '20: 25', 100])
+    await harness.close()
+  },
+)
+
+t.test('pre-aggregate - a record that may be late does not wait to become later', async (t) => {
+  const harness = await open()
+  harness.watermark(15)
+  harness.element(3, 3)
+  harness.element(4, 4)
+  harness.element(16, 16)
+  t.same(take(harness), [15, '0: 3', '0: 4'])
+  await harness.close()
+})
+
+t.test('pre-aggregate - nothing stays behind: before a barrier, idleness and the end', async (t) => {
+  const harness = await open()
+  harness.element(1, 1)
+  await harness.snapshot()
+  t.same(take(harness), ['0: 1'])
+  harness.element(2, 2)
+  harness.status(true)
+  t.same(take(harness), ['0: 2', 'status'])
+  harness.element(3, 3)
+  await harness.finish()
+  t.same(take(harness), ['0: 3'])
+  await harness.close()
+})
+
+t.test('pre-aggregate - where event time stands still, slices do not pile up', async (t) => {
+  const harness = await open()
+  for (let slice = 0; slice < 1024; slice++) harness.element(slice, slice * 10)
+  t.same(take(harness), [])
+  harness.element(1, 10_240)
+  t.equal(take(harness).length, 1024)
+  await harness.close()
+})
+
+t.test('pre-aggregate - a record without a timestamp is an error', async (t) => {
+  const harness = await open()
+  t.throws(() => harness.element(1), { code: 'TIMESTAMP_MISSING', message: /watermark strategy/ })
+  t.throws(() => harness.element(1, Number.POSITIVE_INFINITY), { code: 'TIMESTAMP_INVALID' })
+  await harness.close()
+})
+
+t.test('pre-aggregate - partials add up', async (t) => {
+  const { add, result } = partialFolding(listing)
+  const first = add({ count: 2, accumulator: [1, 2] }, undefined)
+  t.equal(result(add({ count: 1, accumulator: [3] }, first), { key: 0, start: 0, end: 1 }), '1 2 3')
+})
