@@ -41,6 +41,7 @@ import {
   checkMerging,
   describeWindows,
   parseLateness,
+  refuseShift,
   type WindowSettings,
   windowSettings,
 } from './window-settings.ts'
@@ -229,8 +230,10 @@ class GraphWindowedPair<K extends Key, L, R> implements WindowedJoin<L, R>, Wind
   ): DataStream<O> {
     const [left, right] = this.#inputs
     const settings = this.#settings
+    const description = `window ${operation}(${describeWindows(settings)}).${what}`
+    refuseShift(description, options)
     return this.#builder.add({
-      operation: `window ${operation}(${describeWindows(settings)}).${what}`,
+      operation: description,
       inputs: this.#inputs,
       options,
       outputType: options.type ?? (t.any as Type<O>),

@@ -32,7 +32,13 @@ import type { AlignedWindows, WindowAssigner } from '../window/window-assigner.t
 import { type OperatorOptions, refuseAsync } from './operator-options.ts'
 import { inputOf, partitioned, type StreamBuilder, type StreamInput } from './stream-builder.ts'
 import type { DataStream, WindowedStream } from './streams.ts'
-import { checkMerging, describeWindows, parseLateness, type WindowSettings } from './window-settings.ts'
+import {
+  checkMerging,
+  describeWindows,
+  parseLateness,
+  refuseShift,
+  type WindowSettings,
+} from './window-settings.ts'
 
 type Process<I, O> = RichProcessWindow<I, O, Key>
 
@@ -211,6 +217,7 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
   ): DataStream<O> {
     const isSingle = this.#isSingle
     const description = `${isSingle ? 'windowAll' : 'window'}(${describeWindows(this.#settings)}).${operation}`
+    refuseShift(description, options)
     return this.#builder.add({
       operation: description,
       inputs: [input],

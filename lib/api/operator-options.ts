@@ -1,6 +1,7 @@
 /** What can be said about any operator, by its last argument. */
 import { SluiceError } from '../base/errors.ts'
 import type { ChainingStrategy } from '../graph/stream-graph.ts'
+import type { TimersOnRestore } from '../time/restored-timers.ts'
 import type { Type } from '../types/type.ts'
 
 export interface OperatorOptions<O = unknown> {
@@ -19,6 +20,13 @@ export interface OperatorOptions<O = unknown> {
   readonly maxParallelism?: number
   /** Subtasks of different groups never share a slot; default: `default`. */
   readonly slotSharingGroup?: string
+  /**
+   * What happens, when the job goes on from a checkpoint or savepoint, with processing-time timers that came due while
+   * it was down. `fire` (the default): they fire at once, all together. `skip`: they never fire; a window that ended
+   * meanwhile gives no result. `shift`: every processing-time timer is put off by as long as the job was down, as if
+   * the clock had stood still; `onTimer` is given the later time. Not for windows, whose ends are fixed.
+   */
+  readonly timersOnRestore?: TimersOnRestore
   /** Begin a new chain with this operator. */
   readonly startNewChain?: boolean
   /** Keep this operator out of any chain. */

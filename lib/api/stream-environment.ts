@@ -8,6 +8,7 @@ import { StreamGraph, type StreamNode } from '../graph/stream-graph.ts'
 import type { Partitioner } from '../network/partitioner.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
+import { TIMERS_ON_RESTORE, type TimersOnRestore } from '../time/restored-timers.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import type { Type } from '../types/type.ts'
 import {
@@ -73,6 +74,7 @@ export class StreamEnvironment {
 
   #addNode<O>(kind: StreamNode['kind'], operator: NewOperator<O>): StreamNode {
     const { operation, inputs, options, outputType, isSingle } = operator
+    checkTimersOnRestore(operation, inputs, options.timersOnRestore)
     if (isSingle === true && (options.parallelism ?? 1) !== 1) {
       throw new SluiceError(
         'GRAPH_INVALID',
@@ -90,6 +92,7 @@ export class StreamEnvironment {
       chaining: chainingOf(options as OperatorOptions<never>),
       outputType: outputType as Type<unknown>,
       keySelectors: inputs.map(({ keyOf }) => keyOf),
+      timersOnRestore: options.timersOnRestore ?? 'fire',
       alignment: () => operator.alignment?.() ?? null,
       newOperator: operator.create,
       source: operator.source ?? null,
@@ -160,6 +163,20 @@ function originOf(node: StreamNode): StreamOrigin {
 /** Keyed state needs the key of every record, of both inputs. */
 function unkeyed(input: StreamInput): StreamInput {
   return { ...input, keyOf: null }
+}
+
+function checkTimersOnRestore(
+  operation: string,
+  inputs: readonly StreamInput[],
+  choice: TimersOnRestore | undefined,
+): void {
+  if (choice === undefined) return
+  const isKnown = TIMERS_ON_RESTORE.includes(choice)
+  if (isKnown && inputs.some(({ keyOf }) => keyOf !== null)) return
+  const problem = isKnown
+    ? 'only keyed operators have timers: call keyBy first'
+    : `expected ${TIMERS_ON_RESTORE.join(', ')}, found ${JSON.stringify(choice)}`
+  throw new SluiceError('GRAPH_INVALID', `timersOnRestore of ${operation}: ${problem}`)
 }
 
 function naturalPartitioner(from: StreamNode, to: StreamNode): Partitioner {

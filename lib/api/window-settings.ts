@@ -4,6 +4,7 @@ import { type Duration, parseDuration } from '../base/units.ts'
 import { countEvictor, type Evictor } from '../window/evictor.ts'
 import { countTrigger, purging, type Trigger } from '../window/trigger.ts'
 import { globalWindow, type WindowAssigner } from '../window/window-assigner.ts'
+import type { OperatorOptions } from './operator-options.ts'
 
 export interface WindowSettings<T> {
   readonly assigner: WindowAssigner<T>
@@ -41,6 +42,15 @@ export function checkMerging<T>(assigner: WindowAssigner<T>, trigger: Trigger<T>
   throw new SluiceError(
     'GRAPH_INVALID',
     `trigger "${trigger.name}" cannot be used with ${assigner.name} windows: they merge, and it has no onMerge`,
+  )
+}
+
+/** The clock of a window cannot have stood still: its end is part of what it is. */
+export function refuseShift<O>(operation: string, { timersOnRestore }: OperatorOptions<O>): void {
+  if (timersOnRestore !== 'shift') return
+  throw new SluiceError(
+    'GRAPH_INVALID',
+    `${operation}: timersOnRestore cannot be "shift", since the ends of windows are fixed; choose "fire" or "skip"`,
   )
 }
 

@@ -10,6 +10,7 @@ import type { Source } from '../function/source.ts'
 import type { Partitioner } from '../network/partitioner.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
 import { MAX_PARALLELISM_LIMIT } from '../state/key-group.ts'
+import type { TimersOnRestore } from '../time/restored-timers.ts'
 import type { WatermarkAlignment } from '../time/watermark-alignment.ts'
 import type { Type } from '../types/type.ts'
 
@@ -33,6 +34,7 @@ export interface StreamNode {
   readonly outputType: Type<unknown>
   /** Per input, how to find the key; null where the input is not keyed. */
   readonly keySelectors: readonly (((value: never) => Key) | null)[]
+  readonly timersOnRestore: TimersOnRestore
   /** How its watermarks are aligned with those of others; null: they are not. Asked when the graph is complete. */
   alignment(): WatermarkAlignment | null
   /** A new instance for one subtask. */

@@ -20,6 +20,8 @@ import type { MetricGroup } from '../metrics/metric-group.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { OperatorStateBackend } from '../state/operator-state.ts'
 import type { StateDescriptor } from '../state/state-descriptor.ts'
+import type { Timer } from '../state/timer-table.ts'
+import { RestoredTimers, type TimersOnRestore } from '../time/restored-timers.ts'
 import type { ProcessingTime, TimerService } from '../time/timer-service.ts'
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
 import type { AlignedWatermark } from '../time/watermark-alignment.ts'
@@ -57,6 +59,8 @@ export interface OperatorContext {
   readonly keyed: KeyedStateBackend | null
   /** How often periodic watermark generators are asked. */
   readonly watermarkIntervalMs: number
+  /** What happens with processing-time timers that came due while the job was down. */
+  readonly timersOnRestore: TimersOnRestore
   /** True when a long burst of work should make room: other tasks, control messages or a barrier are waiting. */
   shouldPause(): boolean
   /** Tells the task that this operator, which had nothing to do, has something now. */
@@ -120,6 +124,7 @@ export abstract class StreamOperator<O> {
   /** Event time as far as it has come here. */
   protected currentWatermark = MIN_TIMESTAMP
   readonly #lifecycle: FunctionLifecycle | null
+  #restoredTimers: RestoredTimers | null = null
 
   /** `fn`: the user's function, if there is one; it is opened and closed with the operator. */
   constructor(fn: RichFunction | null = null) {
@@ -163,7 +168,9 @@ export abstract class StreamOperator<O> {
   }
 
   /** A snapshot is about to be taken: what is not in state yet goes there (or to the outside) now. */
-  prepareSnapshot(_checkpointId: number): void | Promise<void> {}
+  prepareSnapshot(_checkpointId: number): void | Promise<void> {
+    this.#restoredTimers?.noteSnapshot()
+  }
 
   /** A checkpoint that contains a snapshot of this operator is complete everywhere. */
   checkpointCompleted(_checkpointId: number): void | Promise<void> {}
@@ -181,9 +188,17 @@ export abstract class StreamOperator<O> {
     return false
   }
 
+  /** A processing-time timer came due while the job was down and is to be skipped; false: it fires nevertheless. */
+  protected skipTimer(_timer: Timer): boolean {
+    return true
+  }
+
   async #open(): Promise<void> {
     await this.#lifecycle?.open(this.context)
-    this.timers?.schedule()
+    if (this.timers === null) return
+    this.#restoredTimers = new RestoredTimers(this.context, this.timers)
+    this.#restoredTimers.settle((timer) => this.skipTimer(timer))
+    this.timers.schedule()
   }
 }
 

@@ -105,6 +105,10 @@ export class WindowJoinOperator<L, R, O> extends TwoInputOperator<L, R, O> {
     return this.#windows.processWatermark(timestamp)
   }
 
+  override prepareSnapshot(checkpointId: number): void | Promise<void> {
+    return this.#windows.prepareSnapshot(checkpointId)
+  }
+
   override close(): void | Promise<void> {
     return this.#windows.close()
   }

@@ -181,6 +181,19 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     }
   }
 
+  /**
+   * A window that ended while the job was down goes without a result. Other timers are the trigger's own affair: it may
+   * count on each to set the next.
+   */
+  protected override skipTimer(timer: Timer): boolean {
+    const window = this.#windowOf(timer.sub)
+    if (this.#isEventTime || timer.timestamp !== this.#cleanupTime(window)) return false
+    const windows = this.#windowSets === null ? null : this.#readWindowSet()
+    const stateWindow = windows === null ? window : windows.stateWindowOf(window)
+    if (stateWindow !== undefined) this.#clear(window, this.#idOf(stateWindow), windows)
+    return true
+  }
+
   #carryOut(result: TriggerResult, window: Window, stateId: SubKey): void {
     if ((result & FIRE) !== 0) this.#fire(window, stateId)
     if ((result & PURGE) !== 0) this.#table.remove(stateId)

@@ -107,8 +107,13 @@ export class TimerTable extends StateTable<null> {
   }
 
   override restore(entry: Timer): void {
-    this.#context.setMapKey(entry.key, entry.keyGroup)
-    this.register(entry.timestamp, entry.sub)
+    this.registerOf(entry.key, entry.keyGroup, entry.timestamp, entry.sub)
+  }
+
+  /** Registers a timer of a key, which becomes the current one. */
+  registerOf(key: MapKey, keyGroup: number, timestamp: number, namespace: SubKey): void {
+    this.#context.setMapKey(key, keyGroup)
+    this.register(timestamp, namespace)
   }
 
   override restoreDeleted(entry: Timer): void {

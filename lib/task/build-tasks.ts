@@ -238,6 +238,7 @@ function operatorContext(
     operatorState: parts.operatorState,
     keyed: parts.keyed,
     watermarkIntervalMs: settings.watermarkIntervalMs,
+    timersOnRestore: node.timersOnRestore,
     shouldPause: () => task.shouldPause(),
     wake: () => task.wake(),
     defer: (callback) => task.post(() => task.chain.call(k, callback, 'in a callback')),

@@ -302,13 +302,14 @@ export class StreamTask {
   #once(): StepResult {
     if (!this.#isOutputAvailable()) return 'blocked'
     const isBusy = this.#isSinkBusy()
-    if (this.#chain.isPaused) {
+    if (this.#input === null) this.#checkpoints.takeTriggered()
+    // A barrier need not wait until a burst of timers is over: those that have not fired are in the snapshot.
+    if (this.#chain.isPaused && !(this.#checkpoints.isHolding && this.#chain.isSnapshotSafe)) {
       if (isBusy) return 'blocked'
       this.#pausably(() => this.#chain.resume())
       return 'progress'
     }
-    if (this.#input === null) this.#checkpoints.takeTriggered()
-    // What an operator is busy with becomes part of the snapshot, which need not wait for it.
+    // Nor until an operator is no longer busy: what it is busy with becomes part of the snapshot.
     if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
     if (isBusy) return 'blocked'
     const mail = this.#mail.shift()

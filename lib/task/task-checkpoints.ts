@@ -134,12 +134,12 @@ export class TaskCheckpoints {
   takeTriggered(): void {
     const barrier = this.#triggered[0]
     if (barrier === undefined || this.isHolding) return
-    if (this.#drainId === barrier.checkpointId) {
+    if (this.#drainId === barrier.checkpointId && !this.#options.chain.isPaused) {
       this.#drainId = null
-      // What event time releases comes before the barrier, in as many steps as it takes.
       this.#options.endEventTime()
-      if (this.#options.chain.isPaused) return
     }
+    // What event time releases comes before the last barrier of all, in as many steps as it takes.
+    if (barrier.checkpointId === this.#haltId && this.#options.chain.isPaused) return
     this.#triggered.shift()
     this.take(barrier, 0)
   }
@@ -153,7 +153,7 @@ export class TaskCheckpoints {
     this.#options.onWake()
   }
 
-  /** Does what can be done for the held barrier; false if that is nothing. The chain is not paused. */
+  /** Does what can be done for the held barrier; false if that is nothing. */
   advance(): boolean {
     const held = this.#held
     const { chain } = this.#options

@@ -16,6 +16,7 @@ import { OperatorStateBackend, type OperatorStateSnapshot } from '../state/opera
 import type { StateChunk } from '../state/state-chunk.ts'
 import { ChainOutput, type CompiledChain, compileChain } from '../task/chain-code.ts'
 import { InputWatermarks } from '../time/input-watermarks.ts'
+import type { TimersOnRestore } from '../time/restored-timers.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
 
@@ -53,6 +54,8 @@ export interface HarnessOptions<O> {
   /** Where the processing-time clock stands; default 0. */
   readonly processingTimeMs?: number
   readonly watermarkIntervalMs?: number
+  /** Default: `fire`. */
+  readonly timersOnRestore?: TimersOnRestore
   readonly restore?: HarnessSnapshot
 }
 
@@ -274,6 +277,7 @@ export class OperatorHarness<O> {
       operatorState: this.#operatorState,
       keyed: this.keyed,
       watermarkIntervalMs: options.watermarkIntervalMs ?? WATERMARK_INTERVAL_MS,
+      timersOnRestore: options.timersOnRestore ?? 'fire',
       shouldPause: options.shouldPause ?? (() => false),
       wake: () => {},
       defer: (callback) => callback(),

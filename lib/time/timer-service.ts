@@ -103,6 +103,33 @@ export class TimerService {
     this.#wakeUp = { timestamp, cancel: () => call.cancel() }
   }
 
+  /** Lets all processing-time timers come due `byMs` later. */
+  shiftProcessingTimers(byMs: number): void {
+    const timers = this.#processingTimers
+    const all = [...timers.entries()]
+    for (const timer of all) timers.restoreDeleted(timer)
+    for (const { timestamp, sub, key, keyGroup } of all)
+      timers.registerOf(key, keyGroup, timestamp + byMs, sub)
+  }
+
+  /**
+   * Drops the processing-time timers that came due after `sinceMs`; returns how many. `onSkip` sees each with its key
+   * current, and may keep it by returning false.
+   */
+  skipProcessingTimers(sinceMs: number, onSkip: (timer: Timer) => boolean): number {
+    const timers = this.#processingTimers
+    const nowMs = this.#processingTime.now()
+    const due = [...timers.entries()].filter(({ timestamp }) => timestamp > sinceMs && timestamp <= nowMs)
+    let skipped = 0
+    for (const timer of due) {
+      timers.restore(timer)
+      if (!onSkip(timer)) continue
+      timers.restoreDeleted(timer)
+      skipped++
+    }
+    return skipped
+  }
+
   close(): void {
     this.#wakeUp?.cancel()
     this.#wakeUp = null

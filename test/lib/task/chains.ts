@@ -158,6 +158,7 @@ export function contextOf(
     operatorState: new OperatorStateBackend(),
     keyed: null,
     watermarkIntervalMs: 200,
+    timersOnRestore: 'fire',
     shouldPause: () => false,
     wake: () => {},
     defer: (callback) => callback(),
