@@ -5,7 +5,7 @@
  */
 import { type Infer, t } from 'sluice'
 
-const person = t.object({
+export const person = t.object({
   id: t.int64,
   name: t.string,
   emailAddress: t.string,
@@ -16,7 +16,7 @@ const person = t.object({
   extra: t.string,
 })
 
-const auction = t.object({
+export const auction = t.object({
   id: t.int64,
   itemName: t.string,
   description: t.string,
@@ -30,7 +30,7 @@ const auction = t.object({
   extra: t.string,
 })
 
-export const bid = t.object({
+export const bidFields = {
   /** Id of the auction. */
   auction: t.int64,
   /** Id of the person. */
@@ -40,10 +40,12 @@ export const bid = t.object({
   url: t.string,
   dateTime: t.timestamp,
   extra: t.string,
-})
+}
+export const bid = t.object(bidFields)
 
 export const event = t.union('kind', { person, auction, bid })
 
 export type Event = Infer<typeof event>
+export type Person = Infer<typeof person>
 export type Auction = Infer<typeof auction>
 export type Bid = Infer<typeof bid>

@@ -21,7 +21,7 @@ import {
   type StreamEnvironment,
 } from 'sluice'
 import { NexmarkGenerator } from './generator.ts'
-import { type Bid, bid, type Event, event } from './model.ts'
+import { type Auction, auction, type Bid, bid, type Event, event, type Person, person } from './model.ts'
 
 /** What a thousand cents are in euro cents; or, what one is in thousandths of them. */
 export const EUROS_PER_1000_DOLLARS = 908
@@ -91,9 +91,26 @@ export function events(env: StreamEnvironment): DataStream<Event> {
 }
 
 export function bids(env: StreamEnvironment): DataStream<Bid> {
-  return events(env)
+  return bidsOf(events(env))
+}
+
+/** Queries that need more than one kind take them all from one stream of events: there is one clock then. */
+export function bidsOf(events: DataStream<Event>): DataStream<Bid> {
+  return events
     .filter(({ kind }) => kind === 'bid', { name: 'is bid' })
     .map((event) => event as Bid, { name: 'bid', type: bid })
+}
+
+export function auctionsOf(events: DataStream<Event>): DataStream<Auction> {
+  return events
+    .filter(({ kind }) => kind === 'auction', { name: 'is auction' })
+    .map((event) => event as Auction, { name: 'auction', type: auction })
+}
+
+export function peopleOf(events: DataStream<Event>): DataStream<Person> {
+  return events
+    .filter(({ kind }) => kind === 'person', { name: 'is person' })
+    .map((event) => event as Person, { name: 'person', type: person })
 }
 
 /** Sends results where the arguments say. */
@@ -104,7 +121,16 @@ export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void
   else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>(), { uid })
   else if (sink === 'jetstream')
     results.sinkTo(jetstreamSink<T>({ subject, delivery: 'exactly-once' }), { uid })
-  else results.sinkTo(fileSink<T>({ path, format: jsonLines<T>(), suffix: '.jsonl' }), { uid })
+  else {
+    const files = fileSink<T>({
+      path,
+      format: jsonLines<T>(),
+      // A result is there to be read as soon as it is certain.
+      rolling: 'on-checkpoint',
+      suffix: '.jsonl',
+    })
+    results.sinkTo(files, { uid })
+  }
 }
 
 function integer(name: string, text: string, min: number): number {

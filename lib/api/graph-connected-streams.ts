@@ -16,10 +16,16 @@ import {
   coMapAsProcess,
   KeyedCoProcessOperator,
 } from '../operator/co-process-operators.ts'
+import { JoinOperator, UniqueJoinOperator } from '../operator/join-operator.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
-import { type OperatorOptions, refuseAsync } from './operator-options.ts'
+import {
+  type JoinStreamOptions,
+  type OperatorOptions,
+  refuseAsync,
+  stateOptionsOf,
+} from './operator-options.ts'
 import { type KeyOf, partitioned, type StreamBuilder, type StreamInput } from './stream-builder.ts'
 import type {
   BroadcastConnectedStreams,
@@ -101,6 +107,21 @@ export class GraphKeyedConnectedStreams<K extends Key, A, B>
   process<O>(fn: KeyedCoProcessFunction<K, A, B, O>, options: OperatorOptions<O> = {}): DataStream<O> {
     refuseAsync('process', fn.processElement1, fn.processElement2, fn.onTimer)
     return this.transform('keyed co-process', options, () => new KeyedCoProcessOperator(fn))
+  }
+
+  join<O>(fn: (a: A, b: B) => O, options: JoinStreamOptions<A, B, O> = {}): DataStream<O> {
+    const { unique, where, ...more } = options
+    refuseAsync('join', fn, where)
+    if (unique === 'second') {
+      const isWanted = where === undefined ? {} : { where: (b: B, a: A) => where(a, b) }
+      const swapped = this.builder.keyedConnected<K, B, A>(this.second, this.first)
+      return swapped.join((b, a) => fn(a, b), { ...more, ...isWanted, unique: 'first' })
+    }
+    const types = [this.first.type as Type<A>, this.second.type as Type<B>] as const
+    const settings = { types, combine: fn, where: where ?? null, ...stateOptionsOf(more) }
+    return unique === undefined
+      ? this.transform('join', more, () => new JoinOperator(settings))
+      : this.transform('join(unique)', more, () => new UniqueJoinOperator(settings))
   }
 }
 

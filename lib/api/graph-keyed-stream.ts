@@ -1,13 +1,23 @@
 /** KeyedStream over a graph under construction. */
 import { SluiceError } from '../base/errors.ts'
 import type { Key } from '../base/hash.ts'
-import type { KeySelector, ReduceFunction } from '../function/functions.ts'
+import type { AggregateFunction, KeySelector, ReduceFunction } from '../function/functions.ts'
 import type { KeyedProcessFunction } from '../function/process-functions.ts'
+import { AggregateOperator } from '../operator/aggregate-operator.ts'
+import { KeepByOrderOperator, KeepFirstOperator, type Order } from '../operator/deduplicate-operator.ts'
 import { KeyedProcessOperator } from '../operator/process-operators.ts'
 import { ReduceOperator } from '../operator/reduce-operator.ts'
+import { TopNOperator } from '../operator/top-n-operator.ts'
+import { t } from '../types/t.ts'
+import type { Type } from '../types/type.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
 import { GraphBroadcastStream, GraphDataStream } from './graph-data-stream.ts'
-import { type OperatorOptions, refuseAsync } from './operator-options.ts'
+import {
+  type OperatorOptions,
+  refuseAsync,
+  type StatefulOptions,
+  stateOptionsOf,
+} from './operator-options.ts'
 import type { StreamInput } from './stream-builder.ts'
 import type {
   BroadcastStream,
@@ -24,6 +34,9 @@ import type {
 } from './streams.ts'
 import { countWindowSettings, windowSettings } from './window-settings.ts'
 
+/** Ranks of a key are one value, and a record that enters in front moves all of them. */
+const TOP_COUNT_MAX = 10_000
+
 export class GraphKeyedStream<K extends Key, T> extends GraphDataStream<T> implements KeyedStream<K, T> {
   get keyOf(): KeySelector<T, K> {
     return this.input.keyOf as KeySelector<T, K>
@@ -38,6 +51,41 @@ export class GraphKeyedStream<K extends Key, T> extends GraphDataStream<T> imple
     refuseAsync('reduce', fn)
     const type = options.type ?? this.type
     return this.transform('reduce', { type, ...options }, () => new ReduceOperator(fn, type))
+  }
+
+  aggregate<A, O>(fn: AggregateFunction<T, A, O, K>, options: StatefulOptions<O> = {}): DataStream<O> {
+    refuseAsync('aggregate', fn.createAccumulator, fn.add, fn.getResult)
+    const type = fn.accumulatorType ?? (t.any as Type<A>)
+    const create = () => new AggregateOperator(fn, type, stateOptionsOf(options))
+    return this.transform('aggregate', options, create)
+  }
+
+  deduplicate(options: StatefulOptions<T> & { readonly order?: Order<T> } = {}): DataStream<T> {
+    const { order, ...more } = options
+    refuseAsync('order', order)
+    const type = more.type ?? this.type
+    const create = () =>
+      order === undefined
+        ? new KeepFirstOperator<T>(stateOptionsOf(more))
+        : new KeepByOrderOperator<T>(order, type, stateOptionsOf(more))
+    return this.transform('deduplicate', { type, ...more }, create)
+  }
+
+  topN<O>(
+    count: number,
+    order: Order<T>,
+    result: (value: T, rank: number) => O,
+    options: StatefulOptions<O> = {},
+  ): DataStream<O> {
+    refuseAsync('topN', order, result)
+    if (!Number.isInteger(count) || count < 1 || count > TOP_COUNT_MAX) {
+      throw new SluiceError(
+        'GRAPH_INVALID',
+        `topN: expected a count from 1 to ${TOP_COUNT_MAX}, found ${count}`,
+      )
+    }
+    const settings = { count, order, result, type: this.type, ...stateOptionsOf(options) }
+    return this.transform(`top ${count}`, options, () => new TopNOperator(settings))
   }
 
   window(assigner: WindowAssigner<T>): WindowedStream<K, T> {

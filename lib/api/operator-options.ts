@@ -1,6 +1,7 @@
 /** What can be said about any operator, by its last argument. */
 import { SluiceError } from '../base/errors.ts'
 import type { ChainingStrategy } from '../graph/stream-graph.ts'
+import type { StateOptions } from '../state/state-descriptor.ts'
 import type { TimersOnRestore } from '../time/restored-timers.ts'
 import type { Type } from '../types/type.ts'
 
@@ -33,9 +34,23 @@ export interface OperatorOptions<O = unknown> {
   readonly disableChaining?: boolean
 }
 
+/** Of operators that keep state of their own per key; with `ttl` they forget it after a while. */
+export interface StatefulOptions<O = unknown> extends OperatorOptions<O>, StateOptions {}
+
+export interface JoinStreamOptions<A, B, O> extends StatefulOptions<O> {
+  /** The stream with at most one record per key. Another one replaces it for what comes after. Default: neither. */
+  readonly unique?: 'first' | 'second'
+  /** Pairs for which it is false are left out, before `fn` sees them. */
+  readonly where?: (a: A, b: B) => boolean
+}
+
 export function chainingOf(options: OperatorOptions<never>): ChainingStrategy {
   if (options.disableChaining === true) return 'never'
   return options.startNewChain === true ? 'head' : 'always'
+}
+
+export function stateOptionsOf({ ttl }: StateOptions): StateOptions {
+  return ttl === undefined ? {} : { ttl }
 }
 
 const AsyncFunction = (async () => {}).constructor

@@ -38,7 +38,7 @@ import type { Evictor } from '../window/evictor.ts'
 import type { Trigger } from '../window/trigger.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
 import type { AsyncOptions } from './async-options.ts'
-import type { OperatorOptions } from './operator-options.ts'
+import type { JoinStreamOptions, OperatorOptions, StatefulOptions } from './operator-options.ts'
 
 /** The options of an operation whose function must not return a promise. */
 export type SynchronousOptions<O> =
@@ -98,6 +98,29 @@ export interface KeyedStream<K extends Key, T> extends DataStream<T> {
   process<O>(fn: ProcessFunction<T, O>, options?: OperatorOptions<O>): DataStream<O>
   /** The reduced value so far, for every record. */
   reduce(fn: ReduceFunction<T>, options?: OperatorOptions<T>): DataStream<T>
+  /**
+   * The result over all records of the key so far, for every record; results of one key replace each other. The window
+   * that `getResult` is told of is all of time; the object is valid during the call only.
+   */
+  aggregate<A, O>(fn: AggregateFunction<T, A, O, K>, options?: StatefulOptions<O>): DataStream<O>
+  /**
+   * One record per key. Without `order` the first: later ones are dropped. With it, the one that `order` puts first,
+   * as if sorted by it: emitted whenever it changes, so results of one key replace each other; of equal ones the first
+   * stays. `keyBy(id).deduplicate({ order: (a, b) => b.version - a.version })` keeps the newest version.
+   */
+  deduplicate(options?: StatefulOptions<T> & { readonly order?: (a: T, b: T) => number }): DataStream<T>
+  /**
+   * The first `count` records of the key in an order, as `result(record, rank)` with ranks from 1. When a record
+   * enters, each rank that changes is emitted anew, so results replace each other by key and rank. Of equal records the
+   * one that came first has the lower rank. The records of a key are one value of state: meant for tens of them. Throws
+   * GRAPH_INVALID unless `count` is an integer from 1 to 10 000.
+   */
+  topN<O>(
+    count: number,
+    order: (a: T, b: T) => number,
+    result: (value: T, rank: number) => O,
+    options?: StatefulOptions<O>,
+  ): DataStream<O>
   window(assigner: WindowAssigner<T>): WindowedStream<K, T>
   /**
    * Windows of `size` records of a key, one after the other; with `slide`, which is at most `size`, one with the last
@@ -107,7 +130,7 @@ export interface KeyedStream<K extends Key, T> extends DataStream<T> {
   countWindow(size: number, slide?: number): WindowedStream<K, T>
   /** Pairs of records with equal keys whose times are close to each other. Event time only. */
   intervalJoin<R>(right: KeyedStream<K, R>): IntervalJoin<T, R>
-  /** Pairs of records with equal keys that fall into the same window. */
+  /** Pairs of records with equal keys that fall into the same window; without one: `connect(right).join(fn)`. */
   join<R>(right: KeyedStream<K, R>): PairOfStreams<WindowedJoin<T, R>, T, R>
   /** The records with equal keys that fall into the same window, of each stream a list. */
   coGroup<R>(right: KeyedStream<K, R>): PairOfStreams<WindowedCoGroup<K, T, R>, T, R>
@@ -199,6 +222,12 @@ export interface KeyedConnectedStreams<K extends Key, A, B> {
   map<O>(fn: CoMapFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
   flatMap<O>(fn: CoFlatMapFunction<A, B, O>, options?: OperatorOptions<O>): DataStream<O>
   process<O>(fn: KeyedCoProcessFunction<K, A, B, O>, options?: OperatorOptions<O>): DataStream<O>
+  /**
+   * Every pair of records with equal keys, once, whichever comes first and however long the other takes: an inner join
+   * without a window. Both streams are kept, without end unless `ttl` says how long. Say `unique` if one of them has at
+   * most one record per key ever, such as users by id: then of the other only what still waits for it is kept.
+   */
+  join<O>(fn: (a: A, b: B) => O, options?: JoinStreamOptions<A, B, O>): DataStream<O>
 }
 
 export interface BroadcastConnectedStreams<A, B> {

@@ -257,6 +257,37 @@ export function endOfStreamTrigger<T>(): Trigger<T> {
   }
 }
 
+/**
+ * As `inner`, and at the end of a bounded input fires once more what is still in the window. For windows of processing
+ * time: their clock stops with the input, and what they hold would be lost.
+ */
+export function orEndOfStream<T>(inner: Trigger<T>): Trigger<T> {
+  const onMerge = inner.onMerge?.bind(inner)
+  return {
+    name: `${inner.name}, or end of stream`,
+    onElement(value, timestamp, window, context) {
+      context.registerEventTimer(MAX_TIMESTAMP)
+      return inner.onElement(value, timestamp, window, context)
+    },
+    // Purged, so that the clock, should it get that far before the job has ended, fires nothing twice.
+    onEventTime: (time, window, context) =>
+      time === MAX_TIMESTAMP ? FIRE_AND_PURGE : inner.onEventTime(time, window, context),
+    onProcessingTime: (time, window, context) => inner.onProcessingTime(time, window, context),
+    ...(onMerge === undefined
+      ? {}
+      : {
+          onMerge: (window, context) => {
+            context.registerEventTimer(MAX_TIMESTAMP)
+            onMerge(window, context)
+          },
+        }),
+    clear(window, context) {
+      context.deleteEventTimer(MAX_TIMESTAMP)
+      inner.clear(window, context)
+    },
+  }
+}
+
 /** Never fires. */
 export function continueForever<T>(): Trigger<T> {
   return {

@@ -25,6 +25,8 @@ const VARIANTS = [
 /** So short a run ends before the usual interval: windows are to fire while records come, too. */
 const WATERMARK_INTERVAL_MS = 1
 
+t.setTimeout(300_000)
+
 for (const query of nexmarkQueries()) {
   t.test(`nexmark ${query} - results are the known ones, in order or not, at any parallelism`, async (t) => {
     const expected = golden.filter((line) => line.query === query)

@@ -8,6 +8,9 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { nexmarkQueries, readCommandLine } from '../../bench/nexmark-arguments.ts'
 
+// Some of them start processes.
+t.setTimeout(300_000)
+
 const RUNNER = fileURLToPath(new URL('../../bench/nexmark.ts', import.meta.url))
 
 const GOLDEN_RUN = ['--events=10000', '--seed=1', '--rate=1000']

@@ -47,6 +47,20 @@ t.test('connected streams - both keyed alike: one keyed state for both', async (
   }
 })
 
+t.test('connected streams - a join; with the second stream unique, the inputs change places', async (t) => {
+  const pair = (a: number, b: number) => a - b
+  const joined = (unique?: 'first' | 'second') =>
+    inputsOf((env) => {
+      const [a, b] = twoSources(env)
+      const options = { name: 'c', ...(unique === undefined ? {} : { unique }) }
+      a.keyBy(byParity).connect(b.keyBy(byParity)).join(pair, options)
+    })
+  const edges = ['a -> c: hash', 'b -> c: hash, input 2']
+  t.match(joined(), { isKeyed: [true, true], operation: 'join', edges })
+  t.match(joined('first'), { isKeyed: [true, true], operation: 'join(unique)', edges })
+  t.match(joined('second'), { operation: 'join(unique)', edges: ['b -> c: hash', 'a -> c: hash, input 2'] })
+})
+
 t.test(
   'connected streams - one keyed, one not: no keyed state, which only half the records would have a key for',
   async (t) => {

@@ -36,6 +36,22 @@ function right(env: StreamEnvironment): void {
   const keyed = stream.keyBy(({ symbol }) => symbol)
   const means: ReturnType<typeof stream.map<number>> = keyed.window(tumbling('1s')).aggregate(mean)
   means.map((price) => price.toFixed(2), { type: types.string }).print()
+  keyed.aggregate(mean).map((price) => price.toFixed(2), { type: types.string })
+  keyed.deduplicate({ order: (a, b) => b.at - a.at, ttl: '1d' }).sinkTo(tradeSink)
+  keyed
+    .topN(
+      3,
+      (a, b) => b.price - a.price,
+      ({ symbol }, rank) => `${rank} ${symbol}`,
+    )
+    .map((text) => text.length)
+  keyed
+    .connect(means.keyBy((price) => String(price)))
+    .join(({ symbol }, price) => symbol.repeat(price), {
+      unique: 'second',
+      where: (_trade, price) => price > 1,
+    })
+    .map((text) => text.length)
   keyed.process({
     processElement(trade, context, out: { collect(value: string): void }) {
       out.collect(`${context.currentKey.toUpperCase()} ${trade.price}`)
@@ -74,6 +90,19 @@ export function wrong(env: StreamEnvironment): void {
   keyed.process({ processElement() {}, async onTimer() {} })
   // @ts-expect-error: a reduce must return what it takes
   keyed.reduce((a, b) => a.price + b.price)
+  // @ts-expect-error: an aggregate of other records, without a window too
+  prices.keyBy((price) => price).aggregate(mean)
+  // @ts-expect-error: an order of other records
+  keyed.deduplicate({ order: (a: string, b: string) => a.length - b.length })
+  keyed.topN(
+    3,
+    () => 0,
+    // @ts-expect-error: the type of the ranks must be that of what the function returns
+    (trade) => trade.price,
+    { type: types.string },
+  )
+  // @ts-expect-error: keys of both sides are of one type
+  keyed.connect(prices.keyBy((price) => price)).join((trade) => trade)
   // @ts-expect-error: windows need keys, or windowAll
   stream.window(tumbling('1s'))
   // @ts-expect-error: the type of the results must be that of what the function returns
@@ -91,5 +120,5 @@ export function wrong(env: StreamEnvironment): void {
 }
 
 t.test('api types - what is right compiles and builds', async (t) => {
-  t.equal(graphOf(right, { parallelism: 2 }).vertices.length, 3)
+  t.equal(graphOf(right, { parallelism: 2 }).vertices.length, 7)
 })

@@ -9,6 +9,7 @@ import {
   deltaTrigger,
   endOfStreamTrigger,
   eventTimeTrigger,
+  orEndOfStream,
   processingTimeTrigger,
   purging,
   type Trigger,
@@ -225,6 +226,32 @@ t.test('end of stream trigger - fires when the input ends', async (t) => {
   t.same(script.watermark(MAX_TIMESTAMP).sort(), [`a ${ALL}: 1 3`, `b ${ALL}: 2`])
 })
 
+t.test('or end of stream - what the clock has not fired yet fires when the input ends, once', async (t) => {
+  const script = await WindowScript.open({
+    assigner: tumblingProcessingTime(10),
+    trigger: orEndOfStream(processingTimeTrigger()),
+  })
+  script.clock(2)
+  script.records('a 1')
+  t.same(script.clock(10), ['a 0-10: 1'], 'as before')
+  script.records('a 2, b 3')
+  t.same(script.watermark(1_000_000), [])
+  await script.restore()
+  t.same(script.watermark(MAX_TIMESTAMP).sort(), ['a 10-20: 2', 'b 10-20: 3'])
+  t.same(script.clock(20), [])
+})
+
+t.test('or end of stream - sessions that merge fire as one', async (t) => {
+  const script = await WindowScript.open({
+    assigner: sessionProcessingTime(10),
+    trigger: orEndOfStream(processingTimeTrigger()),
+  })
+  script.records('a 1')
+  script.clock(5)
+  script.records('a 2')
+  t.same(script.watermark(MAX_TIMESTAMP), ['a 0-15: 1 2'])
+})
+
 t.test('never trigger - never fires', async (t) => {
   const script = await WindowScript.open({ assigner: tumbling(10), trigger: continueForever() })
   script.records('a 1@5')
@@ -256,6 +283,7 @@ t.test('triggers - say what they are, for the fingerprint of a job', async (t) =
     continuousProcessingTimeTrigger(2),
     deltaTrigger(2, () => 0),
     endOfStreamTrigger(),
+    orEndOfStream(processingTimeTrigger()),
     continueForever(),
   ]
   t.equal(new Set(triggers.map(({ name }) => name)).size, triggers.length)
@@ -265,6 +293,7 @@ t.test('triggers - those that cannot merge say so, purging or not', async (t) =>
   t.equal(deltaTrigger(1, () => 0).onMerge, undefined)
   t.equal(purging(deltaTrigger(1, () => 0)).onMerge, undefined)
   t.type(purging(countTrigger(1)).onMerge, 'function')
+  t.equal(orEndOfStream(deltaTrigger(1, () => 0)).onMerge, undefined)
 })
 
 t.test('triggers - counts and intervals that make no sense are refused', async (t) => {

@@ -1,0 +1,42 @@
+/** Q10, log to files: every bid into the directory of its day and minute, as CSV. */
+import { csv, fileSink, job, t } from 'sluice'
+import { dayOf, minuteOf } from './calendar.ts'
+import { bids, deliver, readArguments } from './nexmark.ts'
+
+const row = t.object({
+  auction: t.int64,
+  bidder: t.int64,
+  price: t.int64,
+  dateTime: t.timestamp,
+  extra: t.string,
+  dt: t.string,
+  hm: t.string,
+})
+
+export default job('nexmark-q10', (env) => {
+  const rows = bids(env).map(
+    ({ auction, bidder, price, dateTime, extra }) => ({
+      auction,
+      bidder,
+      price,
+      dateTime,
+      extra,
+      dt: dayOf(dateTime),
+      hm: minuteOf(dateTime),
+    }),
+    { type: row },
+  )
+  const { sink, path } = readArguments(env.args)
+  if (sink !== 'files') {
+    deliver(env, rows)
+    return
+  }
+  const files = fileSink({
+    path,
+    format: csv(row),
+    bucket: ({ dt, hm }) => `dt=${dt}/hm=${hm.replace(':', '-')}`,
+    rolling: { rolloverInterval: '1m' },
+    suffix: '.csv',
+  })
+  rows.sinkTo(files, { uid: 'results' })
+})
