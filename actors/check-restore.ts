@@ -1,5 +1,6 @@
 /** Whether a job can begin from a savepoint: looked at before anything is deployed, so that all faults are told. */
 import { SluiceError } from '../lib/base/errors.ts'
+import { inFlightProblems } from '../lib/checkpoint/channel-snapshot.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
@@ -29,6 +30,7 @@ export async function checkRestore(
       )
     }
   }
+  if (!isPartialAllowed) problems.push(...inFlightProblems(metadata.inFlight, graph))
   if (problems.length === 0) return
   const hint = isPartialAllowed ? '' : '; to leave state behind, allow it (--allow-non-restored-state)'
   throw new SluiceError(

@@ -8,6 +8,7 @@ import type { ActorContext } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
+import { addInFlight } from '../lib/checkpoint/channel-snapshot.ts'
 import {
   CheckpointCoordinator,
   type CheckpointEvent,
@@ -181,7 +182,8 @@ export class JobCheckpoints {
     if (attempt !== this.#round?.attempt) return
     this.#history.declined(checkpointId, `${task}: ${error.message}`)
     this.#host.log.warn('a checkpoint was declined', { checkpoint: checkpointId, task, error: error.message })
-    this.#decide({ kind: 'declined', checkpointId, task, reason: 'io-exception' })
+    const reason = error.code === 'CHECKPOINT_SUBSUMED' ? 'declined-subsumed' : 'io-exception'
+    this.#decide({ kind: 'declined', checkpointId, task, reason })
   }
 
   taskFinished(task: string): void {
@@ -463,6 +465,7 @@ export class JobCheckpoints {
       isSavepoint: request.type === 'savepoint',
       operators: operatorRecords(graph, snapshots),
       enumerators,
+      inFlight: addInFlight([...snapshots.values()].flatMap(({ inFlight }) => inFlight)),
     }
   }
 

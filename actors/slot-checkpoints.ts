@@ -6,14 +6,14 @@ import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
-import { channelBytes } from '../lib/checkpoint/channel-snapshot.ts'
+import { inFlightOf } from '../lib/checkpoint/channel-snapshot.ts'
 import {
   checkpointFolder,
   encodeSubtask,
   type SnapshotHandle,
   subtaskBlob,
 } from '../lib/checkpoint/checkpoint-files.ts'
-import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
+import { type AssignedInputs, CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
 import { statesOf } from '../lib/checkpoint/state-record.ts'
@@ -27,10 +27,15 @@ import type { SlotEnvironment } from './slot-environment.ts'
 /** What an attempt begins with. */
 export interface Restored {
   stateOf(plan: SubtaskPlan, operatorId: string): AssignedState | undefined
+  inputsOf(plan: SubtaskPlan): AssignedInputs | undefined
   enumeratorState(operatorId: string): Uint8Array | undefined
 }
 
-export const NOTHING_RESTORED: Restored = { stateOf: () => undefined, enumeratorState: () => undefined }
+export const NOTHING_RESTORED: Restored = {
+  stateOf: () => undefined,
+  inputsOf: () => undefined,
+  enumeratorState: () => undefined,
+}
 
 export class SlotCheckpoints {
   readonly #environment: SlotEnvironment
@@ -68,7 +73,10 @@ export class SlotCheckpoints {
 
   async #read(reader: CheckpointReader, plans: readonly SubtaskPlan[]): Promise<Restored> {
     const states = new Map<string, AssignedState | undefined>()
-    for (const { vertex, index } of plans) {
+    const inputs = new Map<SubtaskPlan, AssignedInputs>()
+    for (const plan of plans) {
+      const { vertex, index } = plan
+      inputs.set(plan, await reader.readInputs(this.#deployment.graph, plan))
       for (const { id } of vertex.operators) {
         const { parallelism, maxParallelism } = vertex
         states.set(`${id}/${index}`, await reader.read(id, { parallelism, maxParallelism, index }))
@@ -76,6 +84,7 @@ export class SlotCheckpoints {
     }
     return {
       stateOf: ({ index }, operatorId) => states.get(`${operatorId}/${index}`),
+      inputsOf: (plan) => inputs.get(plan),
       enumeratorState: (operatorId) => reader.enumeratorState(operatorId),
     }
   }
@@ -102,8 +111,18 @@ export class SlotCheckpoints {
         checkpoint: checkpointId,
         error,
       })
-      await this.#tell({ kind: 'decline', ...reference, error: toErrorRecord(error) }).catch(() => {})
+      await this.decline({ vertex, index }, checkpointId, error)
     }
+  }
+
+  /** There will be no snapshot. Resolves when the job master knows, or does not care any more. */
+  async decline(
+    { vertex, index }: Pick<SubtaskPlan, 'vertex' | 'index'>,
+    checkpointId: number,
+    error: unknown,
+  ): Promise<void> {
+    const reference = { attempt: this.#deployment.attempt, checkpointId, vertexId: vertex.id, index }
+    await this.#tell({ kind: 'decline', ...reference, error: toErrorRecord(error) }).catch(() => {})
   }
 
   #handleOf(
@@ -116,15 +135,11 @@ export class SlotCheckpoints {
     const unions = operators
       .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
       .map(({ id }) => id)
-    const bytes = { totalBytes: byteLength, channelBytes: channelBytes(inputs) }
-    const states = statesOf(operators)
-    return {
-      name,
-      byteLength,
-      unions,
-      states,
-      stats: { isUnaligned, alignmentMs, syncMs, asyncMs, ...bytes },
-    }
+    const inFlight = inFlightOf(inputs)
+    const channelBytes = inFlight.reduce((sum, edge) => sum + edge.byteLength, 0)
+    const bytes = { totalBytes: byteLength, channelBytes }
+    const stats = { isUnaligned, alignmentMs, syncMs, asyncMs, ...bytes }
+    return { name, byteLength, unions, states: statesOf(operators), inFlight, stats }
   }
 
   async close(): Promise<void> {

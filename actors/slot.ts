@@ -11,6 +11,7 @@ import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
 import { type BuiltJob, buildJob } from '../lib/api/job.ts'
 import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { newBarrier } from '../lib/checkpoint/checkpoint-settings.ts'
 import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { alignmentVertex } from '../lib/graph/job-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
@@ -33,12 +34,6 @@ import { connectSource, subtaskActor } from './subtask.ts'
 import { watermarkAlignment } from './watermark-alignment.ts'
 
 const REPORT_TIMEOUT_MS = 2000
-
-const BARRIER = {
-  kind: 'barrier',
-  isUnaligned: false,
-  alignmentTimeoutMs: Number.POSITIVE_INFINITY,
-} as const
 
 /** What the slot has been given to do. */
 interface Assignment {
@@ -99,7 +94,9 @@ export class Slot {
         },
         triggerCheckpoint: ({ jobId, attempt, checkpointId, timestamp, isSavepoint, subtasks }, sender) => {
           if (this.#isCurrent(jobId, attempt)) {
-            this.#assignment?.tasks?.trigger({ ...BARRIER, checkpointId, timestamp, isSavepoint }, subtasks)
+            const settings = this.#assignment?.deployment.settings.checkpoint ?? null
+            const barrier = newBarrier(settings, { checkpointId, timestamp, isSavepoint })
+            this.#assignment?.tasks?.trigger(barrier, subtasks)
           }
           sender.reply({})
         },
@@ -194,6 +191,7 @@ export class Slot {
         settings: settings.task,
         checkpoint: settings.checkpoint,
         restoredOf: (plan, operatorId) => restored.stateOf(plan, operatorId),
+        restoredInputsOf: (plan) => restored.inputsOf(plan),
         graph,
         origin,
         portOf: ({ carrier, peer }) =>
@@ -202,6 +200,8 @@ export class Slot {
       plans,
       {
         onChange: () => this.#changed(),
+        onDeclined: (plan, checkpointId, error) =>
+          void assignment.checkpoints?.decline(plan, checkpointId, error),
         onSnapshot: (plan, { checkpointId }, snapshot, times) =>
           void assignment.checkpoints?.store(plan, checkpointId, snapshot, times),
       },

@@ -51,6 +51,7 @@ const ERROR_KINDS = {
   STATE_INCOMPATIBLE: kind('saved state does not fit the job', EXIT.incompatibleState),
   STATE_TOO_LARGE: kind('keyed state passed its memory limit', EXIT.failed),
   CHECKPOINT_FAILED: kind('a checkpoint could not be completed', EXIT.failed, true),
+  CHECKPOINT_SUBSUMED: kind('a newer checkpoint came before this one was through', EXIT.failed, true),
   CHECKPOINT_DAMAGED: kind('a checkpoint is damaged', EXIT.failed),
   STORAGE_FAILED: kind('storage could not be read or written', EXIT.failed, true),
   STORAGE_UNUSABLE: kind('storage cannot be used', EXIT.usage),

@@ -35,16 +35,20 @@ export function neededSubtasks(record: OperatorRecord, share: Share): number[] {
   return record.parallelism === share.parallelism && !record.hasUnion ? [share.index] : all
 }
 
-/** `snapshots`: by old subtask, of those that `neededSubtasks` names; undefined where there was none. */
+/**
+ * `snapshots`: by old subtask, of those that `neededSubtasks` names; undefined where there was none. `broadcastDonor`:
+ * whose broadcast state all begin with; null: that of any, since it is the same in all.
+ */
 export function assignState(
   record: OperatorRecord,
   share: Share,
   snapshots: ReadonlyMap<number, OperatorSnapshot | undefined>,
+  broadcastDonor: number | null = null,
 ): AssignedState {
   const { maxParallelism, parallelism, index } = share
   const { sources } = redistributeKeyGroups(maxParallelism, record.parallelism, parallelism, index)
   return {
-    operatorState: assignLists(record, share, snapshots),
+    operatorState: assignLists(record, share, snapshots, broadcastDonor),
     keyed: sources.flatMap(({ from }) => [...(snapshots.get(from)?.keyed ?? [])]),
   }
 }
@@ -53,7 +57,9 @@ function assignLists(
   record: OperatorRecord,
   { parallelism, index }: Share,
   snapshots: ReadonlyMap<number, OperatorSnapshot | undefined>,
+  broadcastDonor: number | null,
 ): OperatorStateSnapshot[] {
+  const donor = record.parallelism === parallelism ? index : broadcastDonor
   const kinds = new Map<string, OperatorStateSnapshot>()
   for (const snapshot of snapshots.values()) {
     for (const state of snapshot?.operatorState ?? []) kinds.set(state.name, state)
@@ -62,6 +68,10 @@ function assignLists(
     const bySubtask = record.subtasks.map(
       (_, old) => snapshots.get(old)?.operatorState.find((state) => state.name === kind.name)?.items ?? [],
     )
-    return { ...kind, items: redistributeList(kind.mode, bySubtask, parallelism)[index]! }
+    const isGiven = kind.mode === 'broadcast' && broadcastDonor !== null && donor !== null
+    return {
+      ...kind,
+      items: isGiven ? bySubtask[donor]! : redistributeList(kind.mode, bySubtask, parallelism)[index]!,
+    }
   })
 }

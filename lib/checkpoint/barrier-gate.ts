@@ -11,6 +11,7 @@
  * G1. At most one checkpoint is pending. A barrier of a newer one aborts it (subsumed); so does its cancellation.
  * G2. A channel is blocked only while a checkpoint is pending whose barrier has been reached on it.
  * G3. A channel that has ended counts as one whose barrier has been reached.
+ *     An end that has arrived and is not reached is one only for the channel state of what has been triggered.
  * G4. What concerns a checkpoint older than the latest known is ignored, and so is the latest once it is over.
  */
 import type { CheckpointBarrier } from '../network/stream-event.ts'
@@ -107,6 +108,12 @@ export class BarrierGate {
     this.#latestId = checkpointId
     if (isOther) return [...orders, { kind: 'abort', checkpointId, reason: 'cancelled' }]
     return this.#abort('cancelled')
+  }
+
+  /** The end of a channel has arrived; what was sent before it may still be queued. */
+  onEndArrival(channel: number): GateOrder[] {
+    const pending = this.#pending
+    return pending?.isTriggered === true ? this.#receive(pending, channel) : []
   }
 
   /** A channel has ended. */

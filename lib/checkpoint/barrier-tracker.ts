@@ -30,8 +30,14 @@ export class BarrierTracker {
   }
 
   readonly blocked: readonly number[] = []
+  /** None is given up because the task is told so: nothing waits for it. */
+  readonly pendingId = null
 
   onArrival(): GateOrder[] {
+    return []
+  }
+
+  onEndArrival(): GateOrder[] {
     return []
   }
 

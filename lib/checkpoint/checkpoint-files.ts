@@ -13,6 +13,7 @@
 import { Packr } from 'msgpackr'
 import { SluiceError } from '../base/errors.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
+import type { EdgeInFlight } from './channel-snapshot.ts'
 import { taskId } from './first-tasks.ts'
 import { mergeStates, type StateRecord, type SubtaskStates } from './state-record.ts'
 import type { SubtaskSnapshot } from './subtask-snapshot.ts'
@@ -41,6 +42,8 @@ export interface CheckpointMetadata {
   readonly operators: readonly OperatorRecord[]
   /** State of split enumerators, by the operator id of their source. */
   readonly enumerators: readonly { readonly id: string; readonly state: Uint8Array }[]
+  /** Of a checkpoint that was taken unaligned: edges with data in flight. */
+  readonly inFlight: readonly EdgeInFlight[]
 }
 
 export const FORMAT_VERSION = 2
@@ -53,6 +56,8 @@ export interface SnapshotHandle {
   /** Operators with union state. */
   readonly unions: readonly string[]
   readonly states: SubtaskStates
+  /** Edges with data in flight that is part of the snapshot. */
+  readonly inFlight: readonly EdgeInFlight[]
   readonly stats: SnapshotStats
 }
 

@@ -2,8 +2,22 @@
  * Reads a checkpoint for those who restore from it: the metadata once, and of the subtasks' blobs those that are
  * needed, each once.
  */
+
+import type { SubtaskPlan } from '../graph/execution-graph.ts'
+import type { JobEdge, JobGraph } from '../graph/job-graph.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
+import {
+  type AssignedChannel,
+  assignChannels,
+  broadcastDonor,
+  eventTime,
+  type InputShare,
+  isFromReaders,
+  neededForInput,
+  type SavedInput,
+} from './assign-channels.ts'
 import { type AssignedState, assignState, neededSubtasks, type Share } from './assign-state.ts'
+import { type EdgeName, edgeName, isSameEdge } from './channel-snapshot.ts'
 import {
   type CheckpointMetadata,
   decodeMetadata,
@@ -12,6 +26,14 @@ import {
   type OperatorRecord,
 } from './checkpoint-files.ts'
 import type { OperatorSnapshot, SubtaskSnapshot } from './subtask-snapshot.ts'
+
+/** What a subtask begins with at its inputs. */
+export interface AssignedInputs {
+  /** Event time of the subtask. */
+  readonly watermark: number
+  /** In the order of the subtask's input channels. */
+  readonly channels: readonly AssignedChannel[]
+}
 
 export class CheckpointReader {
   readonly metadata: CheckpointMetadata
@@ -36,20 +58,80 @@ export class CheckpointReader {
     const record = this.metadata.operators.find(({ id }) => id === operatorId)
     if (record === undefined) return undefined
     const snapshots = new Map<number, OperatorSnapshot | undefined>()
-    for (const old of neededSubtasks(record, share)) snapshots.set(old, await this.#subtask(record, old))
-    return assignState(record, share, snapshots)
+    for (const old of neededSubtasks(record, share)) {
+      const subtask = await this.#subtask(record, old)
+      snapshots.set(
+        old,
+        subtask?.operators.find(({ id }) => id === record.id),
+      )
+    }
+    return assignState(record, share, snapshots, this.#donorOf(record))
+  }
+
+  /** What a subtask begins with at its inputs: as far as the edges are those of the checkpoint. */
+  async readInputs(graph: JobGraph, plan: SubtaskPlan): Promise<AssignedInputs> {
+    const channels: AssignedChannel[] = []
+    let watermark = Number.POSITIVE_INFINITY
+    for (const edge of new Set(plan.inputs.map((channel) => channel.edge))) {
+      const name = edgeName(graph, edge)
+      const record = this.metadata.operators.find(({ id }) => id === edge.toOperator)
+      const share = this.#inputShare(graph, plan, edge, name, record)
+      const needed = record === undefined ? [] : neededForInput(share, record.subtasks)
+      const saved: SavedInput[] = []
+      for (const old of needed) {
+        const subtask = await this.#subtask(record!, old)
+        const input = subtask?.inputs.find((each) => isSameEdge(each.edge, name))
+        if (input !== undefined) saved.push({ ...input, watermark: subtask!.watermark })
+      }
+      channels.push(...assignChannels(share, saved))
+      watermark = Math.min(watermark, eventTime(share, saved))
+    }
+    return { watermark: channels.length === 0 ? Number.NEGATIVE_INFINITY : watermark, channels }
   }
 
   enumeratorState(operatorId: string): Uint8Array | undefined {
     return this.metadata.enumerators.find(({ id }) => id === operatorId)?.state
   }
 
-  async #subtask(record: OperatorRecord, index: number): Promise<OperatorSnapshot | undefined> {
+  #inputShare(
+    graph: JobGraph,
+    { inputs, vertex, index }: SubtaskPlan,
+    edge: JobEdge,
+    name: EdgeName,
+    record: OperatorRecord | undefined,
+  ): InputShare {
+    const { operators, inFlight } = this.metadata
+    const { parallelism, maxParallelism } = vertex
+    const upstream = graph.vertices.find(({ id }) => id === edge.from)!.parallelism
+    return {
+      partitioner: edge.partitioner,
+      partitionerBefore:
+        inFlight.find((each) => isSameEdge(each.edge, name))?.partitioner ?? edge.partitioner,
+      froms: inputs.filter((channel) => channel.edge === edge).map(({ from }) => from),
+      upstream,
+      upstreamBefore: operators.find(({ id }) => id === edge.fromOperator)?.parallelism ?? 0,
+      parallelism,
+      parallelismBefore: record?.parallelism ?? 0,
+      maxParallelism,
+      index,
+      isFromReaders: isFromReaders(graph, edge),
+    }
+  }
+
+  /** The subtask whose broadcast state is taken, where it has to go with what that subtask had not processed yet. */
+  #donorOf({ id, subtasks }: OperatorRecord): number | null {
+    const isBroadcast = this.metadata.inFlight.some(
+      ({ edge, partitioner }) => edge.toOperator === id && partitioner === 'broadcast',
+    )
+    return isBroadcast ? broadcastDonor(subtasks) : null
+  }
+
+  async #subtask(record: OperatorRecord, index: number): Promise<SubtaskSnapshot | undefined> {
     const name = record.subtasks[index] ?? null
     if (name === null) return undefined
     const path = `${this.#folder}${name}`
     const blob = this.#blobs.get(path) ?? this.#store.get(path).then((bytes) => decodeSubtask(bytes, path))
     this.#blobs.set(path, blob)
-    return (await blob).operators.find(({ id }) => id === record.id)
+    return await blob
   }
 }

@@ -1,4 +1,5 @@
 /** How a job takes checkpoints. Plain data, in base units; part of a submission. */
+import type { CheckpointBarrier } from '../network/stream-event.ts'
 
 /**
  * Whose a checkpoint or savepoint is that a job begins from. `no-claim`: the user's; the job never touches it, and
@@ -17,6 +18,11 @@ export interface CheckpointSettings {
   readonly intervalMs: number | null
   /** `at-least-once`: no channel waits for another, records may be processed twice after a failure. */
   readonly mode: 'exactly-once' | 'at-least-once'
+  /**
+   * How long channels wait for each other at a barrier before those that are late turn unaligned; 0: the barrier
+   * overtakes at once; null: they wait as long as it takes. Of no effect in at-least-once mode and for savepoints.
+   */
+  readonly alignmentTimeoutMs: number | null
   readonly timeoutMs: number
   /** Between the completion of one and the start of the next. */
   readonly pauseMinMs: number
@@ -30,4 +36,19 @@ export interface CheckpointSettings {
   readonly retainOnFinish: boolean
   /** Of how many the history tells. */
   readonly historyMax: number
+}
+
+/** The barrier that a checkpoint begins with. Savepoints are portable, and so hold nothing that is in flight. */
+export function newBarrier(
+  settings: Pick<CheckpointSettings, 'mode' | 'alignmentTimeoutMs'> | null,
+  checkpoint: Pick<CheckpointBarrier, 'checkpointId' | 'timestamp' | 'isSavepoint'>,
+): CheckpointBarrier {
+  const isAligned = settings === null || settings.mode === 'at-least-once' || checkpoint.isSavepoint
+  const timeoutMs = isAligned ? null : settings.alignmentTimeoutMs
+  return {
+    kind: 'barrier',
+    ...checkpoint,
+    isUnaligned: timeoutMs === 0,
+    alignmentTimeoutMs: timeoutMs ?? Number.POSITIVE_INFINITY,
+  }
 }

@@ -25,6 +25,8 @@ export interface OperatorSnapshot {
 export interface SubtaskSnapshot {
   /** One entry per operator of the chain, in its order. */
   readonly operators: readonly OperatorSnapshot[]
+  /** Event time of the subtask at its inputs; -Infinity before the first watermark, and of a source. */
+  readonly watermark: number
   /** One entry per edge into the subtask. */
   readonly inputs: readonly InputSnapshot[]
 }
@@ -33,7 +35,7 @@ export interface SubtaskSnapshot {
 export interface SnapshotTimes {
   /** Whether it overtook data, which is then part of it. */
   readonly isUnaligned: boolean
-  /** From the first barrier to the last; 0 where there is only one. */
+  /** From the arrival of the first barrier to that of the last; where nothing was overtaken, to when it was reached. */
   readonly alignmentMs: number
   /** No record was processed: from the decision to take it until the state was frozen. */
   readonly syncMs: number

@@ -56,6 +56,7 @@ export function checkpointSettings(config: Config, storageUri = config['storage.
     storageUri,
     intervalMs: intervalMs === 0 ? null : intervalMs,
     mode: config['checkpoint.mode'],
+    alignmentTimeoutMs: config['checkpoint.unaligned'] ? config['checkpoint.alignmentTimeout'] : null,
     timeoutMs: config['checkpoint.timeout'],
     pauseMinMs: config['checkpoint.minPause'],
     concurrentMax: config['checkpoint.maxConcurrent'],

@@ -101,6 +101,14 @@ export const OPTIONS = {
     fallback: 'exactly-once',
     doc: 'at-least-once: channels do not wait for each other',
   }),
+  'checkpoint.unaligned': flag({
+    fallback: false,
+    doc: 'barriers overtake data, which becomes part of the checkpoint: quick under back pressure',
+  }),
+  'checkpoint.alignmentTimeout': duration({
+    fallback: '0ms',
+    doc: 'unaligned: how long a barrier waits in line before it overtakes',
+  }),
   'checkpoint.timeout': duration({ fallback: '10m', min: '10ms', doc: 'a slower checkpoint is given up' }),
   'checkpoint.minPause': duration({
     fallback: '0ms',

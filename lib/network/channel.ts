@@ -3,13 +3,18 @@
  * batches handed over in one thread (LocalChannel), and frames over message ports or NATS (RemoteOutputChannel,
  * RemoteInputChannel). Ends are driven by their tasks; everything is synchronous.
  */
+
+import type { ChannelRecorder } from './channel-recorder.ts'
 import type { RecordBatch } from './record-batch.ts'
-import type { StreamEvent } from './stream-event.ts'
+import type { ClosingEvent, StreamEvent } from './stream-event.ts'
 
 export interface OutputChannel {
   /** Appends a record; its timestamp is read from the chain's time cell. Always succeeds: see `isAvailable`. */
   write(value: unknown, keyGroup: number): void
-  /** Appends an event; it is sent at once, with everything before it, if it is a barrier or the end. */
+  /**
+   * Appends an event; it is sent at once, with everything before it, if it is a barrier or the end; if it is a barrier,
+   * without credit.
+   */
   event(event: StreamEvent): void
   /** Sends what has been collected so far. */
   flush(): void
@@ -39,6 +44,14 @@ export interface InputChannel {
   release(batch: RecordBatch): void
   /** Called when `hasData` turns true. */
   onData: () => void
+  /** Called when a barrier or the end has arrived; what came before it may still wait to be polled. */
+  onArrival: (event: ClosingEvent) => void
+  /**
+   * Gives the data in flight to `recorder`: what waits to be polled, and what arrives, up to the barrier of the
+   * checkpoint, a newer one or the end; there it ends by itself. It takes the place of a recording before it.
+   */
+  record(checkpointId: number, recorder: ChannelRecorder): void
+  stopRecording(): void
   tick(nowMs: number): void
   readonly stats: ChannelStats
   close(): void

@@ -14,7 +14,7 @@ import type { ByteWriter } from '../base/byte-writer.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { BatchDecoder, BatchEncoder } from '../types/type.ts'
 import { BATCH_RECORDS_MAX, type RecordBatch } from './record-batch.ts'
-import type { StreamEvent } from './stream-event.ts'
+import { type ClosingEvent, isClosing, type StreamEvent } from './stream-event.ts'
 
 export const FRAME_DATA = 1
 export const FRAME_PART = 2
@@ -29,6 +29,8 @@ const HAS_TIMESTAMPS = 1
 /** Timestamps are a base and 32-bit differences; otherwise doubles. */
 const HAS_SMALL_TIMESTAMPS = 2
 const HAS_KEY_GROUPS = 4
+/** The last event is a barrier or the end. */
+const IS_CLOSING = 8
 
 /** Events in one frame at most; a writer that has more begins another frame. */
 export const FRAME_EVENTS_MAX = 1024
@@ -60,8 +62,8 @@ export interface FrameColumns {
   count: number
   readonly timestamps: Float64Array
   readonly keyGroups: Int32Array
-  readonly events: StreamEvent[]
-  readonly eventPositions: number[]
+  readonly events: readonly StreamEvent[]
+  readonly eventPositions: readonly number[]
 }
 
 /** Writes everything after the prelude, and resets the encoder. */
@@ -73,7 +75,8 @@ export function writeFrameBody(out: ByteWriter, columns: FrameColumns, encoder: 
   out.u8(
     (range !== null ? HAS_TIMESTAMPS : 0) |
       (isSmall ? HAS_SMALL_TIMESTAMPS : 0) |
-      (hasKeyGroups ? HAS_KEY_GROUPS : 0),
+      (hasKeyGroups ? HAS_KEY_GROUPS : 0) |
+      (isClosing(events.at(-1)) ? IS_CLOSING : 0),
   )
   out.varint(count)
   out.varint(events.length)
@@ -126,6 +129,36 @@ export function readFrameBody(bytes: Uint8Array, decoder: BatchDecoder<unknown>,
   if (count > 0) decoder.decode(input, count, batch.values)
   if (input.remaining > 0) throw malformed(`${input.remaining} bytes too many`)
   batch.count = count
+}
+
+/** The barrier or end that a frame ends with, read without its records; null if there is none, or it is malformed. */
+export function readClosingEvent(body: Uint8Array): ClosingEvent | null {
+  if (((body[0] ?? 0) & IS_CLOSING) === 0) return null
+  try {
+    const last = readEvents(body).at(-1)
+    return isClosing(last) ? last : null
+  } catch {
+    return null
+  }
+}
+
+/** The last watermark in the bodies of frames; -Infinity if there is none. Throws DECODE_FAILED. */
+export function lastWatermark(bodies: readonly Uint8Array[]): number {
+  let watermark = Number.NEGATIVE_INFINITY
+  for (const body of bodies) {
+    for (const event of readEvents(body)) if (event.kind === 'watermark') watermark = event.timestamp
+  }
+  return watermark
+}
+
+function readEvents(body: Uint8Array): StreamEvent[] {
+  const input = new ByteReader(body)
+  input.u8()
+  input.varint()
+  return Array.from({ length: Math.min(input.varint(), FRAME_EVENTS_MAX) }, () => {
+    input.varint()
+    return readEvent(input)
+  })
 }
 
 function readTimestamps(input: ByteReader, flags: number, count: number, into: Float64Array): void {

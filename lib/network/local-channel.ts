@@ -3,11 +3,12 @@
  * reference; a function that changes a record it has emitted or received changes it for everybody.
  *
  * At most QUEUED_BATCHES_MAX batches wait; at the bound the channel is not available and the sending task stops, save
- * for what its current step still emits.
+ * for what its current step still emits. A barrier's arrival is told at once, however much waits in front of it.
  */
 import { ChannelStats, type InputChannel, type OutputChannel } from './channel.ts'
+import type { ChannelRecorder } from './channel-recorder.ts'
 import { BATCH_RECORDS_MAX, RecordBatch } from './record-batch.ts'
-import type { StreamEvent } from './stream-event.ts'
+import { type ClosingEvent, isBoundary, isClosing, type StreamEvent } from './stream-event.ts'
 
 const QUEUED_BATCHES_MAX = 4
 /** Batches kept for reuse. */
@@ -18,6 +19,7 @@ export class LocalChannel implements OutputChannel, InputChannel {
   readonly stats = new ChannelStats()
   onAvailable: () => void = () => {}
   onData: () => void = () => {}
+  onArrival: (event: ClosingEvent) => void = () => {}
   oldestUnsentMs = Number.POSITIVE_INFINITY
   readonly isDrained = true
   readonly isLocal = true
@@ -26,6 +28,7 @@ export class LocalChannel implements OutputChannel, InputChannel {
   readonly #queue: RecordBatch[] = []
   readonly #pool: RecordBatch[] = []
   #current = new RecordBatch()
+  #recording: { readonly checkpointId: number; readonly recorder: ChannelRecorder } | null = null
 
   /** `time`: the sending chain's time cell. */
   constructor(from: number, time: Float64Array, nowMs: () => number) {
@@ -48,7 +51,7 @@ export class LocalChannel implements OutputChannel, InputChannel {
   event(event: StreamEvent): void {
     if (this.#current.isEmpty) this.oldestUnsentMs = this.#nowMs()
     this.#current.addEvent(event)
-    if (event.kind === 'barrier' || event.kind === 'end') this.flush()
+    if (isClosing(event)) this.flush()
   }
 
   flush(): void {
@@ -58,7 +61,10 @@ export class LocalChannel implements OutputChannel, InputChannel {
     this.oldestUnsentMs = Number.POSITIVE_INFINITY
     this.#queue.push(batch)
     this.#current = this.#pool.pop() ?? new RecordBatch()
+    if (this.#recording !== null) this.#record(batch)
     if (this.#queue.length === 1) this.onData()
+    const { closingEvent } = batch
+    if (closingEvent !== null) this.onArrival(closingEvent)
   }
 
   get isAvailable(): boolean {
@@ -79,8 +85,23 @@ export class LocalChannel implements OutputChannel, InputChannel {
     if (this.#queue.length === QUEUED_BATCHES_MAX - 1) this.onAvailable()
   }
 
+  record(checkpointId: number, recorder: ChannelRecorder): void {
+    this.#recording = { checkpointId, recorder }
+    for (const batch of this.#queue) if (this.#recording !== null) this.#record(batch)
+  }
+
+  stopRecording(): void {
+    this.#recording = null
+  }
+
   tick(): void {}
 
   /** Nothing is held outside this object; the receiver may still have batches to read after the sender closed. */
   close(): void {}
+
+  #record(batch: RecordBatch): void {
+    const { checkpointId, recorder } = this.#recording!
+    recorder.batch(batch)
+    if (isBoundary(batch.closingEvent, checkpointId)) this.#recording = null
+  }
 }

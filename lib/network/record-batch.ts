@@ -2,7 +2,7 @@
  * Records on their way through a channel, with the events between them. Columns instead of record objects, and reused:
  * nothing is allocated per record.
  */
-import type { StreamEvent } from './stream-event.ts'
+import { type ClosingEvent, isClosing, type StreamEvent } from './stream-event.ts'
 
 /** Records in one batch at most. */
 export const BATCH_RECORDS_MAX = 512
@@ -26,6 +26,12 @@ export class RecordBatch {
 
   get isEmpty(): boolean {
     return this.count === 0 && this.events.length === 0
+  }
+
+  /** The barrier or end that nothing follows in this batch. */
+  get closingEvent(): ClosingEvent | null {
+    const last = this.events.at(-1)
+    return isClosing(last) ? last : null
   }
 
   addEvent(event: StreamEvent): void {

@@ -4,11 +4,15 @@
  *
  * The credit is what the task consumes in about TARGET_MS, measured on this channel while it has a backlog (Flink's
  * buffer debloating, per channel): fast channels get a wide window, slow ones hold little data and let barriers
- * through soon. Memory is bounded by the credit, at most CREDIT_BYTES_MAX.
+ * through soon. Memory is bounded by the credit, at most CREDIT_BYTES_MAX, and what comes with a barrier beyond it.
+ *
+ * A barrier is told when it has arrived in its place of the sequence, however much waits in front of it here: that is
+ * how it overtakes. What it overtakes is recorded as the frames it came in, which nobody changes.
  */
 import { SluiceError } from '../base/errors.ts'
 import type { BatchDecoder, Type } from '../types/type.ts'
 import { ChannelStats, type InputChannel } from './channel.ts'
+import type { ChannelRecorder } from './channel-recorder.ts'
 import {
   encodeReport,
   FRAME_DATA,
@@ -16,12 +20,14 @@ import {
   FRAME_PART,
   FRAME_PRELUDE_BYTES,
   FRAME_PROBE,
+  readClosingEvent,
   readFrameBody,
   readPrelude,
 } from './frame.ts'
 import type { ChannelAddress, FramePort } from './frame-port.ts'
 import { RecordBatch } from './record-batch.ts'
 import { INITIAL_CREDIT_BYTES } from './remote-output-channel.ts'
+import { type ClosingEvent, isBoundary } from './stream-event.ts'
 
 const TARGET_MS = 100
 const CREDIT_BYTES_MAX = 4 * 1024 * 1024
@@ -41,17 +47,20 @@ interface ReceivedFrame {
   readonly body: Uint8Array
   /** Credit to return when it is consumed. */
   readonly byteLength: number
+  readonly closingEvent: ClosingEvent | null
 }
 
 export class RemoteInputChannel implements InputChannel {
   readonly from: number
   readonly stats = new ChannelStats()
   onData: () => void = () => {}
+  onArrival: (event: ClosingEvent) => void = () => {}
   readonly #options: RemoteInputOptions
   readonly #decoder: BatchDecoder<unknown>
   readonly #batch = new RecordBatch()
   readonly #stopReceiving: () => void
   #queue: ReceivedFrame[] = []
+  #recording: { readonly checkpointId: number; readonly recorder: ChannelRecorder } | null = null
   #parts: Uint8Array[] = []
   #partBytes = 0
   /** Credit granted for #parts before they are consumed. */
@@ -103,6 +112,15 @@ export class RemoteInputChannel implements InputChannel {
     this.#consume(byteLength)
   }
 
+  record(checkpointId: number, recorder: ChannelRecorder): void {
+    this.#recording = { checkpointId, recorder }
+    for (const frame of this.#queue) if (this.#recording !== null) this.#record(frame)
+  }
+
+  stopRecording(): void {
+    this.#recording = null
+  }
+
   tick(nowMs: number): void {
     if (this.#nextSequence !== this.#reportedSequence) this.#report(false)
     this.#measure(nowMs)
@@ -138,6 +156,7 @@ export class RemoteInputChannel implements InputChannel {
     this.#stopReceiving()
     this.#queue = []
     this.#parts = []
+    this.#recording = null
   }
 
   #onFrame(frame: Uint8Array): void {
@@ -161,11 +180,11 @@ export class RemoteInputChannel implements InputChannel {
     this.stats.frames++
     this.stats.bytes += frame.length
     const body = frame.subarray(FRAME_PRELUDE_BYTES)
-    if (kind === FRAME_DATA) this.#enqueue({ body, byteLength: frame.length })
+    if (kind === FRAME_DATA) this.#enqueue(body, frame.length)
     else if (kind === FRAME_PART) this.#addPart(frame.length, body)
     else if (kind === FRAME_LAST_PART) {
       this.#addPart(frame.length, body)
-      this.#enqueue({ body: concat(this.#parts), byteLength: this.#advancedBytes })
+      this.#enqueue(concat(this.#parts), this.#advancedBytes)
       this.#parts = []
       this.#partBytes = 0
       this.#advancedBytes = 0
@@ -191,9 +210,19 @@ export class RemoteInputChannel implements InputChannel {
     )
   }
 
-  #enqueue(frame: ReceivedFrame): void {
+  #enqueue(body: Uint8Array, byteLength: number): void {
+    const closingEvent = readClosingEvent(body)
+    const frame = { body, byteLength, closingEvent }
     this.#queue.push(frame)
+    if (this.#recording !== null) this.#record(frame)
     if (this.#queue.length === 1) this.onData()
+    if (closingEvent !== null) this.onArrival(closingEvent)
+  }
+
+  #record({ body, closingEvent }: ReceivedFrame): void {
+    const { checkpointId, recorder } = this.#recording!
+    recorder.frame(body)
+    if (isBoundary(closingEvent, checkpointId)) this.#recording = null
   }
 
   #consume(byteLength: number): void {

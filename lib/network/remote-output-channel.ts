@@ -3,11 +3,18 @@
  * keeps what was sent until it is known to have arrived.
  *
  * R1. Frames are numbered from 0 in the order they are sent; events are part of frames.
- * R2. Sent bytes exceed the granted bytes by less than one frame.
+ * R2. Sent bytes exceed the granted bytes by less than one frame, or by what R5 sends.
  * R3. What waits for credit is bounded by what one step of the task emits, since the task stops while
- *     `isAvailable` is false. What waits for acknowledgement is bounded by the credit.
+ *     `isAvailable` is false. What waits for acknowledgement is bounded by the credit and what R5 sends.
  * R4. Only the sender recovers: if nothing has been heard for RETRY_MS while something is outstanding, it probes, which
  *     makes the receiver report, and ask for what it misses.
+ * R5. A barrier, and what waits in front of it, is sent at once, credit or not. The channel is not available until that
+ *     has been paid for, so that by R3 the receiver never holds more than its credit and one step of the sender.
+ *
+ * Because of R5 back pressure cannot hold a barrier, and whatever an unaligned one overtakes is at the receiver or
+ * about to be: the sender has no data in flight to keep (what Flink calls result subpartition state), and nothing
+ * ever leaves its place in the sequence, on which repeating and resending rely. Moving the rest of a step from one
+ * memory to the other costs less than writing it to a checkpoint from either.
  *
  * Credits as in Flink 1.5, in bytes; cumulative acknowledgement and go-back-N as in any sliding window protocol.
  */
@@ -29,7 +36,7 @@ import {
 } from './frame.ts'
 import type { ChannelAddress, FramePort } from './frame-port.ts'
 import { BATCH_RECORDS_MAX } from './record-batch.ts'
-import type { StreamEvent } from './stream-event.ts'
+import { isClosing, type StreamEvent } from './stream-event.ts'
 
 /** Credit every channel begins with; the receiver grants the same without asking. */
 export const INITIAL_CREDIT_BYTES = 64 * 1024
@@ -61,12 +68,14 @@ export class RemoteOutputChannel implements OutputChannel {
   readonly #time: Float64Array
   readonly #encoder: BatchEncoder<unknown>
   readonly #out: ByteWriter
+  readonly #events: StreamEvent[] = []
+  readonly #eventPositions: number[] = []
   readonly #columns: FrameColumns = {
     count: 0,
     timestamps: new Float64Array(BATCH_RECORDS_MAX),
     keyGroups: new Int32Array(BATCH_RECORDS_MAX),
-    events: [],
-    eventPositions: [],
+    events: this.#events,
+    eventPositions: this.#eventPositions,
   }
   /** Number of records after which the size of the frame is looked at. */
   #sizeCheckAt = 1
@@ -120,9 +129,10 @@ export class RemoteOutputChannel implements OutputChannel {
     const columns = this.#columns
     if (columns.events.length === FRAME_EVENTS_MAX) this.flush()
     if (columns.count === 0 && columns.events.length === 0) this.oldestUnsentMs = this.#options.nowMs()
-    columns.events.push(event)
-    columns.eventPositions.push(columns.count)
-    if (event.kind === 'barrier' || event.kind === 'end') this.flush()
+    this.#events.push(event)
+    this.#eventPositions.push(columns.count)
+    if (isClosing(event)) this.flush()
+    if (event.kind === 'barrier') this.#sendWaiting(Number.POSITIVE_INFINITY)
   }
 
   flush(): void {
@@ -134,12 +144,12 @@ export class RemoteOutputChannel implements OutputChannel {
     writeFrameBody(out, columns, this.#encoder)
     this.stats.records += columns.count
     columns.count = 0
-    columns.events.length = 0
-    columns.eventPositions.length = 0
+    this.#events.length = 0
+    this.#eventPositions.length = 0
     this.#sizeCheckAt = 1
     this.oldestUnsentMs = Number.POSITIVE_INFINITY
     for (const frame of this.#split(out)) this.#waiting.push(frame)
-    this.#sendWaiting()
+    this.#sendWaiting(this.#grantedBytes)
   }
 
   get isAvailable(): boolean {
@@ -192,10 +202,11 @@ export class RemoteOutputChannel implements OutputChannel {
     return parts
   }
 
-  #sendWaiting(): void {
+  /** As far as `bytesMax`, of all that was ever sent. */
+  #sendWaiting(bytesMax: number): void {
     const { port, address } = this.#options
     let sent = 0
-    while (sent < this.#waiting.length && this.#sentBytes < this.#grantedBytes) {
+    while (sent < this.#waiting.length && this.#sentBytes < bytesMax) {
       const frame = this.#waiting[sent++]!
       writePrelude(frame, frame[0]!, this.#nextSequence)
       this.#nextSequence = (this.#nextSequence + 1) >>> 0
@@ -215,7 +226,7 @@ export class RemoteOutputChannel implements OutputChannel {
     this.#acknowledge(report.nextSequence)
     if (report.grantedBytes > this.#grantedBytes) this.#grantedBytes = report.grantedBytes
     if (report.isResendRequest) this.#resend(report.nextSequence)
-    this.#sendWaiting()
+    this.#sendWaiting(this.#grantedBytes)
     this.onAvailable()
   }
 

@@ -9,6 +9,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Random } from '../base/prng.ts'
 import type { AssignedState } from '../checkpoint/assign-state.ts'
 import { edgeName } from '../checkpoint/channel-snapshot.ts'
+import type { AssignedInputs } from '../checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../checkpoint/checkpoint-settings.ts'
 import type { Connections } from '../function/connections.ts'
 import type { ChannelPlan, SubtaskPlan } from '../graph/execution-graph.ts'
@@ -27,8 +28,9 @@ import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../state/operator-state.ts'
 import type { ChainInput, ChainTargets, Keying } from './chain-code.ts'
-import type { InputEdge } from './input-processor.ts'
+import type { InputEdge, RestoredInputs } from './input-processor.ts'
 import { type ChainedOperator, OperatorChain } from './operator-chain.ts'
+import { restoredInputs } from './restored-inputs.ts'
 import { StreamTask, type TaskListener } from './stream-task.ts'
 import type { TaskSettings } from './task-settings.ts'
 
@@ -49,6 +51,8 @@ export interface SlotEnvironment {
   portOf(channel: ChannelPlan): FramePort
   /** What an operator of a subtask begins with; undefined: nothing. */
   restoredOf(plan: SubtaskPlan, operatorId: string): AssignedState | undefined
+  /** What the inputs of a subtask begin with; undefined: nothing. */
+  restoredInputsOf(plan: SubtaskPlan): AssignedInputs | undefined
 }
 
 export interface BuiltTask {
@@ -93,6 +97,7 @@ function buildTask(
     {
       clock: environment.clock,
       time: channels.timeOf(plan),
+      restoredInputs: restoredInputsOf(environment, plan),
       inputs: plan.inputs.map((channel) => ({
         channel: channels.input(channel),
         edge: channels.inputEdge(channel.edge),
@@ -117,6 +122,17 @@ function buildTask(
   task.attach(new OperatorChain(chained, chainInputs(nodes[0]!, parts[0]!), channels.timeOf(plan)), parts)
   channels.onError(plan, (error) => void task.fail(error))
   return { plan, task, source, operators: parts }
+}
+
+function restoredInputsOf(environment: SlotEnvironment, plan: SubtaskPlan): RestoredInputs | null {
+  const assigned = environment.restoredInputsOf(plan)
+  if (assigned === undefined) return null
+  const places = plan.inputs.map(({ edge }) => {
+    const { type, partitioner } = present(environment.origin.edges.get(edge.id), `edge ${edge.id}`)
+    return { type, partitioner, edge: `from operator ${edge.fromOperator} to operator ${edge.toOperator}` }
+  })
+  const { parallelism, maxParallelism } = plan.vertex
+  return restoredInputs(assigned, places, { index: plan.index, parallelism, maxParallelism })
 }
 
 /** One writer per edge that leaves the task. */

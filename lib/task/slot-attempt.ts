@@ -26,6 +26,8 @@ export interface SlotAttemptListener {
     snapshot: SubtaskSnapshot,
     times: SnapshotTimes,
   ): void
+  /** There will be no snapshot of the subtask for the checkpoint. */
+  onDeclined(plan: SubtaskPlan, checkpointId: number, error: Error): void
 }
 
 export class SlotAttempt {
@@ -138,6 +140,7 @@ export class SlotAttempt {
         this.#listener.onChange()
       },
       onWake: () => this.#loop.wake(),
+      onDeclined: (checkpointId, error) => this.#listener.onDeclined(plan, checkpointId, error),
       onSnapshot: (barrier, snapshot, times) => this.#listener.onSnapshot(plan, barrier, snapshot, times),
     }
   }

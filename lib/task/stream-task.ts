@@ -3,7 +3,8 @@
  * loop calls `step` while there is work, the subtask actor tells it what the coordinator wants.
  *
  * T1. Everything that touches operators happens inside `step`, or while the state is neither running nor draining.
- * T2. `step` does not begin new work while an output lacks credit or an operator is paused (back pressure).
+ * T2. `step` does not begin new work while an output lacks credit or an operator is paused (back pressure). A barrier
+ *     needs no credit: what it sets off goes on all the same, unless an operator is paused.
  * T3. `step` returns within a few milliseconds, unless a single call of a user function takes longer.
  *
  * Life: created -> opening -> ready (waits for the others) -> running -> finishing (operators finish) -> draining
@@ -12,8 +13,8 @@
  * finished, failed or cancelled is reported.
  */
 import { assert } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
-import { asError } from '../base/errors.ts'
+import type { Clock, TimerHandle } from '../base/clock.ts'
+import { asError, SluiceError } from '../base/errors.ts'
 import { BarrierGate } from '../checkpoint/barrier-gate.ts'
 import { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
 import type { SnapshotTimes, StatefulOperator, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
@@ -27,7 +28,12 @@ import { misfitError } from '../state/state-misfit.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
 import { POSITION_CELL_INDEX } from './chain-code.ts'
-import { type InputChannelOf, InputProcessor } from './input-processor.ts'
+import {
+  type InputChannelOf,
+  type InputEvents,
+  InputProcessor,
+  type RestoredInputs,
+} from './input-processor.ts'
 import type { OperatorChain } from './operator-chain.ts'
 import { TaskCheckpoints } from './task-checkpoints.ts'
 
@@ -41,12 +47,16 @@ export interface TaskListener {
   onWake(): void
   /** What a checkpoint keeps of this subtask. */
   onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot, times: SnapshotTimes): void
+  /** There will be no snapshot for the checkpoint. */
+  onDeclined(checkpointId: number, error: Error): void
 }
 
 export interface TaskParts {
   readonly clock: Clock
   readonly time: Float64Array
   readonly inputs: readonly InputChannelOf[]
+  /** Null: nothing was in flight, and nothing is known of event time. */
+  readonly restoredInputs: RestoredInputs | null
   /** The head of the chain, where that is a source. */
   readonly source: SourceOperator<unknown, never> | null
   readonly writers: readonly RecordWriter[]
@@ -81,6 +91,9 @@ export class StreamTask {
   #hasReachedEnd = false
   #deadlineMs = 0
   #mayPause = false
+  /** The newest checkpoint triggered here of whose barrier the input has been told, since nobody sends it. */
+  #announcedId = 0
+  #alignmentTimer: TimerHandle | null = null
   #ending: Promise<void> | null = null
 
   constructor(parts: TaskParts, listener: TaskListener) {
@@ -162,24 +175,34 @@ export class StreamTask {
       endEventTime: () => this.#pausably(() => this.#parts.source?.endOfInput()),
       hasEnded: () => isFinal(this.#state),
       nowMs: this.#nowMs,
-      snapshotInputs: () => this.#input?.snapshot() ?? [],
+      snapshotInputs: (recording) => ({
+        watermark: this.#input?.valve.watermark ?? Number.NEGATIVE_INFINITY,
+        inputs: this.#input?.snapshot(recording) ?? [],
+      }),
+      onDeclined: (checkpointId, error) => this.#listener.onDeclined(checkpointId, error),
+      onGivenUp: (checkpointId) => this.#input?.giveUp(checkpointId, this.#nowMs()),
       onSnapshot: (barrier, snapshot, times) => this.#listener.onSnapshot(barrier, snapshot, times),
       onWake: () => this.wake(),
       onError: (error) => void this.fail(error),
     })
-    const { inputs, isExactlyOnce } = this.#parts
+    const { inputs, isExactlyOnce, restoredInputs } = this.#parts
     if (inputs.length === 0) return
     const gate = isExactlyOnce ? new BarrierGate(inputs.length) : new BarrierTracker(inputs.length)
-    this.#input = new InputProcessor(inputs, chain.inputs, gate, {
-      watermark: (timestamp) => {
-        this.#mayPause = true
-        chain.processWatermark(timestamp)
-        this.#mayPause = false
-      },
+    const events: InputEvents = {
+      watermark: (timestamp) => this.#pausably(() => chain.processWatermark(timestamp)),
       status: (isIdle) => chain.processStatus(isIdle),
-      snapshot: (barrier, alignmentMs) => this.#checkpoints.take(barrier, alignmentMs),
+      snapshot: (trigger) => this.#checkpoints.take(trigger),
+      subsumed: (checkpointId) => this.#listener.onDeclined(checkpointId, subsumed(checkpointId)),
+      wakeAt: (timeMs) => {
+        this.#alignmentTimer?.cancel()
+        this.#alignmentTimer = this.#clock.schedule(timeMs - this.#nowMs(), () => this.wake())
+      },
       data: () => this.wake(),
-    })
+    }
+    this.#input = new InputProcessor(inputs, chain.inputs, gate, events, restoredInputs)
+    const { watermark } = this.#input.valve
+    // Operators begin where event time was, so that what was late is late again.
+    if (watermark !== Number.NEGATIVE_INFINITY) this.#mail.push(() => chain.processWatermark(watermark))
   }
 
   /** Opens the operators; the task can then be started. */
@@ -298,26 +321,39 @@ export class StreamTask {
     }
   }
 
-  /** One unit of work: a mail, a piece of a paused watermark, a chunk of input. */
+  /** One unit of work: what a barrier sets off, a piece of a paused watermark, a mail, a chunk of input. */
   #once(): StepResult {
-    if (!this.#isOutputAvailable()) return 'blocked'
-    const isBusy = this.#isSinkBusy()
-    if (this.#input === null) this.#checkpoints.takeTriggered()
+    if (this.#reactToBarriers()) return 'progress'
+    const isReady = this.#isOutputAvailable() && !this.#isSinkBusy()
     // A barrier need not wait until a burst of timers is over: those that have not fired are in the snapshot.
     if (this.#chain.isPaused && !(this.#checkpoints.isHolding && this.#chain.isSnapshotSafe)) {
-      if (isBusy) return 'blocked'
+      if (!isReady) return 'blocked'
       this.#pausably(() => this.#chain.resume())
       return 'progress'
     }
-    // Nor until an operator is no longer busy: what it is busy with becomes part of the snapshot.
-    if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
-    if (isBusy) return 'blocked'
+    if (this.#checkpoints.isHolding || !isReady) return 'blocked'
     const mail = this.#mail.shift()
     if (mail !== undefined) {
       this.#pausably(mail)
       return 'progress'
     }
     return this.#input === null ? this.#pollSource() : this.#processInput(this.#input)
+  }
+
+  /** True if there was something to do. */
+  #reactToBarriers(): boolean {
+    const checkpoints = this.#checkpoints
+    if (checkpoints.isHolding) return checkpoints.advance()
+    if (this.#input === null) {
+      checkpoints.takeTriggered()
+      return checkpoints.isHolding && checkpoints.advance()
+    }
+    const { triggered } = checkpoints
+    if (triggered !== null && triggered.checkpointId > this.#announcedId && this.#input.hasEndArrived) {
+      this.#announcedId = triggered.checkpointId
+      this.#input.arriveEverywhere(triggered)
+    }
+    return this.#input.react(this.#nowMs())
   }
 
   /** Only what is called like this may pause: in the middle of a batch of records nobody would stop for it. */
@@ -414,6 +450,7 @@ export class StreamTask {
 
   async #close(state: 'finished' | 'failed' | 'cancelled', error: Error | undefined): Promise<void> {
     this.#mail.length = 0
+    this.#alignmentTimer?.cancel()
     try {
       await this.#chain.close()
     } catch (closeError) {
@@ -470,4 +507,11 @@ export class StreamTask {
     this.#state = state
     this.#listener.onState(state)
   }
+}
+
+function subsumed(checkpointId: number): SluiceError {
+  return new SluiceError(
+    'CHECKPOINT_SUBSUMED',
+    `the barrier of a newer checkpoint came before checkpoint ${checkpointId} was through`,
+  )
 }

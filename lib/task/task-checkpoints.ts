@@ -3,23 +3,27 @@
  * before it has been processed. The task calls `takeTriggered`, `advance` and `drain` from its own steps, so that
  * operators are never touched in the middle of one; commits go on beside them.
  *
- * P1. From a barrier's arrival until the state is frozen no record is processed: `isHolding`.
+ * P1. From when a snapshot is decided on until the state is frozen no record is processed: `isHolding`.
  * P2. The barrier leaves before any record that follows it, and after all that came before.
  * P3. After a barrier that the task was told to halt at nothing is processed, unless its checkpoint is given up.
  * P4. One snapshot is written at a time; the next barrier has what is left of the last written at once.
- * P5. What is said of a checkpoint that has been given up came late, and changes nothing.
+ * P5. An unaligned snapshot is complete when its data in flight has been recorded, however long the state has been.
+ * P6. What is said of a checkpoint that has been given up came late, and changes nothing.
  */
 import { assert } from '../base/assert.ts'
-import { asError } from '../base/errors.ts'
+import { asError, SluiceError } from '../base/errors.ts'
 import type { InputSnapshot } from '../checkpoint/channel-snapshot.ts'
 import {
   FrozenSubtask,
+  type OperatorSnapshot,
   type SnapshotTimes,
   type StatefulOperator,
   type SubtaskSnapshot,
 } from '../checkpoint/subtask-snapshot.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
 import type { CheckpointBarrier } from '../network/stream-event.ts'
+import type { ChannelRecording } from './channel-recording.ts'
+import type { SnapshotTrigger } from './input-processor.ts'
 import type { OperatorChain } from './operator-chain.ts'
 
 export interface TaskCheckpointsOptions {
@@ -28,14 +32,18 @@ export interface TaskCheckpointsOptions {
   readonly writers: readonly RecordWriter[]
   /** Monotonic. */
   nowMs(): number
-  /** How far event time has come on the channels. */
-  snapshotInputs(): readonly InputSnapshot[]
+  /** Event time at the inputs, and on each of their channels; with the data in flight that is being recorded. */
+  snapshotInputs(recording: ChannelRecording | null): Pick<SubtaskSnapshot, 'watermark' | 'inputs'>
   /** Event time ends here: a source that is to be drained. */
   endEventTime(): void
   /** The task has ended: there is nothing to commit any more. */
   hasEnded(): boolean
   /** A snapshot is complete and may be stored. */
   onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot, times: SnapshotTimes): void
+  /** There will be no snapshot, and the coordinator does not know. */
+  onDeclined(checkpointId: number, error: Error): void
+  /** Nobody waits for this checkpoint any more. */
+  onGivenUp(checkpointId: number): void
   /** There is something to do again. */
   onWake(): void
   onError(error: Error): void
@@ -46,9 +54,7 @@ const DRAIN_ENTRIES = 1000
 /** Checkpoints given up that are remembered: an order for an older one would have to be late by as many. */
 const GIVEN_UP_MAX = 100
 
-interface Held {
-  readonly barrier: CheckpointBarrier
-  readonly alignmentMs: number
+interface Held extends SnapshotTrigger {
   readonly sinceMs: number
   phase: 'waiting' | 'preparing' | 'prepared'
 }
@@ -56,8 +62,12 @@ interface Held {
 interface Frozen {
   readonly barrier: CheckpointBarrier
   readonly subtask: FrozenSubtask
-  readonly inputs: readonly InputSnapshot[]
+  readonly atInputs: { readonly watermark: number; readonly inputs: readonly InputSnapshot[] }
+  readonly recording: ChannelRecording | null
+  readonly startedMs: number
   readonly times: SnapshotTimes
+  /** Once all has been written; it may have to wait for the recording. */
+  operators: readonly OperatorSnapshot[] | null
 }
 
 export class TaskCheckpoints {
@@ -67,6 +77,8 @@ export class TaskCheckpoints {
   /** Its barrier waits, is being prepared, or is prepared. */
   #held: Held | null = null
   #frozen: Frozen | null = null
+  /** All state is written; data in flight is still being recorded. At most one: the gate records for one checkpoint. */
+  #recording: Frozen | null = null
   #commits: Promise<void> = Promise.resolve()
   readonly #givenUp: number[] = []
   #takenId = 0
@@ -126,6 +138,7 @@ export class TaskCheckpoints {
     this.#givenUp.push(checkpointId)
     if (this.#givenUp.length > GIVEN_UP_MAX) this.#givenUp.shift()
     if (this.#haltId === checkpointId) this.#haltId = 0
+    this.#options.onGivenUp(checkpointId)
     this.#options.onWake()
     return Promise.resolve()
   }
@@ -140,16 +153,22 @@ export class TaskCheckpoints {
     }
     // What event time releases comes before the last barrier of all, in as many steps as it takes.
     if (barrier.checkpointId === this.#haltId && this.#options.chain.isPaused) return
-    this.#triggered.shift()
-    this.take(barrier, 0)
+    this.take({ barrier, startedMs: this.#options.nowMs(), recording: null })
   }
 
-  /** Everything before the barrier has been processed. Ids that are not newer than the last are ignored. */
-  take(barrier: CheckpointBarrier, alignmentMs: number): void {
-    if (barrier.checkpointId <= this.#takenId) return
+  /** What was triggered first and has not been taken. */
+  get triggered(): CheckpointBarrier | null {
+    return this.#triggered[0] ?? null
+  }
+
+  /** What the snapshot is to hold has been decided. Ids that are not newer than the last are ignored. */
+  take(trigger: SnapshotTrigger): void {
+    const { checkpointId } = trigger.barrier
+    this.#triggered = this.#triggered.filter((barrier) => barrier.checkpointId > checkpointId)
+    if (checkpointId <= this.#takenId) return
     assert(this.#held === null, 'no input is read while a barrier is held')
-    this.#takenId = barrier.checkpointId
-    this.#held = { barrier, alignmentMs, sinceMs: this.#options.nowMs(), phase: 'waiting' }
+    this.#takenId = checkpointId
+    this.#held = { ...trigger, sinceMs: this.#options.nowMs(), phase: 'waiting' }
     this.#options.onWake()
   }
 
@@ -173,27 +192,54 @@ export class TaskCheckpoints {
     return true
   }
 
-  /** Writes a piece of the frozen state. */
+  /** Writes a piece of the frozen state, and gives out a snapshot that is complete. */
   drain(): void {
-    if (this.#frozen === null) return
-    const { barrier, subtask, inputs, times } = this.#frozen
-    const operators = subtask.drain(DRAIN_ENTRIES)
-    if (operators === null) return
+    this.#finishRecording()
+    const frozen = this.#frozen
+    if (frozen === null) return
+    frozen.operators = frozen.subtask.drain(DRAIN_ENTRIES)
+    if (frozen.operators === null) return
     this.#frozen = null
-    this.#options.onSnapshot(barrier, { operators, inputs }, times)
+    // One before it that still waits has been given up: see the gate.
+    this.#recording = frozen
+    this.#finishRecording()
   }
 
-  #freeze({ barrier, alignmentMs, sinceMs }: Held): void {
+  #freeze({ barrier, startedMs, sinceMs, recording }: Held): void {
     while (this.#frozen !== null) this.drain()
     const { writers, operators, nowMs } = this.#options
     for (const writer of writers) writer.event(barrier)
     const subtask = new FrozenSubtask(operators)
-    const inputs = this.#options.snapshotInputs()
+    const atInputs = this.#options.snapshotInputs(recording)
     const frozenMs = nowMs()
-    const times = { isUnaligned: false, alignmentMs, syncMs: frozenMs - sinceMs, frozenMs }
-    this.#frozen = { barrier, subtask, inputs, times }
+    const times = {
+      isUnaligned: recording !== null,
+      alignmentMs: sinceMs - startedMs,
+      syncMs: frozenMs - sinceMs,
+      frozenMs,
+    }
+    this.#frozen = { barrier, subtask, atInputs, recording, startedMs, times, operators: null }
     this.#frozenId = barrier.checkpointId
     this.#held = null
+  }
+
+  #finishRecording(): void {
+    if (this.#recording === null) return
+    const { barrier, recording, operators, atInputs, startedMs, times } = this.#recording
+    const state = recording?.state ?? 'complete'
+    if (state === 'recording') return
+    this.#recording = null
+    const { checkpointId } = barrier
+    if (state === 'complete') {
+      const alignmentMs = recording === null ? times.alignmentMs : recording.completedMs - startedMs
+      this.#options.onSnapshot(barrier, { operators: operators!, ...atInputs }, { ...times, alignmentMs })
+    } else if (state === 'overflown') {
+      this.#options.onGivenUp(checkpointId)
+      this.#options.onDeclined(
+        checkpointId,
+        new SluiceError('CHECKPOINT_FAILED', 'more data is in flight than an unaligned checkpoint can hold'),
+      )
+    }
   }
 
   async #commit(checkpointId: number): Promise<void> {

@@ -65,9 +65,22 @@ export class WatermarkValve {
     this.onWatermark(channelIndex, Number.POSITIVE_INFINITY)
   }
 
-  /** What each channel has to have again after a restore. */
-  snapshot(): { watermark: number; isIdle: boolean }[] {
-    return this.#channels.map(({ watermark, isIdle }) => ({ watermark, isIdle }))
+  /** How far event time has come on a channel. */
+  watermarkOf(channelIndex: number): number {
+    return this.#channels[channelIndex]!.watermark
+  }
+
+  /**
+   * Begins where another left off; nothing is sent. No channel is idle, since those that are will say so again: one
+   * that was, and is behind for that, does not count until it has caught up.
+   */
+  restore(watermark: number, channels: readonly number[]): void {
+    this.#lastWatermark = watermark
+    channels.forEach((channelWatermark, index) => {
+      const channel = this.#channels[index]!
+      channel.watermark = channelWatermark
+      channel.isAligned = channelWatermark >= watermark
+    })
   }
 
   #onIdle(channel: ChannelTime): void {

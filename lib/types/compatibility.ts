@@ -33,14 +33,27 @@ export type RowResolution<T> =
   | { readonly kind: 'migrate'; readonly read: (input: ByteReader) => T }
   | { readonly kind: 'incompatible'; readonly mismatches: readonly SchemaMismatch[] }
 
+export type ValueResolution =
+  | { readonly kind: 'same' }
+  /** `convert` takes a value of the written schema and gives one of the current type. */
+  | { readonly kind: 'migrate'; readonly convert: (value: unknown) => unknown }
+  | { readonly kind: 'incompatible'; readonly mismatches: readonly SchemaMismatch[] }
+
 /** Throws TYPE_MISMATCH if `written` is no schema at all. */
 export function resolveRows<T>(written: Schema, current: Type<T>): RowResolution<T> {
   const { schema, row } = schemaToType(written)
-  if (isSameRow(schema, current.schema)) return { kind: 'same' }
+  const resolution = resolveValues(schema, current.schema)
+  if (resolution.kind !== 'migrate') return resolution
+  return { kind: 'migrate', read: (input) => resolution.convert(row.read(input)) as T }
+}
+
+/** As for rows, of values however they are encoded. */
+export function resolveValues(written: Schema, current: Schema): ValueResolution {
+  if (isSameRow(written, current)) return { kind: 'same' }
   const resolver = new Resolver()
-  const convert = resolver.resolve(schema, current.schema, '')
+  const convert = resolver.resolve(written, current, '')
   if (resolver.mismatches.length > 0) return { kind: 'incompatible', mismatches: resolver.mismatches }
-  return { kind: 'migrate', read: (input) => convert(row.read(input)) as T }
+  return { kind: 'migrate', convert }
 }
 
 /** Turns a value as it was written into one of the current type. */

@@ -28,6 +28,7 @@ export const virtualCheckpoint: CheckpointSettings = {
   retainOnCancel: false,
   retainOnFinish: false,
   historyMax: 20,
+  alignmentTimeoutMs: null,
 }
 
 export interface VirtualJobOptions {

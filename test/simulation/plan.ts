@@ -53,6 +53,8 @@ export interface Plan {
     readonly parallelism: number
   } | null
   readonly events: readonly PlannedEvent[]
+  /** As in CheckpointSettings. */
+  readonly alignmentTimeoutMs: number | null
   /** From then on nothing goes wrong any more. */
   readonly faultsEndMs: number
 }
@@ -115,6 +117,7 @@ export function planOf(seed: number): Plan {
         }
       : null,
     events: eventsOf(random, nodes.length, faultsEndMs),
+    alignmentTimeoutMs: random.one([null, null, 0, 0, 20, 200]),
     faultsEndMs,
   }
 }

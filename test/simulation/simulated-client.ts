@@ -121,6 +121,7 @@ export class SimulatedClient {
       checkpoint: {
         ...plan.checkpoint,
         mode: 'exactly-once',
+        alignmentTimeoutMs: plan.alignmentTimeoutMs,
         storageUri: 'memory:checkpoints',
         retainOnCancel: false,
         retainOnFinish: false,

@@ -27,6 +27,7 @@ const metadata: CheckpointMetadata = {
   isSavepoint: false,
   operators: [recordOf(2), recordOf(1, { id: 'other', subtasks: [null], hasUnion: false })],
   enumerators: [{ id: 'source', state: new Uint8Array([0, 255, 7]) }],
+  inFlight: [],
 }
 
 function errorOf(action: () => unknown): SluiceError | null {
@@ -88,7 +89,7 @@ t.test('checkpoint files - any bytes are read or refused', async () => {
 
 t.test('checkpoint files - one is not taken for the other', async (t) => {
   const notOurs = { code: 'CHECKPOINT_DAMAGED', message: /is not part of a checkpoint/ }
-  t.throws(() => decodeMetadata(encodeSubtask({ operators: [], inputs: [] }), 'x'), notOurs)
+  t.throws(() => decodeMetadata(encodeSubtask({ operators: [], watermark: 0, inputs: [] }), 'x'), notOurs)
   t.throws(() => decodeSubtask(encodeMetadata(metadata), 'x'), notOurs)
   t.throws(() => decodeMetadata(new Packr().pack(null), 'x'), notOurs)
   t.throws(() => decodeMetadata(new Packr().pack('meta'), 'x'), notOurs)

@@ -32,6 +32,7 @@ async function save(store: BlobStore, folder: string, record: OperatorRecord): P
     isSavepoint: false,
     operators: [record],
     enumerators: [{ id: 'source', state: new Uint8Array([1, 2]) }],
+    inFlight: [],
   }
   await store.put(`${folder}${METADATA}`, encodeMetadata(metadata))
   return subtasks

@@ -51,7 +51,7 @@ export class Subtask {
     const frozen = new FrozenSubtask([operator])
     for (;;) {
       const operators = frozen.drain(entryCount)
-      if (operators !== null) return { operators, inputs: [] }
+      if (operators !== null) return { operators, watermark: Number.NEGATIVE_INFINITY, inputs: [] }
     }
   }
 }

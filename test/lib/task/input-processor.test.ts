@@ -24,7 +24,9 @@ function newProcessor(inputs: readonly number[]) {
     {
       watermark: (timestamp) => log.push(`watermark ${timestamp}`),
       status: (isIdle) => log.push(`idle ${isIdle}`),
-      snapshot: ({ checkpointId }) => log.push(`snapshot ${checkpointId}`),
+      snapshot: ({ barrier }) => log.push(`snapshot ${barrier.checkpointId}`),
+      subsumed: (checkpointId) => log.push(`subsumed ${checkpointId}`),
+      wakeAt() {},
       data: () => signals++,
     },
   )
@@ -126,6 +128,8 @@ t.test('input processor - is told of data, also of what was there before it', as
       watermark() {},
       status() {},
       snapshot() {},
+      subsumed() {},
+      wakeAt() {},
       data() {},
     },
   )
@@ -150,7 +154,7 @@ t.test(
     b!.event(barrierOf(2))
     send(b!, 'after 2')
     send(a!, 'before 2')
-    t.same(stepAll(), ['0: before 2'], 'what has arrived behind the barrier waits')
+    t.same(stepAll(), ['subsumed 1', '0: before 2'], 'what has arrived behind the barrier waits')
     a!.event(barrierOf(2))
     t.same(stepAll(), ['snapshot 2', '0: after 2'])
   },

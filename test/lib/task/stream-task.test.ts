@@ -518,7 +518,7 @@ t.test(
     await hand.run()
     for (const id of [1, 2]) {
       hand.inputs[0]!.event(barrierOf(id))
-      for (const _unit of ['reach the barrier', 'prepare', 'freeze']) {
+      for (const _unit of ['hear of the barrier', 'reach it', 'prepare', 'freeze']) {
         hand.task.step(Number.NEGATIVE_INFINITY)
         await settled()
       }

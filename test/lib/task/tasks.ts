@@ -10,6 +10,7 @@ import type { StreamOperator } from '../../../lib/operator/stream-operator.ts'
 import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
 import { valueState } from '../../../lib/state/state-descriptor.ts'
+import type { RestoredInputs } from '../../../lib/task/input-processor.ts'
 import { StreamTask } from '../../../lib/task/stream-task.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { t as types } from '../../../lib/types/t.ts'
@@ -22,6 +23,8 @@ export interface HandTaskOptions {
   readonly output?: OutputChannel
   readonly source?: SourceOperator<unknown, never>
   readonly lingerMs?: number
+  readonly restoredInputs?: RestoredInputs
+  readonly isExactlyOnce?: boolean
   /** Keyed state to be snapshotted: tables, and values in each. */
   readonly keyedTables?: number
   readonly entriesPerTable?: number
@@ -35,10 +38,11 @@ export class HandTask {
   readonly operators: NotingOperator[]
   readonly task: StreamTask
   wakes = 0
+  readonly declined: string[] = []
   readonly snapshots: [number, SubtaskSnapshot][] = []
 
   constructor(options: HandTaskOptions = {}) {
-    const { names = ['a'], inputCount = 1, output, source, lingerMs = 5 } = options
+    const { names = ['a'], inputCount = 1, output, source, lingerMs = 5, restoredInputs = null } = options
     const nowMs = () => this.clock.monotonic()
     this.inputs =
       source !== undefined
@@ -53,15 +57,17 @@ export class HandTask {
         clock: this.clock,
         time: TIME,
         inputs: this.inputs.map((channel) => ({ channel, edge: EDGE, input: 0 })),
+        restoredInputs,
         source: source ?? null,
         writers,
         lingerMs,
-        isExactlyOnce: true,
+        isExactlyOnce: options.isExactlyOnce ?? true,
       },
       {
         onState: (state: SubtaskState, error) =>
           this.states.push(error === undefined ? state : `${state}: ${error.message}`),
         onWake: () => this.wakes++,
+        onDeclined: (checkpointId, error) => this.declined.push(`${checkpointId}: ${error.message}`),
         onSnapshot: ({ checkpointId }, snapshot) => this.snapshots.push([checkpointId, snapshot]),
       },
     )

@@ -55,14 +55,22 @@ t.test('valve - an idle channel that ends is active again first', async (t) => {
   t.same(take(), ['idle', 'active', MAX_TIMESTAMP])
 })
 
-t.test('valve - a snapshot tells each channel', async (t) => {
-  const { valve } = newValve(2)
-  valve.onWatermark(0, 5)
-  valve.onStatus(1, true)
-  t.same(valve.snapshot(), [
-    { watermark: 5, isIdle: false },
-    { watermark: MIN_TIMESTAMP, isIdle: true },
-  ])
+t.test('valve - goes on where another left off', async (t) => {
+  const { valve: before } = newValve(2)
+  before.onWatermark(0, 5)
+  before.onWatermark(1, 3)
+  before.onStatus(1, true)
+  before.onWatermark(0, 8)
+  t.same([before.watermark, before.watermarkOf(0), before.watermarkOf(1)], [8, 8, 3])
+  const { valve, take } = newValve(2)
+  valve.restore(8, [8, 3])
+  t.same(take(), [], 'nothing is said anew')
+  t.equal(valve.watermark, 8)
+  valve.onWatermark(0, 9)
+  t.same(take(), [9], 'one that was idle does not hold it back')
+  valve.onWatermark(1, 10)
+  valve.onWatermark(0, 12)
+  t.same(take(), [10], 'until it has caught up')
 })
 
 /** The rules as they are said, channel by channel, without any cleverness. */
