@@ -17,6 +17,7 @@ import type { Measurement } from './measurement.ts'
 interface Benchmark {
   readonly name: string
   readonly file: string
+  readonly args?: readonly string[]
   readonly measures: string
   /** `atMost` and `atLeast` are bounds of the median ratio. */
   readonly target: { readonly atMost: number } | { readonly atLeast: number }
@@ -47,6 +48,36 @@ const BENCHMARKS: readonly Benchmark[] = [
     runs: 5,
   },
   {
+    name: 'tumbling',
+    file: 'tumbling.ts',
+    measures: 'a count per tumbling window, 100 000 keys, to a loop with a Map per window',
+    target: { atLeast: 0.6 },
+    runs: 5,
+  },
+  {
+    name: 'sliding',
+    file: 'sliding.ts',
+    measures: 'sliding windows of 60 s by 1 s, to tumbling ones',
+    target: { atMost: 3 },
+    runs: 3,
+  },
+  {
+    name: 'timers',
+    file: 'timers.ts',
+    args: ['cost'],
+    measures: 'a million timers: the dearer of registering and firing one, to the limit',
+    target: { atMost: 1 },
+    runs: 5,
+  },
+  {
+    name: 'timer-slices',
+    file: 'timers.ts',
+    args: ['slices'],
+    measures: 'p99 of the event loop while a million timers fire, to the limit',
+    target: { atMost: 1 },
+    runs: 5,
+  },
+  {
     name: 'slow-sink',
     file: 'slow-sink.ts',
     measures: 'growth of resident memory (MB) in 60 s behind a sink at 1 % of the source, to the limit',
@@ -57,8 +88,8 @@ const BENCHMARKS: readonly Benchmark[] = [
 
 const RUN_TIMEOUT_MS = 300_000
 
-async function measure({ file, name }: Benchmark): Promise<Measurement> {
-  const child = startBench(file)
+async function measure({ file, name, args = [] }: Benchmark): Promise<Measurement> {
+  const child = startBench(file, args)
   const timer = setTimeout(() => {
     process.stderr.write(`benchmark ${name} is stopped after ${RUN_TIMEOUT_MS / 1000} s\n`)
     void child.stop()

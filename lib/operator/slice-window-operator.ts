@@ -29,6 +29,7 @@ import { t } from '../types/t.ts'
 import { SliceGrid } from '../window/slice-grid.ts'
 import type { AlignedWindows } from '../window/window-assigner.ts'
 import { timestampUnusable } from './event-timestamp.ts'
+import { SliceMerge } from './slice-merge.ts'
 import { keyedBackend, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
 import type { Folding } from './window-contents.ts'
 
@@ -43,6 +44,9 @@ export interface SliceWindowOptions<I, A, O> {
 
 /** After this many results a firing pass asks whether it should make room for something else. */
 const PAUSE_CHECK_INTERVAL = 64
+
+/** From this many slices per window on it pays to keep what windows that overlap have in common. */
+const MERGED_SLICES_MIN = 4
 
 /** Whether these windows can be sliced at all. */
 export function isSliceable(assigner: AlignedWindows<never>, folding: { readonly merge: unknown }): boolean {
@@ -63,6 +67,8 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   readonly #isPending = new Set<number>()
   #keyContext!: KeyContext
   #slices!: SliceTable<A>
+  /** Where windows have many slices. */
+  #merge: SliceMerge<A> | null = null
   /** Per key group, up to when windows had fired at the last snapshot; null where slices never outlive a firing. */
   #firedTable: FlatTable<number> | null = null
   /** Windows to be fired again for a key, by their last millisecond; there where #firedTable is. */
@@ -97,6 +103,9 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     const keyed = keyedBackend(context)
     this.#keyContext = keyed.context
     this.#slices = keyed.sliceTable('window/slices', this.#folding.type)
+    if (this.#sizeMs / this.#sliceMs >= MERGED_SLICES_MIN) {
+      this.#merge = new SliceMerge(this.#grid, this.#folding, this.#slices, keyed.context)
+    }
     if (this.#sliceMs < this.#sizeMs || this.#latenessMs > 0) {
       this.#firedTable = keyed.flatTable('window/fired', t.float64)
       this.#refires = keyed.timerTable('window/refires')
@@ -155,6 +164,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #add(value: I, slice: number): void {
+    this.#merge?.changed(slice)
     const slices = this.#slices
     const entry = slices.find(slice)
     if (entry === undefined) this.#insert(slice, this.#folding.add(value, undefined))
@@ -227,6 +237,10 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   *#fireMerged(end: number): Generator<void, void, void> {
+    if (this.#merge !== null && this.#restoredFired === null) {
+      yield* this.#merge.ofWindow(end, (key, accumulator) => this.#emit(key, end, accumulator))
+      return
+    }
     const { merge, copy } = this.#folding
     const merged = new Map<MapKey, A>()
     let count = 0
