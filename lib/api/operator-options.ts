@@ -65,7 +65,7 @@ export function refuseAsync(operation: string, ...fns: unknown[]): void {
     if (!(called instanceof AsyncFunction)) continue
     throw new SluiceError(
       'GRAPH_INVALID',
-      `the function of ${operation} is asynchronous; it must return its result, not a promise (asynchronous calls belong into an async I/O operator)`,
+      `the function of ${operation} is asynchronous; it must return its result, not a promise (mapAsync is for asynchronous calls)`,
     )
   }
 }

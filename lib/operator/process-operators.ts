@@ -2,6 +2,7 @@
 import type { Key } from '../base/hash.ts'
 import type { KeyedProcessFunction, ProcessFunction } from '../function/process-functions.ts'
 import { KeyedRecordContext, RecordContext } from './process-context.ts'
+import { refusePromise } from './promise-check.ts'
 import { type InlineCode, OneInputOperator, type OperatorContext, type Output } from './stream-operator.ts'
 
 export class ProcessOperator<I, O> extends OneInputOperator<I, O> {
@@ -19,11 +20,12 @@ export class ProcessOperator<I, O> extends OneInputOperator<I, O> {
   }
 
   override processElement(value: I): void {
-    this.#fn.processElement(value, this.#recordContext, this.output)
+    const returned: unknown = this.#fn.processElement(value, this.#recordContext, this.output)
+    if (returned !== undefined) refusePromise(returned, 'process', this.context)
   }
 
   override inline(): InlineCode {
-    return inlineProcess(this.#fn, this.#recordContext, this.output)
+    return inlineProcess(this.#fn, this.#recordContext, this.output, this.context)
   }
 }
 
@@ -44,14 +46,25 @@ export class KeyedProcessOperator<K extends Key, I, O> extends OneInputOperator<
   }
 
   override processElement(value: I): void {
-    this.#fn.processElement(value, this.#recordContext, this.output)
+    const returned: unknown = this.#fn.processElement(value, this.#recordContext, this.output)
+    if (returned !== undefined) refusePromise(returned, 'process', this.context)
   }
 
   override inline(): InlineCode {
-    return inlineProcess(this.#fn, this.#recordContext, this.output)
+    return inlineProcess(this.#fn, this.#recordContext, this.output, this.context)
   }
 }
 
-function inlineProcess(fn: object, context: RecordContext, out: Output<unknown>): InlineCode {
-  return { bindings: { fn, context, out }, body: () => 'fn.processElement(value, context, out);' }
+function inlineProcess(
+  fn: object,
+  context: RecordContext,
+  out: Output<unknown>,
+  operatorContext: OperatorContext,
+): InlineCode {
+  const refuse = (returned: unknown) => refusePromise(returned, 'process', operatorContext)
+  return {
+    bindings: { fn, context, out, refuse },
+    body: () =>
+      'const returned = fn.processElement(value, context, out); if (returned !== undefined) refuse(returned);',
+  }
 }

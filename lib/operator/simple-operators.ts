@@ -1,5 +1,4 @@
 /** Map, filter and flatMap: one record in, some out, no state of their own. */
-import { SluiceError } from '../base/errors.ts'
 import type {
   Collector,
   FilterFunction,
@@ -8,10 +7,13 @@ import type {
   RichFunction,
   Synchronous,
 } from '../function/functions.ts'
+import { refusePromise } from './promise-check.ts'
 import { type InlineCode, OneInputOperator } from './stream-operator.ts'
 
 export class MapOperator<I, O> extends OneInputOperator<I, O> {
   readonly #map: (value: I) => O
+  /** A look at every result would cost more than most functions do; the first one tells. */
+  readonly #check = { isDue: true, refuse: (result: O): void => this.#checkFirst(result) }
 
   constructor(fn: MapFunction<I, O>) {
     super(fn as RichFunction)
@@ -19,11 +21,21 @@ export class MapOperator<I, O> extends OneInputOperator<I, O> {
   }
 
   override processElement(value: I): void {
-    this.output.collect(this.#map(value))
+    const result = this.#map(value)
+    if (this.#check.isDue) this.#checkFirst(result)
+    this.output.collect(result)
   }
 
   override inline(): InlineCode {
-    return { bindings: { map: this.#map }, body: (emit) => emit('map(value)') }
+    return {
+      bindings: { map: this.#map, check: this.#check },
+      body: (emit) => `const result = map(value); if (check.isDue) check.refuse(result); ${emit('result')}`,
+    }
+  }
+
+  #checkFirst(result: O): void {
+    this.#check.isDue = false
+    refusePromise(result, 'map', this.context)
   }
 }
 
@@ -36,11 +48,19 @@ export class FilterOperator<I> extends OneInputOperator<I, I> {
   }
 
   override processElement(value: I): void {
-    if (this.#filter(value)) this.output.collect(value)
+    const isKept: unknown = this.#filter(value)
+    if (!isKept) return
+    if (isKept !== true) refusePromise(isKept, 'filter', this.context)
+    this.output.collect(value)
   }
 
   override inline(): InlineCode {
-    return { bindings: { filter: this.#filter }, body: (emit) => `if (filter(value)) { ${emit('value')} }` }
+    const refuse = (result: unknown) => refusePromise(result, 'filter', this.context)
+    return {
+      bindings: { filter: this.#filter, refuse },
+      body: (emit) =>
+        `const isKept = filter(value); if (isKept) { if (isKept !== true) refuse(isKept); ${emit('value')} }`,
+    }
   }
 }
 
@@ -55,14 +75,7 @@ export class FlatMapOperator<I, O> extends OneInputOperator<I, O> {
   override processElement(value: I): void {
     const results = this.#flatMap(value, this.output)
     if (results === undefined) return
-    if (results instanceof Promise) throw asynchronousFunction(this.context.operatorName, 'flatMap')
+    refusePromise(results, 'flatMap', this.context)
     for (const result of results) this.output.collect(result)
   }
-}
-
-function asynchronousFunction(operatorName: string, method: string): SluiceError {
-  return new SluiceError(
-    'USER_FUNCTION_FAILED',
-    `the ${method} function of "${operatorName}" returned a promise; it must be synchronous (asynchronous calls belong into an async I/O operator)`,
-  )
 }

@@ -1,9 +1,9 @@
 /**
  * What each key has in a window of many slices, from one window to the next without merging all its slices again. Per
  * key two stacks, as Tangwongsan, Hirzel and Schneider describe them ("Low-Latency Sliding-Window Aggregation in
- * Worst-Case Constant Time", 2017): `front` has, for every slice of the older part, the merge of all from
- * there to the boundary; `back` is the merge of everything after it. A window is the top of one with the other. When the
- * front has been used up, everything becomes front. So a slice of a key is merged twice in all, and a window once.
+ * Worst-Case Constant Time", 2017): `front` has, for every slice of the older part, the merge of all from there to the
+ * boundary; `back` is the merge of everything after it. A window is the top of one with the other. When the front has
+ * been used up, everything becomes front. So a slice of a key is merged twice in all, and a window once.
  *
  * M1. All here follows from the slices: nothing of it is in snapshots.
  * M2. Windows are asked for by ascending end.

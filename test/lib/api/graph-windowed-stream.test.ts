@@ -6,6 +6,7 @@ import { SliceWindowOperator } from '../../../lib/operator/slice-window-operator
 import { WindowOperator } from '../../../lib/operator/window-operator.ts'
 import { countEvictor } from '../../../lib/window/evictor.ts'
 import { countTrigger, purging } from '../../../lib/window/trigger.ts'
+import { Window } from '../../../lib/window/window.ts'
 import {
   globalWindow,
   session,
@@ -108,6 +109,97 @@ t.test('windowed stream - what cannot work is refused at once', async (t) => {
   refuse(/lateness must not be negative/, tumbling('1s'), (s) => s.allowedLateness(-1))
   t.throws(() => windowed(tumbling('1s'), (s) => s.allowedLateness('soon')), { code: 'CONFIG_INVALID' })
   t.doesNotThrow(() => windowed(session('1s'), (s) => s.aggregate(mergeable)))
+})
+
+t.test('windowed stream - windows without a size, a slide or a gap are refused', async (t) => {
+  const refuse = (message: RegExp, make: () => unknown) => t.throws(make, { code: 'GRAPH_INVALID', message })
+  refuse(/size must be positive, found 0/, () => tumbling(0))
+  refuse(/size must be positive, found "-1s"/, () => sliding('-1s', '1s'))
+  refuse(/slide must be positive, found 0/, () => sliding('1s', 0))
+  refuse(/size must be positive/, () => tumblingProcessingTime(0))
+  refuse(/gap must be positive, found -5/, () => session(-5))
+  refuse(/offset.*smaller than the slide/, () => tumbling('1s', { offset: '2s' }))
+  const counted = (size: number, slide?: number) =>
+    lastNode((env) =>
+      env
+        .source(numbers(1))
+        .keyBy((n) => n)
+        .countWindow(size, slide)
+        .reduce((a) => a),
+    )
+  refuse(/count windows need a size of at least one.*found size 0/, () => counted(0))
+  refuse(/found size 2.5/, () => counted(2.5))
+  refuse(/slide from 1 to that size, found size 3, slide 4/, () => counted(3, 4))
+  refuse(/found size 3, slide 0/, () => counted(3, 0))
+})
+
+t.test('windowed stream - a merging assigner whose own trigger cannot merge is refused', async (t) => {
+  const { onMerge: _, ...rigid } = countTrigger<number>(2)
+  const own: WindowAssigner<number> = {
+    name: 'visits',
+    timeDomain: 'event',
+    isMerging: true,
+    fixedSizeMs: null,
+    assign: (_value, timestamp) => [new Window(timestamp, timestamp + 5)],
+    defaultTrigger: () => rigid,
+  }
+  t.throws(() => windowed(own, (s) => s.reduce((a) => a)), {
+    code: 'GRAPH_INVALID',
+    message: /visits.*they merge/,
+  })
+})
+
+t.test(
+  'windowed stream - count windows are those of all time with a trigger, sliding ones with an evictor',
+  async (t) => {
+    const operationOf = (size: number, slide?: number) =>
+      lastNode((env) =>
+        env
+          .source(numbers(1))
+          .countWindowAll(size, slide)
+          .reduce((a) => a),
+      ).operation
+    t.equal(operationOf(3), 'windowAll(global, trigger purging count 3).reduce')
+    t.equal(operationOf(3, 2), 'windowAll(global, trigger count 2, evictor count 3).reduce')
+  },
+)
+
+t.test('windowed stream - the whole stream is aggregated in two steps where nobody can tell', async (t) => {
+  const nodesOf = (finish: (stream: WindowedStream<number, number>) => void) =>
+    [...build((env) => finish(env.source(numbers(1)).windowAll(tumbling('1s')))).origin.nodes.values()]
+      .length - 1
+  t.equal(
+    nodesOf((s) => s.reduce((a) => a)),
+    2,
+  )
+  t.equal(
+    nodesOf((s) => s.aggregate(mergeable)),
+    2,
+  )
+  t.equal(
+    nodesOf((s) => s.aggregate(sum)),
+    1,
+    'what cannot be merged',
+  )
+  t.equal(
+    nodesOf((s) => s.allowedLateness(5).reduce((a) => a)),
+    1,
+    'a result for each late record',
+  )
+  t.equal(
+    nodesOf((s) => s.lateOutput(outputTag('late')).reduce((a) => a)),
+    1,
+    'late records one by one',
+  )
+  t.equal(
+    nodesOf((s) => s.trigger(countTrigger(2)).reduce((a) => a)),
+    1,
+    'a trigger counts records',
+  )
+  t.equal(
+    nodesOf((s) => s.process(() => {})),
+    1,
+  )
 })
 
 t.test('windowed stream - settings of one use do not leak into the next', async (t) => {
