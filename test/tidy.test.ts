@@ -87,9 +87,10 @@ const FUNCTION_LINES_MAX = 70
 const LINE_LENGTH_MAX = 120
 const BANNED_FILE_NAMES = /(^|\/)(utils?|helpers?|common|misc|types|index)\.ts$/
 const BANNED_NAME_PARTS = /(Impl|Utils?|Helper|Abstract[A-Z]\w*|NG|New[A-Z]\w*)$/
-const DOORS = ['lib/index.ts']
+const DOORS = ['lib/index.ts', 'lib/testing/index.ts']
 /** Files that nobody imports because a process or a thread begins with them. */
-const ENTRIES = /^(bin\/|lib\/index\.ts|actors\/(slot-thread\.ts|thread-boot\.mjs)|lib\/api\/re\w+-\w+\.mjs)/
+const ENTRIES =
+  /^(bin\/|lib\/index\.ts|lib\/testing\/index\.ts|actors\/(slot-thread\.ts|thread-boot\.mjs)|lib\/api\/re\w+-\w+\.mjs)/
 
 interface SourceFile {
   readonly path: string

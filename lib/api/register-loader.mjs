@@ -11,5 +11,8 @@ const extension = existsSync(new URL('../index.ts', import.meta.url)) ? 'ts' : '
 registerTypeScript()
 registerHook('./resolve-sluice.mjs', {
   parentURL: import.meta.url,
-  data: { sluice: new URL(`../index.${extension}`, import.meta.url).href },
+  data: {
+    sluice: new URL(`../index.${extension}`, import.meta.url).href,
+    'sluice/testing': new URL(`../testing/index.${extension}`, import.meta.url).href,
+  },
 })

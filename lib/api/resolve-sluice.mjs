@@ -1,17 +1,17 @@
 /**
- * A module resolution hook: the name `sluice` leads to the installation that runs, and TypeScript is
- * always an ES module. Without the latter a job in a directory without a package.json would be taken for CommonJS,
+ * A module resolution hook: the names `sluice` and `sluice/testing` lead to the installation that runs, and TypeScript
+ * is always an ES module. Without the latter a job in a directory without a package.json would be taken for CommonJS,
  * which cannot load Sluice.
  */
 
-let door
+let doors = {}
 
 export function initialize(data) {
-  door = data.sluice
+  doors = data
 }
 
 export async function resolve(specifier, context, next) {
-  const resolved = await next(specifier === 'sluice' ? door : specifier, context)
+  const resolved = await next(doors[specifier] ?? specifier, context)
   return isTypeScript(resolved.url) ? { ...resolved, format: 'module' } : resolved
 }
 

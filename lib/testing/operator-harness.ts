@@ -2,11 +2,10 @@
  * Runs one operator without a job: give it records, watermarks and the time, read what it emits, snapshot it and go on
  * from the snapshot. The operator runs as in a job, through generated chain code and on a real state backend.
  */
-import type { Clock } from '../base/clock.ts'
 import type { Key } from '../base/hash.ts'
 import { silentLogger } from '../base/logger.ts'
 import { MetricGroup } from '../metrics/metric-group.ts'
-import { RecordBatch } from '../network/record-batch.ts'
+import { BATCH_RECORDS_MAX, RecordBatch } from '../network/record-batch.ts'
 import { RecordWriter } from '../network/record-writer.ts'
 import type { OperatorContext, StreamOperator } from '../operator/stream-operator.ts'
 import { keyGroupRange } from '../state/key-group.ts'
@@ -17,8 +16,8 @@ import type { StateChunk } from '../state/state-chunk.ts'
 import { ChainOutput, type CompiledChain, compileChain } from '../task/chain-code.ts'
 import { InputWatermarks } from '../time/input-watermarks.ts'
 import type { TimersOnRestore } from '../time/restored-timers.ts'
-import type { ProcessingTime } from '../time/timer-service.ts'
 import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
+import { HarnessTime } from './harness-time.ts'
 
 export type HarnessOutput<O> =
   | { readonly kind: 'record'; readonly value: O; readonly timestamp: number | undefined }
@@ -38,6 +37,9 @@ export interface HarnessSnapshot {
 }
 
 export interface HarnessOptions<O> {
+  /** For errors; default: `operator`. */
+  readonly name?: string
+  readonly uid?: string
   /** A new operator; called once per harness. */
   readonly operator: () => StreamOperator<O>
   /** Per input, how to find the key; null for inputs that are not keyed. Default: one input, not keyed. */
@@ -57,60 +59,21 @@ export interface HarnessOptions<O> {
   /** Default: `fire`. */
   readonly timersOnRestore?: TimersOnRestore
   readonly restore?: HarnessSnapshot
+  /** A clock that several operators share; default: one of its own, which begins at `processingTimeMs`. */
+  readonly time?: HarnessTime
+  /** Takes what is emitted as it comes; default: it is kept until `takeOutput`. */
+  readonly onOutput?: (output: HarnessOutput<O>) => void
+}
+
+/** A record on its way into an operator. */
+export interface HarnessRecord {
+  readonly value: unknown
+  readonly timestamp?: number | undefined
 }
 
 const MAX_PARALLELISM = 128
 const WATERMARK_INTERVAL_MS = 200
 const ROWS_PER_STEP = 1024
-
-/** A clock that stands still until it is told otherwise; when it moves, what is due runs at the new time. */
-class HarnessTime implements ProcessingTime, Clock {
-  nowMs: number
-  readonly #calls: { readonly timestamp: number; readonly callback: () => void }[] = []
-
-  constructor(nowMs: number) {
-    this.nowMs = nowMs
-  }
-
-  now(): number {
-    return this.nowMs
-  }
-
-  monotonic(): number {
-    return this.nowMs
-  }
-
-  schedule(delayMs: number, callback: () => void): { cancel(): void } {
-    return this.callAt(this.nowMs + delayMs, callback)
-  }
-
-  defer(callback: () => void): void {
-    this.callAt(this.nowMs, callback)
-  }
-
-  callAt(timestamp: number, callback: () => void): { cancel(): void } {
-    const call = { timestamp, callback }
-    this.#calls.push(call)
-    return { cancel: () => this.#remove(call) }
-  }
-
-  set(nowMs: number): void {
-    this.nowMs = nowMs
-    for (;;) {
-      const due = this.#calls
-        .filter(({ timestamp }) => timestamp <= nowMs)
-        .sort((a, b) => a.timestamp - b.timestamp)
-      if (due[0] === undefined) return
-      this.#remove(due[0])
-      due[0].callback()
-    }
-  }
-
-  #remove(call: { readonly timestamp: number; readonly callback: () => void }): void {
-    const index = this.#calls.indexOf(call)
-    if (index >= 0) this.#calls.splice(index, 1)
-  }
-}
 
 class CapturingWriter extends RecordWriter {
   readonly #capture: (value: unknown) => void
@@ -135,6 +98,7 @@ export class OperatorHarness<O> {
   readonly #chain: CompiledChain
   readonly #watermarks: InputWatermarks
   readonly #batch = new RecordBatch()
+  readonly #onOutput: (output: HarnessOutput<O>) => void
   #output: HarnessOutput<O>[] = []
   #pauseCount = 0
 
@@ -144,7 +108,8 @@ export class OperatorHarness<O> {
     const isKeyed = keySelectors.some((keyOf) => keyOf !== null)
     const keyGroups = keyGroupRange(maxParallelism, options.parallelism ?? 1, options.subtaskIndex ?? 0)
     this.keyed = isKeyed ? new KeyedStateBackend(maxParallelism, keyGroups) : null
-    this.#clock = new HarnessTime(options.processingTimeMs ?? 0)
+    this.#clock = options.time ?? new HarnessTime(options.processingTimeMs ?? 0)
+    this.#onOutput = options.onOutput ?? ((each) => void this.#output.push(each))
     this.operator = options.operator()
     const output = new ChainOutput()
     this.operator.setup(this.#context(maxParallelism, options), output as never)
@@ -183,13 +148,22 @@ export class OperatorHarness<O> {
 
   /** Processes a record; `input` counts from 0. */
   element(value: unknown, timestamp?: number, input = 0): void {
-    const batch = this.#batch
-    batch.clear()
-    batch.values[0] = value
-    batch.timestamps[0] = timestamp ?? NO_TIMESTAMP
-    batch.keyGroups[0] = -1
-    batch.count = 1
-    this.#chain.inputs[input]!(batch, 0, 1)
+    this.elements([{ value, timestamp }], input)
+  }
+
+  /** Processes records that have arrived together. */
+  elements(records: readonly HarnessRecord[], input = 0): void {
+    for (let from = 0; from < records.length; from += BATCH_RECORDS_MAX) {
+      const batch = this.#batch
+      batch.clear()
+      for (const { value, timestamp } of records.slice(from, from + BATCH_RECORDS_MAX)) {
+        batch.values[batch.count] = value
+        batch.timestamps[batch.count] = timestamp ?? NO_TIMESTAMP
+        batch.keyGroups[batch.count] = -1
+        batch.count++
+      }
+      this.#chain.inputs[input]!(batch, 0, batch.count)
+    }
     this.#time[0] = NO_TIMESTAMP
   }
 
@@ -250,7 +224,7 @@ export class OperatorHarness<O> {
   }
 
   #emit(output: HarnessOutput<O>): void {
-    this.#output.push(output)
+    this.#onOutput(output)
   }
 
   #timestamp(): number | undefined {
@@ -261,8 +235,8 @@ export class OperatorHarness<O> {
     return {
       jobId: 'harness',
       jobName: 'harness',
-      operatorName: 'operator',
-      uid: 'operator',
+      operatorName: options.name ?? 'operator',
+      uid: options.uid ?? 'operator',
       subtaskIndex: options.subtaskIndex ?? 0,
       parallelism: options.parallelism ?? 1,
       maxParallelism,
