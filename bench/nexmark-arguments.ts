@@ -5,6 +5,7 @@ import { type NexmarkArguments, readArguments } from '../examples/nexmark/nexmar
 import { SluiceError } from '../lib/base/errors.ts'
 import { didYouMean } from '../lib/base/nearest-name.ts'
 import { parseDuration } from '../lib/base/units.ts'
+import { isOptionKey } from '../lib/config/options.ts'
 
 export const NEXMARK_JOBS = new URL('../examples/nexmark/', import.meta.url)
 
@@ -15,6 +16,7 @@ table; progress goes to stderr. Seconds count from the job's start to its end. E
 and no digest differs. A digest is unknown if there is none for these events.
 
   --query Q,...             default all: ${nexmarkQueries().join(' ')}
+  --all                     all of them, and the results as JSON in nexmark.json too
   --parallelism P,...       subtasks of each operator (1); each query runs with each of them
   --events N                how many events are generated (100000); a multiple of --ooo
   --seed S                  which ones (1)
@@ -27,8 +29,13 @@ and no digest differs. A digest is unknown if there is none for these events.
   --out FILE                write the canonical rows of a single run, sorted
   --json                    on stdout one line of JSON per run, in place of the table: {query, events, parallelism,
                             backend, nodes, seconds, eventsPerSecond, rows, sha256, digest}
-  --backend heap|leveldb    where state is kept (heap); leveldb is not available yet
+  --backend heap|leveldb    where state is kept (heap)
   --checkpoint-interval D   take checkpoints this often, such as 500ms
+  --report FILE             write the results as JSON; with --all: nexmark.json
+  --verify                  every known digest on every path: rates, disorder, parallelisms, backends, local and on two
+                            nodes, a node killed and the parallelism changed on the way; the last line on stdout is
+                            "N passed, N failed". Of the other options only --query and --minutes go with it
+  --minutes M               no case of --verify begins after so long (30); what was left out is said
   --help
 `
 
@@ -42,6 +49,10 @@ const OPTIONS = {
   backend: { type: 'string', default: 'heap' },
   nodes: { type: 'string' },
   'checkpoint-interval': { type: 'string' },
+  all: { type: 'boolean', default: false },
+  report: { type: 'string' },
+  verify: { type: 'boolean', default: false },
+  minutes: { type: 'string' },
   blackhole: { type: 'boolean', default: false },
   out: { type: 'string' },
   digest: { type: 'boolean', default: false },
@@ -56,11 +67,18 @@ const JOB_OPTIONS = ['events', 'seed', 'rate', 'ooo'] as const
 const PARALLELISM_MAX = 64
 const NODES_MAX = 16
 
+const MINUTES = 30
+const MINUTES_MAX = 600
+/** Where `--all` reports to, unless another file is named. */
+const REPORT = 'nexmark.json'
+
+export type Backend = 'heap' | 'leveldb'
+
 export interface NexmarkPlan {
   readonly queries: readonly string[]
   readonly parallelisms: readonly number[]
   readonly events: Pick<NexmarkArguments, 'events' | 'seed' | 'rate' | 'ooo'>
-  readonly backend: 'heap'
+  readonly backend: Backend
   /** Between two checkpoints, as it was given; null: none are taken. */
   readonly checkpointInterval: string | null
   /** Node processes; 0: everything in this one. */
@@ -69,6 +87,10 @@ export interface NexmarkPlan {
   readonly isBlackhole: boolean
   /** Where the canonical rows go; null: nowhere. */
   readonly out: string | null
+  /** Where all results go as JSON at the end; null: nowhere. */
+  readonly report: string | null
+  /** After so many minutes no case of the verification begins; null: nothing is verified, these runs are made. */
+  readonly verifyMinutes: number | null
   /** A line of JSON per run in place of the table. */
   readonly isJson: boolean
   /** Arguments of the jobs, without their sink. */
@@ -79,9 +101,8 @@ export interface NexmarkPlan {
 export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
   const values = parseOptions(args)
   if (values.help) return null
-  const { backend, out, blackhole, 'checkpoint-interval': interval } = values
-  if (backend === 'leveldb') throw notAvailable('--backend leveldb')
-  if (backend !== 'heap') throw usage(`--backend: expected heap or leveldb, found "${backend}"`)
+  const { out, blackhole, 'checkpoint-interval': interval } = values
+  if (values.all && values.query !== undefined) throw usage('--all and --query exclude each other')
   const jobArguments = JOB_OPTIONS.flatMap((name) =>
     values[name] === undefined ? [] : [`--${name}=${values[name]}`],
   )
@@ -90,11 +111,15 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
     queries: readQueries(values.query),
     parallelisms: readList('--parallelism', values.parallelism, PARALLELISM_MAX),
     events: { events, seed, rate, ooo },
-    backend,
+    backend: readBackend(values.backend),
     checkpointInterval: interval === undefined ? null : asUsage(() => readInterval(interval)),
     nodes: values.nodes === undefined ? 0 : readInteger('--nodes', values.nodes, NODES_MAX),
     isBlackhole: blackhole,
     out: out ?? null,
+    report: values.report ?? (values.all ? REPORT : null),
+    verifyMinutes: values.verify
+      ? readInteger('--minutes', values.minutes ?? `${MINUTES}`, MINUTES_MAX)
+      : null,
     isJson: values.json || values.digest,
     jobArguments,
   } as const
@@ -111,6 +136,19 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
 export function nexmarkQueries(): string[] {
   const queries = readdirSync(NEXMARK_JOBS).flatMap((file) => /^(q\d+)\.ts$/.exec(file)?.[1] ?? [])
   return queries.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
+}
+
+/** Backends that can be used. */
+export function nexmarkBackends(): readonly Backend[] {
+  return isOptionKey('state.backend') ? ['heap', 'leveldb'] : ['heap']
+}
+
+function readBackend(name: string): Backend {
+  if (name !== 'heap' && name !== 'leveldb') {
+    throw usage(`--backend: expected heap or leveldb, found "${name}"`)
+  }
+  if (!nexmarkBackends().includes(name)) throw usage(`--backend ${name} is not available yet`)
+  return name
 }
 
 function readInterval(text: string): string {
@@ -155,10 +193,6 @@ function asUsage<T>(read: () => T): T {
   } catch (error) {
     throw usage((error as Error).message)
   }
-}
-
-function notAvailable(option: string): SluiceError {
-  return usage(`${option} is not available yet`)
 }
 
 function usage(message: string): SluiceError {

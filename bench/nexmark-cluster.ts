@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { runLocal } from '../actors/run-local.ts'
 import { whenAborted } from '../bin/interrupts.ts'
-import { systemClock } from '../lib/base/clock.ts'
+import { sleep, systemClock } from '../lib/base/clock.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import { silentLogger } from '../lib/base/logger.ts'
 import { systemRandom } from '../lib/base/prng.ts'
@@ -24,10 +24,13 @@ import { loadConfig } from '../lib/config/load-config.ts'
 import type { Config } from '../lib/config/options.ts'
 import type { FlagValue } from '../lib/config/resolve-config.ts'
 import type { JobDescription } from '../lib/protocol/job-submission.ts'
-import type { BlobStore } from '../lib/storage/blob-store.ts'
+import { TERMINAL_JOB_STATES } from '../lib/scheduler/job-scheduler.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
 import { type Child, startSluice } from './child-process.ts'
 import { startServer } from './nats-cluster.ts'
+import type { Backend } from './nexmark-arguments.ts'
+
+const POLL_MS = 50
 
 export interface JobOrder {
   readonly file: URL
@@ -41,36 +44,58 @@ export interface JobRunner {
   close(): Promise<void>
 }
 
+/** What happens to a job on its way is done to it here; it needs checkpoints and has to last long enough. */
+export interface ClusterRunner extends JobRunner {
+  /** As `run`, but one of the nodes is killed when the first checkpoint is complete; another takes its place. */
+  runKilled(order: JobOrder): Promise<JobDescription>
+  /**
+   * Runs `before` until its first checkpoint is complete, stops it with a savepoint, and runs `after` from there to its
+   * end.
+   */
+  runRescaled(before: JobOrder, after: JobOrder): Promise<JobDescription>
+}
+
 /** When `signal` aborts, the job is cancelled. Checkpoints, if there are any, go into `directory`. */
 export async function localRunner(
-  checkpointInterval: string | null,
+  settings: Settings,
   directory: string,
   signal: AbortSignal,
 ): Promise<JobRunner> {
-  const flags = checkpointFlags(checkpointInterval)
-  const { config } = await loadConfig({ flags, directory: tmpdir(), env: {} })
+  const { config } = await loadConfig({ flags: flagsOf(settings), directory: tmpdir(), env: {} })
   const checkpoint = checkpointSettings(config, pathToFileURL(directory).href)
   return {
-    run: ({ file, parallelism, args }) => runLocal(file, { parallelism, args, signal, checkpoint }),
+    run: ({ file, parallelism, args }) =>
+      runLocal(file, { parallelism, args, signal, checkpoint, task: taskSettings(config) }),
     close: async () => {},
   }
 }
 
-function checkpointFlags(interval: string | null): FlagValue[] {
-  const [key, name] = ['checkpoint.interval', '--checkpoint-interval']
-  return interval === null ? [] : [{ key, value: interval, name }]
+/** Configuration by option. */
+export type Settings = Readonly<Record<string, string>>
+
+/** Heap is the default, and needs no setting. */
+export function backendSettings(backend: Backend): Settings {
+  return backend === 'heap' ? {} : { 'state.backend': backend }
+}
+
+function flagsOf(settings: Settings): FlagValue[] {
+  return Object.entries(settings).map(([key, value]) => ({ key, value, name: key }))
 }
 
 export interface ClusterSize {
   readonly nodes: number
   readonly slotsPerNode: number
-  readonly checkpointInterval: string | null
 }
 
 /**
- * When `signal` aborts, or a process ends, this and `run` reject: they do not wait for what nobody will say any more.
+ * When `signal` aborts, or a process ends that was not killed here, this and `run` reject: they do not wait for what
+ * nobody will say any more.
  */
-export async function clusterRunner(size: ClusterSize, signal: AbortSignal): Promise<JobRunner> {
+export async function clusterRunner(
+  size: ClusterSize,
+  wanted: Settings,
+  signal: AbortSignal,
+): Promise<ClusterRunner> {
   const opened: (() => Promise<void>)[] = []
   const close = async () => {
     for (const each of opened.splice(0).reverse()) await each()
@@ -79,38 +104,104 @@ export async function clusterRunner(size: ClusterSize, signal: AbortSignal): Pro
     const server = await startServer()
     opened.push(() => server.stop())
     const settings = {
+      ...wanted,
       'nats.url': server.url,
       'storage.uri': `file://${join(server.directory, 'storage')}`,
       'cache.dir': join(server.directory, 'cache'),
     }
-    const children = startProcesses(size, settings)
-    opened.push(async () => void (await Promise.all(children.map((child) => child.stop()))))
-    const broken = Promise.race([whenCancelled(signal), whenOneEnds(children)])
+    const processes = new Processes(size, settings)
+    opened.push(() => processes.stop())
+    const broken = Promise.race([whenCancelled(signal), processes.broken])
     broken.catch(() => {})
-    await Promise.race([Promise.all(children.map((child) => child.lines('event'))), broken])
-    const flags = Object.entries(settings).map(([key, value]) => ({ key, value, name: key }))
-    flags.push(...checkpointFlags(size.checkpointInterval))
-    const { config } = await loadConfig({ flags, directory: server.directory, env: {} })
-    const client = await connectClient(config)
-    opened.push(client.close)
-    return { run: (order) => Promise.race([runOn(client, order), broken]), close }
+    await Promise.race([processes.started(), broken])
+    const { config } = await loadConfig({ flags: flagsOf(settings), directory: server.directory, env: {} })
+    const jobs = await connectJobs(config)
+    opened.push(jobs.close)
+    return {
+      run: (order) => Promise.race([jobs.finished(jobs.submit(order)), broken]),
+      runKilled: (order) => Promise.race([runKilled(jobs, processes, order), broken]),
+      runRescaled: (before, after) => Promise.race([runRescaled(jobs, before, after), broken]),
+      close,
+    }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-/** Nodes wait for the coordinator, so all start at once. */
-function startProcesses(
-  { nodes, slotsPerNode }: ClusterSize,
-  settings: Readonly<Record<string, string>>,
-): readonly Child[] {
-  const common = ['--json', ...Object.entries(settings).flatMap(([key, value]) => ['-D', `${key}=${value}`])]
-  const ids = Array.from({ length: nodes }, (_, i) => `node-${i}`)
-  return [
-    startSluice(['coordinator', ...common]),
-    ...ids.map((id) => startSluice(['node', '--slots', `${slotsPerNode}`, '--id', id, ...common])),
-  ]
+async function runKilled(jobs: Jobs, processes: Processes, order: JobOrder): Promise<JobDescription> {
+  const job = jobs.submit(order)
+  await jobs.firstCheckpoint(job)
+  await processes.replaceNode()
+  const description = await jobs.finished(job)
+  if (description.restarts > 0) return description
+  throw new SluiceError('JOB_FAILED', 'the job noticed nothing of the node that was killed: it was too short')
+}
+
+async function runRescaled(jobs: Jobs, before: JobOrder, after: JobOrder): Promise<JobDescription> {
+  const job = jobs.submit(before)
+  await jobs.firstCheckpoint(job)
+  const uri = await jobs.stop(job)
+  return await jobs.finished(jobs.submit(after, uri))
+}
+
+/** A coordinator and nodes. Nodes wait for the coordinator, so all start at once. */
+class Processes {
+  /** Rejects when a process ends by itself. */
+  readonly broken: Promise<never>
+  readonly #common: readonly string[]
+  readonly #slotsPerNode: number
+  readonly #coordinator: Child
+  readonly #nodes: Child[]
+  #nodeCount = 0
+  #onEnd: (error: Error) => void = () => {}
+
+  constructor({ nodes, slotsPerNode }: ClusterSize, settings: Settings) {
+    this.broken = new Promise((_resolve, reject) => {
+      this.#onEnd = reject
+    })
+    this.broken.catch(() => {})
+    this.#common = [
+      '--json',
+      ...Object.entries(settings).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
+    ]
+    this.#slotsPerNode = slotsPerNode
+    this.#coordinator = startSluice(['coordinator', ...this.#common])
+    this.#watch(this.#coordinator)
+    this.#nodes = Array.from({ length: nodes }, () => this.#startNode())
+  }
+
+  async started(): Promise<void> {
+    await Promise.all([this.#coordinator, ...this.#nodes].map((child) => child.lines('event')))
+  }
+
+  /** Kills the node that has been there longest, and starts another. */
+  async replaceNode(): Promise<void> {
+    const node = this.#nodes.shift()!
+    process.kill(node.pid, 'SIGKILL')
+    await node.finished.catch(() => {})
+    this.#nodes.push(this.#startNode())
+    await this.started()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#coordinator, ...this.#nodes].map((child) => child.stop()))
+  }
+
+  #startNode(): Child {
+    const id = `node-${this.#nodeCount++}`
+    const node = startSluice(['node', '--slots', `${this.#slotsPerNode}`, '--id', id, ...this.#common])
+    this.#watch(node)
+    return node
+  }
+
+  #watch(child: Child): void {
+    const onEnd = () => {
+      if (child !== this.#coordinator && !this.#nodes.includes(child)) return
+      this.#onEnd(new Error('a process of the cluster has ended'))
+    }
+    child.finished.then(onEnd, onEnd)
+  }
 }
 
 async function whenCancelled(signal: AbortSignal): Promise<never> {
@@ -118,27 +209,48 @@ async function whenCancelled(signal: AbortSignal): Promise<never> {
   throw new SluiceError('JOB_CANCELLED', 'interrupted')
 }
 
-async function whenOneEnds(children: readonly Child[]): Promise<never> {
-  await Promise.race(children.map((child) => child.finished))
-  throw new Error('a process of the cluster has ended')
-}
-
-interface Client {
-  readonly client: ClusterClient
-  readonly blobs: BlobStore
-  readonly config: Config
+/** The jobs on a cluster, named by their ids. */
+interface Jobs {
+  /** As `sluice run` does it; `restoreUri`: a savepoint to begin from. */
+  submit(order: JobOrder, restoreUri?: string): Promise<string>
+  finished(job: Promise<string>): Promise<JobDescription>
+  firstCheckpoint(job: Promise<string>): Promise<void>
+  /** Stops the job; resolves with the URI of the savepoint. */
+  stop(job: Promise<string>): Promise<string>
   close(): Promise<void>
 }
 
-async function connectClient(config: Config): Promise<Client> {
+async function connectJobs(config: Config): Promise<Jobs> {
   const [clock, random, log] = [systemClock, systemRandom(), silentLogger]
   const nats = natsSettings(config, 'nexmark')
   const { client, bus, close } = await connectCluster({ nats, cluster: config.cluster, clock, random, log })
   const blobs = await openBlobStore(config['storage.uri'], { bus, clock, logger: log })
-  return {
+  const settings = {
     client,
     blobs,
-    config,
+    task: taskSettings(config),
+    restart: restartSettings(config),
+    checkpoint: checkpointSettings(config),
+    slotRequestTimeoutMs: config['slot.requestTimeout'],
+  }
+  return {
+    async submit({ file, parallelism, args }, restoreUri) {
+      const restore = restoreUri === undefined ? null : { uri: restoreUri, isPartialAllowed: false }
+      const order = { ...settings, parallelism, args, restore }
+      return (await submitJob(fileURLToPath(file), order)).jobId
+    },
+    async finished(job) {
+      const description = await client.waitForEnd(await job)
+      const failure = failureOf(description)
+      if (failure !== undefined) throw failure
+      return description
+    },
+    firstCheckpoint: async (job) => firstCheckpoint(client, await job),
+    async stop(job) {
+      const { jobId, uri } = await client.savepoint(await job, { stop: 'suspend' })
+      await client.waitForEnd(jobId)
+      return uri
+    },
     async close() {
       await blobs.close()
       await close()
@@ -146,24 +258,17 @@ async function connectClient(config: Config): Promise<Client> {
   }
 }
 
-/** As `sluice run` does it. */
-async function runOn(
-  { client, blobs, config }: Client,
-  { file, parallelism, args }: JobOrder,
-): Promise<JobDescription> {
-  const { jobId } = await submitJob(fileURLToPath(file), {
-    client,
-    blobs,
-    parallelism,
-    args,
-    task: taskSettings(config),
-    restart: restartSettings(config),
-    checkpoint: checkpointSettings(config),
-    restore: null,
-    slotRequestTimeoutMs: config['slot.requestTimeout'],
-  })
-  const description = await client.waitForEnd(jobId)
-  const failure = failureOf(description)
-  if (failure !== undefined) throw failure
-  return description
+/** Rejects if the job ends before. */
+async function firstCheckpoint(client: ClusterClient, jobId: string): Promise<void> {
+  for (;;) {
+    const description = await client.describe(jobId)
+    if (TERMINAL_JOB_STATES.includes(description.state)) {
+      throw (
+        failureOf(description) ??
+        new SluiceError('JOB_FAILED', 'the job ended before a checkpoint was complete')
+      )
+    }
+    if ((await client.checkpoints(jobId)).records.some(({ status }) => status === 'completed')) return
+    await sleep(systemClock, POLL_MS)
+  }
 }

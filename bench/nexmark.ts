@@ -12,9 +12,11 @@ import { formatCount, formatRate, textTable } from '../bin/text-table.ts'
 import { asError, EXIT, SluiceError } from '../lib/base/errors.ts'
 import type { JobDescription } from '../lib/protocol/job-submission.ts'
 import { NEXMARK_JOBS, NEXMARK_USAGE, type NexmarkPlan, readCommandLine } from './nexmark-arguments.ts'
-import { clusterRunner, type JobRunner, localRunner } from './nexmark-cluster.ts'
+import { backendSettings, clusterRunner, type JobRunner, localRunner } from './nexmark-cluster.ts'
 import { type DigestVerdict, GoldenDigests } from './nexmark-golden.ts'
+import { sinkMetric } from './nexmark-metrics.ts'
 import { canonicalRows, digestOf, readRows } from './nexmark-results.ts'
+import { verify } from './nexmark-verify.ts'
 
 interface Run {
   readonly query: string
@@ -44,6 +46,11 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
     return EXIT.ok
   }
   const signal = interrupts.listen(() => say('stopping; once more to stop at once'))
+  if (plan.verifyMinutes !== null) {
+    const { passed, failed } = await verify(plan.queries, plan.verifyMinutes, signal, say)
+    process.stdout.write(`${passed} passed, ${failed} failed\n`)
+    return failed === 0 ? EXIT.ok : EXIT.failed
+  }
   const directory = mkdtempSync(join(tmpdir(), 'nexmark-'))
   const remove = () => rmSync(directory, { recursive: true, force: true })
   process.once('exit', remove)
@@ -57,23 +64,29 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
   } finally {
     await runner.close()
     remove()
+    if (plan.report !== null)
+      writeFileSync(plan.report, `${JSON.stringify(results.map((each) => lineOf(plan, each)))}\n`)
     if (!plan.isJson && results.length > 0) process.stdout.write(`${tableOf(plan, results)}\n`)
   }
   return results.every(isGood) ? EXIT.ok : EXIT.failed
 }
 
 async function startRunner(
-  { nodes, parallelisms, checkpointInterval }: NexmarkPlan,
+  { nodes, parallelisms, checkpointInterval, backend }: NexmarkPlan,
   directory: string,
   signal: AbortSignal,
 ): Promise<JobRunner> {
-  if (nodes === 0) return await localRunner(checkpointInterval, join(directory, 'checkpoints'), signal)
+  const settings = {
+    ...(checkpointInterval === null ? {} : { 'checkpoint.interval': checkpointInterval }),
+    ...backendSettings(backend),
+  }
+  if (nodes === 0) return await localRunner(settings, join(directory, 'checkpoints'), signal)
   // Every query has one slot sharing group, so it needs as many slots as its parallelism.
   const slotsPerNode = Math.ceil(Math.max(...parallelisms) / nodes)
   say(
     `starting a nats-server, a coordinator and ${count(nodes, 'node')} with ${count(slotsPerNode, 'slot')} each`,
   )
-  return await clusterRunner({ nodes, slotsPerNode, checkpointInterval }, signal)
+  return await clusterRunner({ nodes, slotsPerNode }, settings, signal)
 }
 
 async function runAll(
@@ -122,20 +135,16 @@ async function runOne(
 }
 
 /** What the black hole swallowed. */
-function droppedRows({ vertices }: JobDescription): number {
-  let rows = 0
-  for (const { metrics } of vertices.flatMap(({ subtasks }) => subtasks)) {
-    rows += metrics?.operators['results.records_dropped_on_purpose_total'] ?? 0
-  }
-  return rows
+function droppedRows(description: JobDescription): number {
+  return sinkMetric(description, 'records_dropped_on_purpose_total').reduce((a, b) => a + b, 0)
 }
 
 function isGood(result: Outcome | Failure): boolean {
   return !('error' in result) && result.digest !== 'differs'
 }
 
-function report({ events, nodes, backend, isJson }: NexmarkPlan, result: Outcome | Failure): void {
-  const { query, parallelism, ...rest } = result
+function report(plan: NexmarkPlan, result: Outcome | Failure): void {
+  const { query, parallelism } = result
   if ('error' in result) {
     say(`${query} at parallelism ${parallelism} failed: ${result.error.message}`)
   } else {
@@ -145,10 +154,13 @@ function report({ events, nodes, backend, isJson }: NexmarkPlan, result: Outcome
       `${query} at parallelism ${parallelism}: ${seconds} s, ${formatRate(eventsPerSecond)} events/s${verdict}`,
     )
   }
-  if (!isJson) return
+  if (plan.isJson) process.stdout.write(`${JSON.stringify(lineOf(plan, result))}\n`)
+}
+
+function lineOf({ events, nodes, backend }: NexmarkPlan, result: Outcome | Failure): object {
+  const { query, parallelism, ...rest } = result
   const outcome = 'error' in result ? { error: result.error.message, code: result.error.code } : rest
-  const line = { query, events: events.events, parallelism, backend, nodes, ...outcome }
-  process.stdout.write(`${JSON.stringify(line)}\n`)
+  return { query, events: events.events, parallelism, backend, nodes, ...outcome }
 }
 
 function tableOf({ events, nodes }: NexmarkPlan, results: readonly (Outcome | Failure)[]): string {

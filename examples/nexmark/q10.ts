@@ -35,7 +35,7 @@ export default job('nexmark-q10', (env) => {
     path,
     format: csv(row),
     bucket: ({ dt, hm }) => `dt=${dt}/hm=${hm.replace(':', '-')}`,
-    rolling: { rolloverInterval: '1m' },
+    rolling: 'on-checkpoint',
     suffix: '.csv',
   })
   rows.sinkTo(files, { uid: 'results' })
