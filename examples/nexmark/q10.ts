@@ -1,4 +1,4 @@
-/** Q10, log to files: every bid into the directory of its day and minute, as CSV. */
+/** Q10, log to files: every bid into the directory of its day and minute, as CSV; complete directories are marked. */
 import { csv, fileSink, job, t } from 'sluice'
 import { dayOf, minuteOf } from './calendar.ts'
 import { bids, deliver, readArguments } from './nexmark.ts'
@@ -36,7 +36,17 @@ export default job('nexmark-q10', (env) => {
     format: csv(row),
     bucket: ({ dt, hm }) => `dt=${dt}/hm=${hm.replace(':', '-')}`,
     rolling: 'on-checkpoint',
+    success: { endOf: endOfMinute, delay: '1m' },
     suffix: '.csv',
   })
-  rows.sinkTo(files, { uid: 'results' })
+  // One subtask writes all of a minute, and so knows when it is complete.
+  rows.keyBy(({ dt, hm }) => `${dt} ${hm}`).sinkTo(files, { uid: 'results' })
 })
+
+const MINUTE_MS = 60_000
+
+/** Of the directory `dt=2015-07-15/hm=09-30`. */
+function endOfMinute(bucket: string): number {
+  const [, day, hour, minute] = /^dt=(.+)\/hm=(.+)-(.+)$/.exec(bucket)!
+  return Date.parse(`${day}T${hour}:${minute}:00Z`) + MINUTE_MS
+}

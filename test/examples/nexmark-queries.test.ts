@@ -1,5 +1,5 @@
 /** The queries against digests of an independent implementation: test/nexmark/golden.tsv. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -47,6 +47,15 @@ for (const query of nexmarkQueries()) {
   })
 }
 
+/** Every directory of a minute is complete at the end. */
+function checkMarkers(directory: string): void {
+  const minutes = readdirSync(directory).flatMap((day) =>
+    readdirSync(join(directory, day)).map((minute) => join(day, minute)),
+  )
+  const unmarked = minutes.filter((minute) => !existsSync(join(directory, minute, '_SUCCESS')))
+  if (minutes.length === 0 || unmarked.length > 0) throw new Error(`not complete: ${unmarked.join(', ')}`)
+}
+
 async function run(query: string, parallelism: number, args: readonly string[]): Promise<string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'nexmark-test-'))
   try {
@@ -56,6 +65,7 @@ async function run(query: string, parallelism: number, args: readonly string[]):
       task: { watermarkIntervalMs: WATERMARK_INTERVAL_MS },
       args: [...args, '--sink=files', `--path=${directory}`],
     })
+    if (query === 'q10') checkMarkers(directory)
     return canonicalRows(query, readRows(directory))
   } finally {
     rmSync(directory, { recursive: true })

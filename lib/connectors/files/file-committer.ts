@@ -1,5 +1,5 @@
-/** Makes finished parts visible by renaming them. Doing it again does nothing. */
-import { access, rename } from 'node:fs/promises'
+/** Makes finished parts visible by renaming them, and marks finished buckets. Doing it again does nothing. */
+import { access, mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SluiceError } from '../../base/errors.ts'
 import type { Committer } from '../../function/sink.ts'
@@ -9,20 +9,34 @@ import { errorCode, fileError } from './file-error.ts'
 import { hiddenPath } from './part-path.ts'
 import { syncDirectories } from './sync-directories.ts'
 
-/** A part that is complete and on disk under its hidden name. */
+/** A part that is complete and on disk under its hidden name; or a marker, to be made after the parts before it. */
 export interface PendingFile {
   /** Absolute. */
   readonly finalPath: string
+  readonly isMarker: boolean
 }
 
-export const PENDING_FILE: Type<PendingFile> = t.object({ finalPath: t.string })
+export const PENDING_FILE: Type<PendingFile> = t.object({
+  finalPath: t.string,
+  isMarker: t.defaulted(t.boolean, false),
+})
 
 export function fileCommitter(): Committer<PendingFile> {
   return {
     async commit(pending) {
-      for (const { finalPath } of pending) await publish(finalPath)
+      for (const { finalPath, isMarker } of pending) await (isMarker ? mark(finalPath) : publish(finalPath))
       await syncDirectories(pending.map(({ finalPath }) => dirname(finalPath)))
     },
+  }
+}
+
+async function mark(path: string): Promise<void> {
+  try {
+    // A job that goes on from a savepoint may write elsewhere, where the bucket is not known yet.
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, '')
+  } catch (error) {
+    throw fileError('write', path, error)
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * W1. A part belongs to the subtask, attempt and number in its name. A snapshot is one element, so that it goes to one
  *     writer as a whole: that one alone looks after the parts of the subtask it was taken by.
- * W2. What a snapshot does not know is removed when it is restored (left-over-parts.ts), or when the writer is closed.
+ * W2. A bucket is marked as complete together with its last parts, and after them.
+ * W3. What a snapshot does not know is removed when it is restored (left-over-parts.ts), or when the writer is closed.
  */
 import { statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -39,6 +40,16 @@ export interface FileSinkWriterOptions<I> {
   readonly bufferBytesMax: number
   /** At this many parts in progress, the one that was written to longest ago is finished before another is begun. */
   readonly openPartsMax: number
+  /** Null: buckets are not marked. */
+  readonly completion: BucketCompletion | null
+}
+
+/** When buckets are complete, and how that is seen. */
+export interface BucketCompletion {
+  /** Event time, ms, after which there is nothing more to come for a bucket. */
+  readonly endOf: (bucket: string) => number
+  /** Name of the file that marks it. */
+  readonly marker: string
 }
 
 export interface FileWriterState {
@@ -49,6 +60,8 @@ export interface FileWriterState {
   readonly nextPart: number
   /** In progress. */
   readonly parts: readonly PartState[]
+  /** Buckets that have been written to and are not complete; empty if none is ever marked. */
+  readonly incomplete: readonly string[]
 }
 
 interface PartState {
@@ -64,6 +77,7 @@ export const FILE_WRITER_STATE: Type<FileWriterState> = t.object({
   attempt: t.int32,
   nextPart: t.int64,
   parts: t.list(t.object({ bucket: t.string, finalPath: t.string, length: t.int64, createdMs: t.timestamp })),
+  incomplete: t.defaulted(t.list(t.string), []),
 })
 
 type PartBucket = Bucket<PartFile>
@@ -80,6 +94,9 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
   readonly #own = new Map<PartFile, number>()
   /** With parts whose names may not be on the disk yet. */
   readonly #newDirectories = new Set<string>()
+  /** Written to and not marked: as many as there are buckets whose end has not come. */
+  readonly #incomplete = new Set<string>()
+  #watermark = Number.NEGATIVE_INFINITY
   #nextPart = 0
   /** As of the last snapshot: parts from here on are in none. */
   #snapshotPart = 0
@@ -94,7 +111,10 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
     this.#names = new PartNames(options.prefix, options.suffix, this.#writer)
     this.#budget = new WriteBudget(options.bufferBytesMax)
     this.#bucketContext = { timestamp: undefined, watermark: 0, nowMs: 0 }
-    for (const state of restored) for (const part of state.parts) this.#restore(part, state)
+    for (const state of restored) {
+      for (const part of state.parts) this.#restore(part, state)
+      for (const bucket of state.incomplete) this.#incomplete.add(bucket)
+    }
     this.#removeLeftOvers(restored)
     this.#schedule()
   }
@@ -106,6 +126,10 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
 
   whenReady(): Promise<void> | undefined {
     return this.#budget.whenReady()
+  }
+
+  onWatermark(timestamp: number): void {
+    this.#watermark = timestamp
   }
 
   async flush(isEndOfInput: boolean): Promise<void> {
@@ -122,6 +146,8 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
   async prepareCommit(): Promise<PendingFile[]> {
     const nowMs = this.#context.clock.now()
     const ready: PartFile[] = []
+    const complete = this.#takeComplete()
+    for (const name of complete) this.#buckets.get(name)?.roll()
     for (const [name, bucket] of this.#buckets) {
       if (!bucket.isActive) this.#buckets.delete(name)
       ready.push(...bucket.prepareCommit(nowMs, this.#isEndOfInput))
@@ -129,7 +155,10 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
     await allOf(ready.map((part) => part.closed()))
     await this.#syncNames()
     for (const part of ready) this.#own.delete(part)
-    return ready.map(({ finalPath }) => ({ finalPath }))
+    return [
+      ...ready.map(({ finalPath }) => ({ finalPath, isMarker: false })),
+      ...complete.map((name) => ({ finalPath: this.#markerPath(name), isMarker: true })),
+    ]
   }
 
   snapshot(): FileWriterState[] {
@@ -143,7 +172,8 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
       }
     }
     const { subtaskIndex: subtask, attempt } = this.#context
-    return [{ writer: this.#writer, subtask, attempt, nextPart: this.#nextPart, parts }]
+    const incomplete = [...this.#incomplete]
+    return [{ writer: this.#writer, subtask, attempt, nextPart: this.#nextPart, parts, incomplete }]
   }
 
   /** After a failure too: parts that are in no snapshot are removed. */
@@ -177,7 +207,21 @@ export class FileSinkWriter<I> implements SinkWriter<I, FileWriterState, Pending
       return this.#begin(this.#newPath(name), { kind: 'new' })
     })
     this.#buckets.set(name, bucket)
+    if (this.#options.completion !== null) this.#incomplete.add(name)
     return bucket
+  }
+
+  /** The buckets that event time has completed since it was asked last. */
+  #takeComplete(): string[] {
+    const { completion } = this.#options
+    if (completion === null) return []
+    const complete = [...this.#incomplete].filter((name) => completion.endOf(name) <= this.#watermark)
+    for (const name of complete) this.#incomplete.delete(name)
+    return complete
+  }
+
+  #markerPath(bucket: string): string {
+    return join(this.#options.path, bucket, this.#options.completion!.marker)
   }
 
   /** Another part is about to be opened. Looking through all of them is cheap beside opening a file. */

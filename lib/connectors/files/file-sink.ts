@@ -9,11 +9,12 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError } from '../../base/errors.ts'
-import { type ByteSize, parseByteSize } from '../../base/units.ts'
+import { type ByteSize, type Duration, parseByteSize, parseDuration } from '../../base/units.ts'
 import type { Sink } from '../../function/sink.ts'
 import { fileCommitter, PENDING_FILE, type PendingFile } from './file-committer.ts'
 import type { FileFormat } from './file-format.ts'
 import {
+  type BucketCompletion,
   type BucketContext,
   FILE_WRITER_STATE,
   FileSinkWriter,
@@ -37,6 +38,19 @@ export interface FileSinkOptions<I> {
   readonly bucket?: (value: I, context: BucketContext) => string
   /** Default: at 128 MB, after a minute, or after a minute without a record. */
   readonly rolling?: RollingOptions | 'on-checkpoint' | RollingPolicy
+  /**
+   * Marks buckets that are complete with an empty file, made with the checkpoint that makes their last parts visible, or
+   * at the end of the job. A bucket is complete when event time has come to `endOf(bucket)` (ms since the epoch) and
+   * `delay` has passed from there (default 0, in event time too). Each subtask marks what it has written itself: let
+   * one subtask write all of a bucket, with a `keyBy` before the sink. A record that comes later still is written.
+   * Flink's partition commit with a success file.
+   */
+  readonly success?: {
+    readonly endOf: (bucket: string) => number
+    readonly delay?: Duration
+    /** Name of the file; default `_SUCCESS`. */
+    readonly file?: string
+  }
   /** Of part names; default `part`. */
   readonly prefix?: string
   /** Of part names, as `.jsonl`; default none. */
@@ -51,6 +65,7 @@ export interface FileSinkOptions<I> {
 
 const BUFFER_BYTES_MAX = '16mb'
 const OPEN_PARTS_MAX = 256
+const SUCCESS_FILE = '_SUCCESS'
 const AFFIX = /^[A-Za-z0-9._-]*$/
 
 /** Throws CONFIG_INVALID for options that are not usable. */
@@ -73,17 +88,31 @@ export function fileSink<I>(options: FileSinkOptions<I>): Sink<I, FileWriterStat
     )
   }
   const bucket = options.bucket ?? null
+  const completion = completionOf(options.success)
   return {
     name: options.name ?? 'file-sink',
     writerStateType: FILE_WRITER_STATE,
     committableType: PENDING_FILE,
     createWriter: (context, restored) => {
       const encoder = format.newEncoder()
-      const own = { path, encoder, bucket, policy, prefix, suffix, bufferBytesMax, openPartsMax }
+      const own = { path, encoder, bucket, policy, prefix, suffix, bufferBytesMax, openPartsMax, completion }
       return new FileSinkWriter<I>(own, context, restored)
     },
     createCommitter: () => fileCommitter(),
   }
+}
+
+function completionOf(success: FileSinkOptions<never>['success']): BucketCompletion | null {
+  if (success === undefined) return null
+  const { endOf, delay = 0, file: marker = SUCCESS_FILE } = success
+  const delayMs = parseDuration(delay)
+  if (!(delayMs >= 0) || !AFFIX.test(marker) || /^\.|^$/.test(marker)) {
+    throw new SluiceError(
+      'CONFIG_INVALID',
+      `fileSink: expected a success file with a name of letters, digits, . _ - and a delay of at least 0, found ${JSON.stringify([marker, delay])}`,
+    )
+  }
+  return { endOf: (bucket) => endOf(bucket) + delayMs, marker }
 }
 
 function policyOf(rolling: FileSinkOptions<never>['rolling']): RollingPolicy {

@@ -90,6 +90,10 @@ export class SinkDriver<I, W, C> {
     this.#writer.write(value, { timestamp, watermark: Number.NEGATIVE_INFINITY })
   }
 
+  watermark(timestamp: number): void {
+    this.#writer.onWatermark?.(timestamp)
+  }
+
   /** Writes, and waits where the sink says so. */
   async writeAll(values: Iterable<I>): Promise<void> {
     let count = 0

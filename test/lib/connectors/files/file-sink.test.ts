@@ -74,6 +74,79 @@ t.test('file sink - without checkpoints, files appear at the end, with all names
   t.same(back.map(({ id }) => id).sort(), [1, 2, 3])
 })
 
+/** Buckets `0`, `10`, `20` ... of ten ms; the number in front of a text is its time. */
+const ofTens: Partial<FileSinkOptions<string>> = {
+  bucket: (text) => `${Math.floor(Number.parseInt(text, 10) / 10) * 10}`,
+  rolling: 'on-checkpoint',
+  success: { endOf: (bucket) => Number(bucket) + 10, delay: 5 },
+}
+
+const marked = (dir: string) =>
+  Object.keys(visible(dir))
+    .filter((name) => name.endsWith('_SUCCESS'))
+    .map((name) => name.split('/').at(-2))
+    .sort()
+
+t.test('file sink - a bucket is marked with the checkpoint after event time has passed it', async (t) => {
+  const dir = temporaryDirectory(t)
+  const driver = await open(t, textSink(dir, ofTens))
+  driver.write('3')
+  driver.write('12')
+  driver.watermark(14)
+  await driver.checkpoint(1)
+  await driver.complete(1)
+  t.same(marked(dir), [], 'the delay has not passed')
+  driver.write('4')
+  driver.watermark(15)
+  await driver.checkpoint(2)
+  t.same(marked(dir), [], 'its last part is not visible')
+  await driver.complete(2)
+  t.same(marked(dir), ['0'])
+  t.equal(Object.values(visible(dir)).join(''), '3\n4\n12\n')
+  driver.watermark(Number.POSITIVE_INFINITY)
+  await driver.checkpoint(3, true)
+  await driver.complete(3)
+  t.same(marked(dir), ['0', '10'])
+})
+
+t.test(
+  'file sink - a bucket is completed even if its last record was written by a failed attempt',
+  async (t) => {
+    const dir = temporaryDirectory(t)
+    const failed = await open(t, textSink(dir, { ...ofTens, rolling: { partBytes: '1mb' } }))
+    failed.write('3')
+    const restored = await failed.checkpoint(1)
+    await failed.close()
+    const driver = await open(t, textSink(dir, { ...ofTens, rolling: { partBytes: '1mb' } }), {
+      attempt: 1,
+      restored,
+    })
+    driver.watermark(15)
+    const again = await driver.checkpoint(2)
+    await driver.close()
+    t.same(marked(dir), [])
+    await open(t, textSink(dir, ofTens), { attempt: 2, restored: again })
+    t.same(marked(dir), ['0'], 'what was pre-committed is committed when it is restored')
+    t.same(hidden(dir), [], 'its part with it, though not yet due by size')
+  },
+)
+
+t.test('file sink - a job that goes on elsewhere marks buckets it has not written to there', async (t) => {
+  const [before, after] = [temporaryDirectory(t), temporaryDirectory(t)]
+  const driver = await open(t, textSink(before, ofTens))
+  driver.write('3')
+  const restored = await driver.checkpoint(1)
+  await driver.complete(1)
+  const next = await open(t, textSink(after, ofTens), {
+    jobId: 'next',
+    restored: { ...restored, pending: [] },
+  })
+  next.watermark(Number.POSITIVE_INFINITY)
+  await next.checkpoint(2, true)
+  await next.complete(2)
+  t.same(marked(after), ['0'])
+})
+
 t.test('file sink - options that make no sense are refused', async (t) => {
   const invalid = { code: 'CONFIG_INVALID' }
   t.throws(() => textSink('x', { prefix: 'a/b' }), invalid)
@@ -83,6 +156,8 @@ t.test('file sink - options that make no sense are refused', async (t) => {
   t.throws(() => textSink('x', { bufferBytesMax: 0 }), invalid)
   t.throws(() => textSink('x', { rolling: { rolloverInterval: 0 } }), invalid)
   t.throws(() => textSink('x', { rolling: { partBytes: '1 apple' } }), invalid)
+  t.throws(() => textSink('x', { success: { endOf: () => 0, file: '../x' } }), invalid)
+  t.throws(() => textSink('x', { success: { endOf: () => 0, delay: -1 } }), invalid)
 })
 
 t.test('file sink - buckets stay below the path', async (t) => {
