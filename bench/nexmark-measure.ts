@@ -3,8 +3,8 @@
  *
  *     node --import tsx bench/nexmark-measure.ts q5 sluice --events 1000000 --parallelism 1
  *
- * Prints a line of JSON. Seconds are those of the run as a whole, with deployment and end; before it comes a shorter one
- * for the compiler.
+ * Prints a line of JSON. Seconds are those of the run as a whole, with deployment and end; a shorter one, for the
+ * compiler, comes before it.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -39,8 +39,8 @@ export interface FileSinkOptions<I> {
   /** Default: at 128 MB, after a minute, or after a minute without a record. */
   readonly rolling?: RollingOptions | 'on-checkpoint' | RollingPolicy
   /**
-   * Marks buckets that are complete with an empty file, made with the checkpoint that makes their last parts visible, or
-   * at the end of the job. A bucket is complete when event time has come to `endOf(bucket)` (ms since the epoch) and
+   * Marks buckets that are complete with an empty file, made with the checkpoint that makes their last parts visible,
+   * or at the end of the job. A bucket is complete when event time has come to `endOf(bucket)` (ms since the epoch) and
    * `delay` has passed from there (default 0, in event time too). Each subtask marks what it has written itself: let
    * one subtask write all of a bucket, with a `keyBy` before the sink. A record that comes later still is written.
    * Flink's partition commit with a success file.
