@@ -2,7 +2,8 @@
  * Timers as keyed state: a set of (timestamp, namespace, key), ordered by timestamp. Registering twice is
  * registering once, as in Flink's InternalTimerServiceImpl. The structure is sorted buckets: a Map from timestamp to
  * the timers due then, and a heap of the distinct timestamps, which are few compared to the timers; registering and
- * firing are then Map accesses without any sifting.
+ * firing are then Map accesses without any sifting. A timer that is alone at its time, as timeouts of records are
+ * mostly, is its own bucket: two Maps for it would cost several times as much as everything else.
  *
  * Within one timestamp timers fire in the order of registration, grouped by namespace (a window's id).
  */
@@ -23,6 +24,7 @@ export class Timer extends Entry<null> {
 }
 
 type Timers = Map<MapKey, Timer>
+type Bucket = Map<SubKey, Timers>
 
 /** After this many timers a firing pass asks whether it should make room for something else. */
 const PAUSE_CHECK_INTERVAL = 64
@@ -31,7 +33,7 @@ const STALE_TIMESTAMPS_MAX = 1024
 
 export class TimerTable extends StateTable<null> {
   readonly #context: KeyContext
-  readonly #buckets = new Map<number, Map<SubKey, Timers>>()
+  readonly #buckets = new Map<number, Timer | Bucket>()
   /** Every timestamp in #buckets, and some whose bucket has been emptied by deletions, at most about as many again. */
   #timestamps = new MinHeap()
   #size = 0
@@ -58,22 +60,30 @@ export class TimerTable extends StateTable<null> {
   register(timestamp: number, namespace: SubKey): void {
     let timers = this.#last
     if (timers === undefined || timestamp !== this.#lastTimestamp || namespace !== this.#lastNamespace) {
-      timers = this.#selectOrCreate(timestamp, namespace)
+      const bucket = this.#buckets.get(timestamp)
+      if (bucket === undefined) {
+        this.#buckets.set(timestamp, this.#create(timestamp, namespace))
+        this.#pushTimestamp(timestamp)
+        return
+      }
+      if (bucket instanceof Timer && this.#is(bucket, namespace)) return
+      timers = this.#select(timestamp, bucket, namespace)
     }
-    const context = this.#context
-    if (timers.has(context.mapKey)) return
-    const timer = new Timer(timestamp, namespace, context.mapKey, context.knownKeyGroup, this.epoch)
-    timers.set(context.mapKey, timer)
-    this.#size++
-    this.created(timer)
+    const { mapKey } = this.#context
+    if (!timers.has(mapKey)) timers.set(mapKey, this.#create(timestamp, namespace))
   }
 
   /** Deletes a timer of the current key; absent ones are ignored. */
   delete(timestamp: number, namespace: SubKey): void {
     const bucket = this.#buckets.get(timestamp)
-    const timers = bucket?.get(namespace)
+    if (bucket === undefined) return
+    if (bucket instanceof Timer) {
+      if (this.#is(bucket, namespace)) this.#takeSingle(bucket)
+      return
+    }
+    const timers = bucket.get(namespace)
     const timer = timers?.get(this.#context.mapKey)
-    if (bucket === undefined || timers === undefined || timer === undefined) return
+    if (timers === undefined || timer === undefined) return
     this.#take(timers, timer)
     this.#dropEmpty(timestamp, bucket, namespace, timers)
   }
@@ -88,6 +98,13 @@ export class TimerTable extends StateTable<null> {
       const timestamp = this.nextTimestamp()
       if (this.#timestamps.size === 0 || timestamp > until) return true
       const bucket = this.#buckets.get(timestamp)!
+      if (bucket instanceof Timer) {
+        this.#takeSingle(bucket)
+        this.#context.setMapKey(bucket.key, bucket.keyGroup)
+        onTimer(bucket)
+        if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
+        continue
+      }
       for (const [namespace, timers] of bucket) {
         for (const timer of timers.values()) {
           this.#take(timers, timer)
@@ -103,7 +120,10 @@ export class TimerTable extends StateTable<null> {
   }
 
   override *entries(): Generator<Timer> {
-    for (const bucket of this.#buckets.values()) for (const timers of bucket.values()) yield* timers.values()
+    for (const bucket of this.#buckets.values()) {
+      if (bucket instanceof Timer) yield bucket
+      else for (const timers of bucket.values()) yield* timers.values()
+    }
   }
 
   override restore(entry: Timer): void {
@@ -121,17 +141,41 @@ export class TimerTable extends StateTable<null> {
     this.delete(entry.timestamp, entry.sub)
   }
 
+  #create(timestamp: number, namespace: SubKey): Timer {
+    const { mapKey, knownKeyGroup } = this.#context
+    const timer = new Timer(timestamp, namespace, mapKey, knownKeyGroup, this.epoch)
+    this.#size++
+    this.created(timer)
+    return timer
+  }
+
+  /** Whether it is the current key's in the namespace. */
+  #is(timer: Timer, namespace: SubKey): boolean {
+    return timer.key === this.#context.mapKey && timer.sub === namespace
+  }
+
+  #takeSingle(timer: Timer): void {
+    this.#buckets.delete(timer.timestamp)
+    this.#size--
+    this.removed(timer)
+  }
+
   #take(timers: Timers, timer: Timer): void {
     timers.delete(timer.key)
     this.#size--
     this.removed(timer)
   }
 
-  #dropEmpty(timestamp: number, bucket: Map<SubKey, Timers>, namespace: SubKey, timers: Timers): void {
+  #dropEmpty(timestamp: number, bucket: Bucket, namespace: SubKey, timers: Timers): void {
     if (timers.size > 0) return
     if (timers === this.#last) this.#last = undefined
     if (bucket.get(namespace) === timers) bucket.delete(namespace)
     if (bucket.size === 0 && this.#buckets.get(timestamp) === bucket) this.#buckets.delete(timestamp)
+  }
+
+  #pushTimestamp(timestamp: number): void {
+    this.#timestamps.push(timestamp)
+    if (this.#timestamps.size > 2 * this.#buckets.size + STALE_TIMESTAMPS_MAX) this.#dropStaleTimestamps()
   }
 
   /** Timeouts that are put off again and again would fill the heap long before they are due. */
@@ -140,13 +184,12 @@ export class TimerTable extends StateTable<null> {
     for (const timestamp of this.#buckets.keys()) this.#timestamps.push(timestamp)
   }
 
-  #selectOrCreate(timestamp: number, namespace: SubKey): Timers {
-    let bucket = this.#buckets.get(timestamp)
-    if (bucket === undefined) {
-      bucket = new Map()
+  /** The timers of a namespace; a bucket that was a single timer becomes one of several. */
+  #select(timestamp: number, found: Timer | Bucket, namespace: SubKey): Timers {
+    let bucket = found
+    if (bucket instanceof Timer) {
+      bucket = new Map([[bucket.sub, new Map([[bucket.key, bucket]])]])
       this.#buckets.set(timestamp, bucket)
-      this.#timestamps.push(timestamp)
-      if (this.#timestamps.size > 2 * this.#buckets.size + STALE_TIMESTAMPS_MAX) this.#dropStaleTimestamps()
     }
     let timers = bucket.get(namespace)
     if (timers === undefined) {
