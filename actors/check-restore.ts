@@ -1,8 +1,8 @@
 /** Whether a job can begin from a savepoint: looked at before anything is deployed, so that all faults are told. */
 import { SluiceError } from '../lib/base/errors.ts'
-import { inFlightProblems } from '../lib/checkpoint/channel-snapshot.ts'
 import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
+import { restoreProblems } from '../lib/checkpoint/restore-problems.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
 import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
@@ -16,21 +16,7 @@ export async function checkRestore(
   const { storageUri, folder } = placeOf(uri)
   const store = await openStorage(storageUri)
   const { metadata } = await CheckpointReader.open(store, folder).finally(() => store.close())
-  const operators = graph.vertices.flatMap(({ operators, maxParallelism }) =>
-    operators.map(({ id }) => ({ id, maxParallelism })),
-  )
-  const problems: string[] = []
-  for (const { id, name, maxParallelism } of metadata.operators) {
-    const now = operators.find((each) => each.id === id)
-    if (now === undefined && !isPartialAllowed) {
-      problems.push(`operator "${name}" (uid ${id}) is not in the job any more`)
-    } else if (now !== undefined && now.maxParallelism !== maxParallelism) {
-      problems.push(
-        `operator "${name}" (uid ${id}) was saved with max parallelism ${maxParallelism}, the job has ${now.maxParallelism}`,
-      )
-    }
-  }
-  if (!isPartialAllowed) problems.push(...inFlightProblems(metadata.inFlight, graph))
+  const problems = restoreProblems(metadata, graph, isPartialAllowed)
   if (problems.length === 0) return
   const hint = isPartialAllowed ? '' : '; to leave state behind, allow it (--allow-non-restored-state)'
   throw new SluiceError(

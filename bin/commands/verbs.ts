@@ -50,6 +50,11 @@ export const VERBS: readonly ListedVerb[] = [
     load: async () => (await import('./stop.ts')).stopVerb,
   },
   {
+    usage: 'upgrade <job> <job.ts>',
+    summary: 'put a new version of a job in the place of the running one, keeping its state',
+    load: async () => (await import('./upgrade.ts')).upgradeVerb,
+  },
+  {
     usage: 'nodes',
     summary: 'list the nodes of the cluster and their slots',
     load: async () => (await import('./nodes.ts')).nodesVerb,

@@ -55,6 +55,7 @@ export interface SnapshotHandle {
   readonly byteLength: number
   /** Operators with union state. */
   readonly unions: readonly string[]
+  /** All states of the subtask, those included whose entries lie in blobs of earlier checkpoints. */
   readonly states: SubtaskStates
   /** Edges with data in flight that is part of the snapshot. */
   readonly inFlight: readonly EdgeInFlight[]

@@ -40,13 +40,13 @@ export class StateMisfits {
 /** Each once, as one STATE_INCOMPATIBLE, with all of them in the details. */
 export function misfitError(misfits: readonly StateMisfit[]): SluiceError {
   const each = [...new Map(misfits.map((misfit) => [JSON.stringify(misfit), misfit])).values()]
-  const lines = each.map(({ uid, state, path, written, current, reason }) => {
-    const place = `uid ${uid}, state "${state}"${path === '' ? '' : `, field ${path}`}`
-    return written === '' ? `${place}: ${reason}` : `${place}: was ${written}, is ${current} (${reason})`
-  })
-  return new SluiceError('STATE_INCOMPATIBLE', `saved state does not fit the job: ${lines.join('; ')}`, {
-    details: { misfits: each },
-  })
+  const message = `saved state does not fit the job: ${each.map(describeMisfit).join('; ')}`
+  return new SluiceError('STATE_INCOMPATIBLE', message, { details: { misfits: each } })
+}
+
+export function describeMisfit({ uid, state, path, written, current, reason }: StateMisfit): string {
+  const place = `uid ${uid}, state "${state}"${path === '' ? '' : `, field ${path}`}`
+  return written === '' ? `${place}: ${reason}` : `${place}: was ${written}, is ${current} (${reason})`
 }
 
 /** The misfits that an error, perhaps of another process, is about; empty: it is about something else. */

@@ -9,9 +9,10 @@ import type { CheckpointSettings } from '../../lib/checkpoint/checkpoint-setting
 import { taskSettings } from '../../lib/config/config-settings.ts'
 import { defaultConfig } from '../../lib/config/resolve-config.ts'
 import type { Sink } from '../../lib/function/sink.ts'
-import type { JobDescription, JobRunSettings } from '../../lib/protocol/job-submission.ts'
+import type { JobDescription, JobRunSettings, JobSubmission } from '../../lib/protocol/job-submission.ts'
 import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
-import type { MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
+import type { BlobStore } from '../../lib/storage/blob-store.ts'
+import { MemoryBlobStore, type MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { runVirtually } from '../support/virtual-time.ts'
 
@@ -75,6 +76,11 @@ export class VirtualCluster {
 
   /** Hands a job in; returns its id. */
   submit(define: (env: StreamEnvironment) => void, options: VirtualJobOptions = {}): Promise<string> {
+    return this.run(this.client.submit(this.prepare(define, options)))
+  }
+
+  /** What `submit` hands in. */
+  prepare(define: (env: StreamEnvironment) => void, options: VirtualJobOptions = {}): JobSubmission {
     const definition = job(options.name ?? 'virtual', define)
     const graph = graphSettings(definition, { parallelism: options.parallelism })
     const settings: JobRunSettings = {
@@ -87,13 +93,17 @@ export class VirtualCluster {
     }
     const key = registerJob(definition)
     this.#keys.push(key)
-    const submission = {
+    return {
       jobId: `job-${this.#jobCount++}`,
       module: { kind: 'registered', key } as const,
       graph: buildJob(definition, graph).graph,
       settings,
     }
-    return this.run(this.client.submit(submission))
+  }
+
+  /** `memory:` storage, as the jobs see it. */
+  async openStorage(uri: string): Promise<BlobStore> {
+    return new MemoryBlobStore(this.clock, this.#memory.get(uri) ?? new Map())
   }
 
   /** What is in `memory:` storage. */

@@ -13,6 +13,7 @@ const VERBS = [
   'cancel',
   'checkpoints',
   'checkpoint',
+  'upgrade',
   'nodes',
   'graph',
   'coordinator',
