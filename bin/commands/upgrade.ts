@@ -75,13 +75,16 @@ export const upgradeVerb: VerbSpec = {
           },
           readMetadata: (uri) => readMetadata(context, configured, uri),
           findProblems: (metadata) => findProblems(context, metadata, packed!, isPartialAllowed),
-          onStep: (step, detail) => context.out.note(STEPS[step](detail)),
+          onStep: (step, detail) => {
+            context.out.event({ event: step, detail })
+            context.out.note(STEPS[step](detail))
+          },
           onProgress: (description) => progress.update(description),
         })
       })
       const took = formatDuration(context.clock.monotonic() - startedMs)
       context.out.note(`the new version is up as job ${upgraded.jobId}, after ${took}`)
-      context.out.data(upgraded, upgraded.jobId)
+      context.out.data({ event: 'upgraded', ...upgraded }, upgraded.jobId)
     } finally {
       progress.close()
     }

@@ -28,7 +28,7 @@ interface Version {
   readonly failsInOpen?: boolean
 }
 
-/** Keeps totals of numbers by their last digit, and the last three of each. */
+/** Counts numbers by their last digit, and keeps the last three of each. */
 function totals(table: Table, version: Version = {}) {
   const { uid = 'total', total = types.int64, last = types.int64 } = version
   return (env: StreamEnvironment) => {
@@ -50,9 +50,10 @@ function totals(table: Table, version: Version = {}) {
           },
           processElement(n, _context, out) {
             if (++count === version.failsAt) throw new Error('the new version does not work')
-            sum.update((sum.value() ?? 0) + n)
+            sum.update((sum.value() ?? 0) + 1)
             recent.update([...recent.get(), n].slice(-3))
-            out.collect(`${n} ${sum.value()} ${[...recent.get()].join()}`)
+            // In whatever order they come, the same for all of a key.
+            out.collect(`${n % 10} ${sum.value()}`)
           },
         },
         { uid, type: types.string },
