@@ -136,8 +136,10 @@ t.test('upgrade - what does not fit is listed as a whole, and the old version ru
   }
   await t.rejects(upgrade(cluster, old, limited, { parallelism: 2 }), {
     code: 'STATE_INCOMPATIBLE',
-    message:
-      /\(uid numbers\) was saved with max parallelism 128, the job has 64.*uid total\) is not in the job any more; it has the states "total", "last"/,
+    message: new RegExp(
+      '\\(uid numbers\\) was saved with max parallelism 128, the job has 64' +
+        '.*uid total\\) is not in the job any more; it has the states "total", "last"',
+    ),
   })
   t.same(steps, ['checking'])
   const { state, restarts } = await cluster.waitForEnd(old)
