@@ -6,7 +6,7 @@
 import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from '../lib/actor/actor-ref.ts'
 import type { ActorContext } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
+import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import { addInFlight } from '../lib/checkpoint/channel-snapshot.ts'
 import {
@@ -21,6 +21,7 @@ import {
 } from '../lib/checkpoint/checkpoint-demands.ts'
 import type { CheckpointFailureReason } from '../lib/checkpoint/checkpoint-failures.ts'
 import {
+  blobNames,
   type CheckpointMetadata,
   checkpointFolder,
   encodeMetadata,
@@ -435,8 +436,10 @@ export class JobCheckpoints {
     const { checkpointId, request } = order
     let isOk = true
     try {
-      const bytes = encodeMetadata(this.#metadata(round, order))
-      await this.#storage.put(this.#placeOf(checkpointId, request), METADATA, bytes)
+      const metadata = this.#metadata(round, order)
+      const place = this.#placeOf(checkpointId, request)
+      if (metadata.isSavepoint) await this.#findAll(place, blobNames(metadata))
+      await this.#storage.put(place, METADATA, encodeMetadata(metadata))
     } catch (error) {
       this.#history.declined(checkpointId, `the metadata: ${toErrorRecord(error).message}`)
       this.#host.log.warn('the metadata of a checkpoint could not be written', {
@@ -448,6 +451,18 @@ export class JobCheckpoints {
     if (this.#isPending(round, checkpointId)) this.#decide({ kind: 'stored', checkpointId, isOk })
     // Given up meanwhile: with its metadata it would look complete.
     else await this.#deleteFolder(this.#placeOf(checkpointId, request))
+  }
+
+  /** A savepoint may go where no other file of the job does, and which nobody has tried: a disk of each host's own. */
+  async #findAll({ storageUri, folder }: CheckpointPlace, names: readonly string[]): Promise<void> {
+    const found = await this.#storage.use(storageUri, (store) => store.list(folder))
+    const paths = new Set(found.map(({ path }) => path))
+    const missing = names.filter((name) => !paths.has(`${folder}${name}`))
+    if (missing.length === 0) return
+    throw new SluiceError(
+      'STORAGE_UNUSABLE',
+      `${missing.length} of ${names.length} files that nodes have written to ${storageUri} are not there for the coordinator: it must be storage that all hosts share`,
+    )
   }
 
   #metadata(
