@@ -89,14 +89,32 @@ t.test('exactly once - stopped with a savepoint, gone on with at another paralle
 
 t.test('exactly once - what is asked for wrongly is told', async (t) => {
   const { workspace } = await startCluster(t)
-  const [plain, nobody, half, nowhere] = await Promise.all([
+  const nobodys = { code: EXIT.notFound, stderr: /there is no job "x"/ }
+  const [plain, nobody, half, nowhere, mode, unwritable] = await Promise.all([
     workspace.run(['stop', 'x']),
     workspace.run(['stop', 'x', '--savepoint']),
     workspace.run(['run', job('count.ts'), '--allow-non-restored-state']),
     workspace.run(['savepoint', 'inspect', `file://${workspace.directory}/nothing`]),
+    workspace.run(['run', job('count.ts'), '--claim-mode', 'mine', '--from', 'x']),
+    workspace.run([
+      ...['run', job('count.ts'), '--local', '-D', 'checkpoint.interval=1s'],
+      ...['-D', 'storage.uri=file:///dev/null/checkpoints'],
+    ]),
   ])
   t.match([plain!.code, plain!.stderr], [EXIT.usage, /say --savepoint \[uri\]/])
   t.match([nobody!.code, nobody!.stderr], [EXIT.notFound, /there is no job "x"/])
   t.match([half!.code, half!.stderr], [EXIT.usage, /goes with --from/])
   t.match([nowhere!.code, nowhere!.stderr], [EXIT.notFound, /found none/])
+  t.match([mode!.code, mode!.stderr], [EXIT.usage, /claim-mode.*'mine'/])
+  t.match(
+    [unwritable!.code, unwritable!.stderr],
+    [EXIT.usage, /file:\/\/\/dev\/null\/checkpoints cannot be used/],
+  )
+  for (const args of [
+    ['checkpoint', 'x'],
+    ['checkpoints', 'x'],
+    ['upgrade', 'x', job('count.ts')],
+  ]) {
+    t.match(await workspace.run(args), nobodys, args[0]!)
+  }
 })
