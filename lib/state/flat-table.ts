@@ -7,7 +7,15 @@ import type { KeyContext } from './key-context.ts'
 import { ShardedMap } from './sharded-map.ts'
 import { StateTable } from './state-table.ts'
 
-export class FlatTable<V> extends StateTable<V> {
+/** One value per key, that of the current one. */
+export interface FlatTable<V> extends StateTable<V> {
+  /** The value of the current key, or undefined. A mutable value may be changed in place before it is put back. */
+  get(): V | undefined
+  put(value: V): void
+  remove(): void
+}
+
+export class HeapFlatTable<V> extends StateTable<V> implements FlatTable<V> {
   readonly #context: KeyContext
   readonly #map: ShardedMap<Entry<V>>
   readonly #isMutable: boolean

@@ -3,6 +3,8 @@
  * belong to subtasks in contiguous ranges. All arithmetic is that of Flink's KeyGroupRangeAssignment.
  */
 import { assert } from '../base/assert.ts'
+import type { ByteReader } from '../base/byte-reader.ts'
+import type { ByteWriter } from '../base/byte-writer.ts'
 import { type Key, keyHash, murmurHash } from '../base/hash.ts'
 
 /** Both ends inclusive. */
@@ -45,4 +47,15 @@ export function intersectKeyGroups(a: KeyGroupRange, b: KeyGroupRange): KeyGroup
   const first = Math.max(a.first, b.first)
   const last = Math.min(a.last, b.last)
   return first <= last ? { first, last } : null
+}
+
+/** Big endian, so that the rows of a range of key groups are neighbours. */
+export function writeKeyGroup(out: ByteWriter, keyGroup: number): void {
+  out.u8(keyGroup >> 8)
+  out.u8(keyGroup)
+}
+
+export function readKeyGroup(input: ByteReader): number {
+  const high = input.u8()
+  return (high << 8) | input.u8()
 }

@@ -12,19 +12,23 @@ import { SluiceError } from '../base/errors.ts'
 import { describeSchema } from '../types/describe-schema.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
-import { FlatTable } from './flat-table.ts'
+import { type FlatTable, HeapFlatTable } from './flat-table.ts'
 import { KeyContext } from './key-context.ts'
 import type { KeyGroupRange } from './key-group.ts'
 import { stateOfKey, stateOfWindow, type WindowScope } from './keyed-states.ts'
 import type { MapKey } from './map-key.ts'
-import { NestedTable } from './nested-table.ts'
+import { HeapNestedTable, type NestedTable } from './nested-table.ts'
 import { restoreChunk, restrictChunk } from './restore-chunk.ts'
-import { SliceTable } from './slice-table.ts'
+import { HeapSliceTable, type SliceTable } from './slice-table.ts'
 import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
+import type { StateHome } from './state-home.ts'
 import { StateMisfits } from './state-misfit.ts'
 import type { StateTable } from './state-table.ts'
 import { Expiry, stampedType, type Ttl } from './state-ttl.ts'
+import { StoredFlatTable } from './stored-flat-table.ts'
+import { StoredNestedTable } from './stored-nested-table.ts'
+import { StoredSliceTable } from './stored-slice-table.ts'
 import { TimerTable } from './timer-table.ts'
 
 export class KeyedStateBackend {
@@ -38,12 +42,21 @@ export class KeyedStateBackend {
   >()
   /** Chunks of a restored snapshot whose table has not been declared yet, by table. */
   readonly #restored = new Map<string, StateChunk[]>()
+  /** Null: tables live in the heap. */
+  readonly #home: StateHome | null
   #isTracking = false
   #clock: Pick<Clock, 'now'> | null = null
 
-  constructor(maxParallelism: number, keyGroups: KeyGroupRange) {
+  /** `home`: where state lives that memory cannot hold; null: the heap has to hold it. */
+  constructor(maxParallelism: number, keyGroups: KeyGroupRange, home: StateHome | null = null) {
     this.context = new KeyContext(maxParallelism)
     this.keyGroups = keyGroups
+    this.#home = home
+  }
+
+  /** As EntryCache.whenReady; always undefined where the heap holds the state. */
+  whenReady(): Promise<void> | undefined {
+    return this.#home?.cache.whenReady()
   }
 
   /** The processing time by which state expires; to be given before state with a time-to-live is declared. */
@@ -202,14 +215,16 @@ export class KeyedStateBackend {
       assert(known.layout === layout, `table ${name} has layout ${layout}`)
       return known
     }
-    const table = this.#newTable(layout, valueType !== null && !valueType.isImmutable)
+    const ttl = descriptor?.ttl
+    const type = ttl === undefined ? valueType : stampedType(descriptor!.type, descriptor!.kind === 'list')
+    const table = this.#newTable(layout, type, valueType !== null && !valueType.isImmutable)
     if (this.#isTracking) table.track()
-    let registered: RegisteredTable = { name, layout, type: valueType, table, expiry: null }
-    if (descriptor?.ttl !== undefined) {
+    let expiry: Expiry | null = null
+    if (ttl !== undefined) {
       const clock = present(this.#clock, 'the clock of state with a time-to-live')
-      const expiry = new Expiry(descriptor.ttl, clock, this.context, table)
-      registered = { ...registered, type: stampedType(descriptor.type, descriptor.kind === 'list'), expiry }
+      expiry = new Expiry(ttl, clock, this.context, table)
     }
+    const registered: RegisteredTable = { name, layout, type, table, expiry }
     this.#tables.set(name, registered)
     if (this.#restored.has(name)) this.#load(registered)
     return registered
@@ -228,16 +243,41 @@ export class KeyedStateBackend {
     this.context.setMapKey(mapKey, knownKeyGroup)
   }
 
-  #newTable(layout: TableLayout, isMutable: boolean): StateTable<unknown> {
+  #newTable(layout: TableLayout, type: Type<unknown> | null, isMutable: boolean): StateTable<unknown> {
+    if (this.#home !== null) {
+      const stored = this.#newStoredTable(layout, type, isMutable, this.#home)
+      if (stored !== null) return stored
+    }
     switch (layout) {
       case 'flat':
-        return new FlatTable(this.context, isMutable)
+        return new HeapFlatTable(this.context, isMutable)
       case 'nested':
-        return new NestedTable(this.context, isMutable)
+        return new HeapNestedTable(this.context, isMutable)
       case 'slices':
-        return new SliceTable(this.context, isMutable)
+        return new HeapSliceTable(this.context, isMutable)
       case 'timers':
         return new TimerTable(this.context) as unknown as StateTable<unknown>
+    }
+  }
+
+  /** Null: tables of this layout live in the heap nevertheless. */
+  #newStoredTable(
+    layout: TableLayout,
+    type: Type<unknown> | null,
+    isMutable: boolean,
+    home: StateHome,
+  ): StateTable<unknown> | null {
+    if (layout === 'timers' && home.timers === 'heap') return null
+    const options = { context: this.context, cache: home.cache, tableId: home.newTableId(), type, isMutable }
+    switch (layout) {
+      case 'flat':
+        return new StoredFlatTable(options)
+      case 'nested':
+        return new StoredNestedTable(options)
+      case 'slices':
+        return new StoredSliceTable(options)
+      case 'timers':
+        return null
     }
   }
 }

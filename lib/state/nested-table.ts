@@ -10,7 +10,21 @@ import { StateTable } from './state-table.ts'
 
 type Inner<V> = Map<SubKey, Entry<V>>
 
-export class NestedTable<V> extends StateTable<V> {
+/** Values by key, the current one, and sub-key. */
+export interface NestedTable<V> extends StateTable<V> {
+  get(sub: SubKey): V | undefined
+  has(sub: SubKey): boolean
+  put(sub: SubKey, value: V): void
+  remove(sub: SubKey): void
+  /** Removes everything the current key has. */
+  removeAll(): void
+  /** How many sub-keys the current key has. */
+  countOfKey(): number
+  /** Sub-key and value pairs of the current key, in an order of the table's own; tolerant of changes. */
+  ofKey(): Iterable<[SubKey, V]>
+}
+
+export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> {
   readonly #context: KeyContext
   readonly #map: ShardedMap<Inner<V>>
   readonly #isMutable: boolean

@@ -31,6 +31,12 @@ export class ShardedMap<V> {
     return this.#shards[this.#context.keyGroup % SHARD_COUNT]!.get(this.#context.mapKey)
   }
 
+  /** The value of any key; `keyGroup` may be -1 if it is not known. */
+  getAt(mapKey: MapKey, keyGroup: number): V | undefined {
+    if (this.#single !== null) return this.#single.get(mapKey)
+    return this.#shardOf(mapKey, keyGroup).get(mapKey)
+  }
+
   /** Sets the value of the context's current key, which must be absent. */
   insert(value: V): void {
     const single = this.#single

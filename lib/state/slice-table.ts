@@ -11,7 +11,25 @@ import { StateTable } from './state-table.ts'
 
 export type Slice<V> = ShardedMap<Entry<V>>
 
-export class SliceTable<V> extends StateTable<V> {
+/** Values by sub-key, the slice, and key, the current one. */
+export interface SliceTable<V> extends StateTable<V> {
+  /** The sub-keys that have entries, in no particular order. */
+  slices(): Iterable<number>
+  hasSlice(sub: number): boolean
+  /** The entry of the current key in slice `sub`; its value may be changed by {@link update} only. */
+  find(sub: number): Entry<V> | undefined
+  /** The value of a found entry, protected if the caller may change it in place. */
+  read(entry: Entry<V>): V
+  /** Changes an entry found for the record in hand. */
+  update(entry: Entry<V>, value: V): void
+  /** Adds a value for the current key, which must have none in this slice. */
+  insert(sub: number, value: V): void
+  /** Walks the entries of a slice. Live: tolerates changes. */
+  ofSlice(sub: number): Iterable<Entry<V>>
+  removeSlice(sub: number): void
+}
+
+export class HeapSliceTable<V> extends StateTable<V> implements SliceTable<V> {
   readonly #context: KeyContext
   readonly #slices = new Map<number, Slice<V>>()
   readonly #isMutable: boolean

@@ -1,20 +1,72 @@
-/** Keyed state backends of several subtasks, saved and restored as a task would. */
+/**
+ * Keyed state backends of several subtasks, saved and restored as a task would. Every test of state runs on each kind
+ * of backend; the one over a store has a cache of two or three entries, so that they come and go all the time.
+ */
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
+import t, { type Test } from 'tap'
 import type { Entry } from '../../../lib/state/entry.ts'
+import { EntryCache } from '../../../lib/state/entry-cache.ts'
 import { keyGroupOf, keyGroupRange } from '../../../lib/state/key-group.ts'
 import { KeyedSnapshot, loadRestored } from '../../../lib/state/keyed-snapshot.ts'
 import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { KeyedWalk } from '../../../lib/state/keyed-walk.ts'
 import { fromMapKey } from '../../../lib/state/map-key.ts'
 import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import type { StateHome } from '../../../lib/state/state-home.ts'
 import type { SnapshotKind } from '../../../lib/state/state-table.ts'
-import { Timer } from '../../../lib/state/timer-table.ts'
+import type { Timer } from '../../../lib/state/timer-table.ts'
+import { MemoryKeyValueStore } from '../../../lib/testing/memory-key-value-store.ts'
 
 export const MAX_PARALLELISM = 128
 
+const TINY_CACHE_BYTES = 700
+
+/** `leveldb-slow`: writes to the store are done when {@link releaseWrites} is called. */
+export type BackendKind = 'heap' | 'leveldb' | 'leveldb-slow'
+export const EVERY_KIND: readonly BackendKind[] = ['heap', 'leveldb', 'leveldb-slow']
+let kind: BackendKind = 'heap'
+let stores: MemoryKeyValueStore[] = []
+
+/** One test per kind of backend; what {@link newBackend} makes within is of that kind. */
+export function onEachBackend(
+  name: string,
+  body: (t: Test, kind: BackendKind) => void | Promise<void>,
+  kinds: readonly BackendKind[] = ['heap', 'leveldb'],
+): void {
+  for (const each of kinds) {
+    t.test(`${name} (${each})`, async (t) => {
+      kind = each
+      await body(t, each)
+    })
+  }
+}
+
+/** The oldest write of each store made since {@link forgetStores} is done. */
+export function releaseWrites(): void {
+  for (const store of stores) store.release()
+}
+
+export function forgetStores(): void {
+  stores = []
+}
+
 export function newBackend(parallelism = 1, index = 0): KeyedStateBackend {
-  return new KeyedStateBackend(MAX_PARALLELISM, keyGroupRange(MAX_PARALLELISM, parallelism, index))
+  const range = keyGroupRange(MAX_PARALLELISM, parallelism, index)
+  const home = kind === 'heap' ? null : newHome(TINY_CACHE_BYTES)
+  return new KeyedStateBackend(MAX_PARALLELISM, range, home)
+}
+
+/** Over a store in memory. */
+function newHome(cacheBytes: number): StateHome {
+  let tableCount = 0
+  const store = new MemoryKeyValueStore(kind === 'leveldb-slow' ? 'held' : 'at-once')
+  if (kind === 'leveldb-slow') stores.push(store)
+  return {
+    cache: new EntryCache(store, cacheBytes),
+    timers: 'leveldb',
+    newTableId: () => tableCount++,
+  }
 }
 
 /** A whole snapshot, drained `step` entries at a time. */
@@ -75,5 +127,5 @@ export function contentsOf(backends: readonly KeyedStateBackend[]): Record<strin
 
 function subOf(entry: Entry<unknown>): string {
   const sub = entry.sub === undefined ? '-' : inspect(fromMapKey(entry.sub))
-  return entry instanceof Timer ? `${entry.timestamp}/${sub}` : sub
+  return 'timestamp' in entry ? `${(entry as unknown as Timer).timestamp}/${sub}` : sub
 }

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
-import t from 'tap'
-import { FlatTable } from '../../../lib/state/flat-table.ts'
-import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
-import { contentsOf, history, play, type Subject, type Value } from './table-model.ts'
+import { t as types } from '../../../lib/types/t.ts'
+import { EVERY_KIND, newBackend, onEachBackend } from './backends.ts'
+import { contentsOf, history, play, type Subject, valueType } from './table-model.ts'
 
-function subject(context: KeyContext): Subject {
-  const table = new FlatTable<Value>(context, true)
+function subject(backend: KeyedStateBackend): Subject {
+  const { context } = backend
+  const table = backend.flatTable('table', valueType)
   const at = (key: MapKey) => context.setMapKey(key, -1)
   const remove = (key: MapKey) => {
     at(key)
@@ -30,16 +31,21 @@ function subject(context: KeyContext): Subject {
   }
 }
 
-t.test('flat table - any history gives what a Map gives, and so does every snapshot of it', async (t) => {
-  const property = fc.property(history, (operations) => play(subject, operations))
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
-})
+onEachBackend(
+  'flat table - any history gives what a Map gives, and so does every snapshot of it',
+  async (t) => {
+    const property = fc.property(history, (operations) => play(subject, operations))
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
+  },
+  EVERY_KIND,
+)
 
-t.test(
+onEachBackend(
   'flat table - the entry is looked up once per record, and found again after another key',
   async (t) => {
-    const context = new KeyContext(128)
-    const table = new FlatTable<number>(context, false)
+    const backend = newBackend()
+    const { context } = backend
+    const table = backend.flatTable('table', types.int64)
     context.set('a', -1)
     t.equal(table.get(), undefined)
     table.put(1)
@@ -54,11 +60,12 @@ t.test(
   },
 )
 
-t.test(
+onEachBackend(
   'flat table - changes made before tracking began belong to the full snapshot, later ones to the delta',
   async (t) => {
-    const context = new KeyContext(128)
-    const table = new FlatTable<number>(context, false)
+    const backend = newBackend()
+    const { context } = backend
+    const table = backend.flatTable('table', types.int64)
     context.set('before', -1)
     table.put(1)
     context.set('both', -1)
@@ -75,11 +82,12 @@ t.test(
   },
 )
 
-t.test(
+onEachBackend(
   'flat table - a delta lists what was created and removed, and what was removed and created',
   async (t) => {
-    const context = new KeyContext(128)
-    const table = new FlatTable<string>(context, false)
+    const backend = newBackend()
+    const { context } = backend
+    const table = backend.flatTable('table', types.string)
     table.track()
     context.set('old', -1)
     table.put('first')
@@ -101,8 +109,8 @@ t.test(
   },
 )
 
-t.test('flat table - one snapshot at a time, and none without tracking but a full one', async (t) => {
-  const table = new FlatTable<number>(new KeyContext(128), false)
+onEachBackend('flat table - one snapshot at a time, and none without tracking but a full one', async (t) => {
+  const table = newBackend().flatTable('table', types.int64)
   t.throws(() => table.freeze('delta', () => {}), /tracked/)
   table.freeze('base', () => {})
   t.throws(() => table.freeze('base', () => {}), /one snapshot/)
@@ -110,9 +118,10 @@ t.test('flat table - one snapshot at a time, and none without tracking but a ful
   t.ok(table.drain(1), 'nothing to drain is drained')
 })
 
-t.test('flat table - a full snapshot survives growing past one Map while it is drained', async (t) => {
-  const context = new KeyContext(128)
-  const table = new FlatTable<Value>(context, true)
+onEachBackend('flat table - a full snapshot survives growing past one Map while it is drained', async (t) => {
+  const backend = newBackend()
+  const { context } = backend
+  const table = backend.flatTable('table', valueType)
   table.track()
   const set = (key: MapKey) => context.setMapKey(key, -1)
   for (let i = 0; i < 16_000; i++) {

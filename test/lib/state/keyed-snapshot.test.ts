@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
-import t from 'tap'
 import { SluiceError } from '../../../lib/base/errors.ts'
 import type { Key } from '../../../lib/base/hash.ts'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
@@ -14,7 +13,7 @@ import {
   valueState,
 } from '../../../lib/state/state-descriptor.ts'
 import { t as types } from '../../../lib/types/t.ts'
-import { contentsOf, load, newBackend, rescale, save } from './backends.ts'
+import { contentsOf, load, newBackend, onEachBackend, rescale, save } from './backends.ts'
 
 const total = valueState('total', types.float64)
 const notes = listState<string>('notes', types.string)
@@ -100,24 +99,27 @@ const steps = fc.boolean().chain((isTuple) =>
   ),
 )
 
-t.test('keyed snapshot - rescaling from 1 to 3 to 2 to 1 subtasks loses and doubles nothing', async (t) => {
-  const property = fc.property(steps, (steps) => {
-    const backend = newBackend()
-    declare(backend)
-    for (const step of steps) change(backend, step)
-    const expected = contentsOf([backend])
-    let snapshots = [save(backend)]
-    for (const parallelism of [3, 2, 1]) {
-      const backends = rescale(snapshots, declare, parallelism)
-      if (!isDeepStrictEqual(contentsOf(backends), expected)) return false
-      snapshots = backends.map((each) => save(each))
-    }
-    return true
-  })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 150, seed: 1 }))
-})
+onEachBackend(
+  'keyed snapshot - rescaling from 1 to 3 to 2 to 1 subtasks loses and doubles nothing',
+  async (t) => {
+    const property = fc.property(steps, (steps) => {
+      const backend = newBackend()
+      declare(backend)
+      for (const step of steps) change(backend, step)
+      const expected = contentsOf([backend])
+      let snapshots = [save(backend)]
+      for (const parallelism of [3, 2, 1]) {
+        const backends = rescale(snapshots, declare, parallelism)
+        if (!isDeepStrictEqual(contentsOf(backends), expected)) return false
+        snapshots = backends.map((each) => save(each))
+      }
+      return true
+    })
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 150, seed: 1 }))
+  },
+)
 
-t.test(
+onEachBackend(
   'keyed snapshot - a full one and the deltas after it give what was there at the last freeze',
   async (t) => {
     const property = fc.property(steps, fc.array(fc.nat(5), { maxLength: 5 }), (steps, cuts) => {
@@ -141,7 +143,7 @@ t.test(
   },
 )
 
-t.test('keyed snapshot - changes while it is drained are not part of it', async (t) => {
+onEachBackend('keyed snapshot - changes while it is drained are not part of it', async (t) => {
   const backend = newBackend()
   const state = backend.state(valueState('v', types.object({ n: types.int64 })))
   for (let i = 0; i < 100; i++) {
@@ -173,7 +175,7 @@ t.test('keyed snapshot - changes while it is drained are not part of it', async 
   )
 })
 
-t.test('keyed snapshot - in a delta the removals of a table come before its values', async (t) => {
+onEachBackend('keyed snapshot - in a delta the removals of a table come before its values', async (t) => {
   const backend = newBackend()
   declare(backend)
   backend.track()
@@ -195,7 +197,7 @@ t.test('keyed snapshot - in a delta the removals of a table come before its valu
   t.same(save(backend, 'delta'), [], 'and nothing more when nothing has changed')
 })
 
-t.test('keyed snapshot - many rows make several chunks, none is lost at their borders', async (t) => {
+onEachBackend('keyed snapshot - many rows make several chunks, none is lost at their borders', async (t) => {
   const backend = newBackend()
   const text = 'x'.repeat(1000)
   const state = valueState('big', types.string)
@@ -213,7 +215,7 @@ t.test('keyed snapshot - many rows make several chunks, none is lost at their bo
   t.strictSame(contentsOf([restored]), contentsOf([backend]))
 })
 
-t.test(
+onEachBackend(
   'keyed snapshot - a field that is new reads as its default, an incompatible type is refused',
   async (t) => {
     const backend = newBackend()
@@ -240,7 +242,7 @@ t.test(
   },
 )
 
-t.test('keyed snapshot - timers and slices restored before any record have their keys', async (t) => {
+onEachBackend('keyed snapshot - timers and slices restored before any record have their keys', async (t) => {
   for (const keys of [tupleKeys, plainKeys]) {
     const backend = newBackend()
     for (const key of keys) {
@@ -258,7 +260,7 @@ t.test('keyed snapshot - timers and slices restored before any record have their
   }
 })
 
-t.test('keyed snapshot - keys restored are the keys that records come with', async (t) => {
+onEachBackend('keyed snapshot - keys restored are the keys that records come with', async (t) => {
   for (const keys of [tupleKeys, plainKeys]) {
     const backend = newBackend()
     for (const [i, key] of keys.entries()) {
@@ -277,7 +279,7 @@ t.test('keyed snapshot - keys restored are the keys that records come with', asy
   }
 })
 
-t.test('keyed snapshot - damaged rows are refused', async (t) => {
+onEachBackend('keyed snapshot - damaged rows are refused', async (t) => {
   const backend = newBackend()
   declare(backend)
   for (let what = 0; what < CHANGES.length; what++) change(backend, { key: 'k', value: 4, what })

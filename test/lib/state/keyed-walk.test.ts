@@ -1,7 +1,6 @@
 /** Walks that fold old snapshots into newer ones, while the state goes on changing. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import t from 'tap'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import { KeyedWalk } from '../../../lib/state/keyed-walk.ts'
@@ -9,7 +8,7 @@ import type { StateChunk } from '../../../lib/state/state-chunk.ts'
 import { mapState, valueState } from '../../../lib/state/state-descriptor.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { runs } from '../types/schema-arbitrary.ts'
-import { contentsOf, load, newBackend, rescale, save } from './backends.ts'
+import { contentsOf, load, newBackend, onEachBackend, rescale, save } from './backends.ts'
 
 const value = valueState('value', types.object({ n: types.int64 }))
 const map = mapState<number, number>('map', types.int64)
@@ -69,7 +68,7 @@ const round = fc.record({
   ),
 })
 
-t.test('keyed walk - snapshots before it are not needed after it', async () => {
+onEachBackend('keyed walk - snapshots before it are not needed after it', async () => {
   let ended = 0
   fc.assert(
     fc.property(
@@ -124,7 +123,7 @@ function withLate(backend: KeyedStateBackend): void {
   backend.state(late)
 }
 
-t.test(
+onEachBackend(
   'keyed walk - takes a bounded number of steps, with what nobody has declared in the first',
   async (t) => {
     const old = newBackend()
@@ -147,7 +146,7 @@ t.test(
   },
 )
 
-t.test('keyed snapshot - one that is abandoned leaves the table for the next base', async (t) => {
+onEachBackend('keyed snapshot - one that is abandoned leaves the table for the next base', async (t) => {
   for (const kind of ['base', 'delta'] as const) {
     const backend = newBackend()
     declare(backend)
@@ -163,7 +162,7 @@ t.test('keyed snapshot - one that is abandoned leaves the table for the next bas
   }
 })
 
-t.test('keyed snapshot - one savepoint that is abandoned is as if it had not been', async (t) => {
+onEachBackend('keyed snapshot - one savepoint that is abandoned is as if it had not been', async (t) => {
   const backend = newBackend()
   declare(backend)
   for (let key = 0; key < 20; key++) change(backend, { key, what: 0, n: key })

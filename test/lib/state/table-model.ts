@@ -6,17 +6,24 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Entry } from '../../../lib/state/entry.ts'
-import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
 import type { SnapshotKind, StateTable } from '../../../lib/state/state-table.ts'
 import { Timer } from '../../../lib/state/timer-table.ts'
+import { t as types } from '../../../lib/types/t.ts'
+import type { Type } from '../../../lib/types/type.ts'
+import { forgetStores, newBackend, releaseWrites } from './backends.ts'
 
 /** Values change in place, as accumulators do. */
 export type Value = { marks: number[] } | null
+export const valueType = types.object({ marks: types.list(types.int64) }) as unknown as Type<Value>
+
+export type NewSubject = (backend: KeyedStateBackend) => Subject
 
 /** A table of one kind, driven by key and sub-key. */
 export interface Subject {
   readonly table: StateTable<unknown>
+  readonly isTimers?: boolean
   put(key: MapKey, sub: number, mark: number): void
   /** Changes the value in place, if there is one. */
   mutate(key: MapKey, sub: number, mark: number): void
@@ -70,9 +77,9 @@ interface Snapshot {
 type Model = Map<string, Value>
 
 /** Plays a history on a fresh table of the kind; throws where table and model differ. */
-export function play(newSubject: (context: KeyContext) => Subject, operations: readonly Operation[]): void {
-  const context = new KeyContext(128)
-  const subject = newSubject(context)
+export function play(newSubject: NewSubject, operations: readonly Operation[]): void {
+  forgetStores()
+  const subject = newSubject(newBackend())
   subject.table.track()
   const model: Model = new Map()
   let chain: Snapshot[] = []
@@ -94,9 +101,15 @@ export function play(newSubject: (context: KeyContext) => Subject, operations: r
       frozen = { snapshot, expected: structuredClone(model) }
     }
     assert.equal(subject.table.size, model.size)
+    if (releases(operation)) releaseWrites()
   }
   drain(Number.MAX_SAFE_INTEGER)
   assert.deepEqual(contentsOf(subject.table), model)
+}
+
+/** Slow writes are done now and then. */
+function releases(operation: Operation): boolean {
+  return operation.kind === 'drain' ? operation.count === 1 : 'mark' in operation && operation.mark % 3 === 0
 }
 
 function apply(operation: Operation, subject: Subject, model: Model): void {
@@ -106,7 +119,7 @@ function apply(operation: Operation, subject: Subject, model: Model): void {
   switch (operation.kind) {
     case 'put':
       subject.put(at.key, at.sub, operation.mark)
-      model.set(id, subject.table.constructor.name === 'TimerTable' ? null : { marks: [operation.mark] })
+      model.set(id, subject.isTimers ? null : { marks: [operation.mark] })
       break
     case 'mutate':
       subject.mutate(at.key, at.sub, operation.mark)
@@ -134,11 +147,11 @@ function freeze(table: StateTable<unknown>, kind: SnapshotKind): Snapshot {
 }
 
 /** What a new table holds after the snapshots have been put into it, removals first. */
-function rebuild(newSubject: (context: KeyContext) => Subject, chain: readonly Snapshot[]): Model {
-  const { table } = newSubject(new KeyContext(128))
+function rebuild(newSubject: NewSubject, chain: readonly Snapshot[]): Model {
+  const { table, isTimers = false } = newSubject(newBackend())
   for (const { deleted, written } of chain) {
-    for (const id of deleted) table.restoreDeleted(entryOf(table, id, null))
-    for (const [id, value] of written) table.restore(entryOf(table, id, structuredClone(value)))
+    for (const id of deleted) table.restoreDeleted(entryOf(isTimers, id, null))
+    for (const [id, value] of written) table.restore(entryOf(isTimers, id, structuredClone(value)))
   }
   return contentsOf(table)
 }
@@ -153,14 +166,14 @@ export function contentsOf(table: StateTable<unknown>): Model {
   return contents
 }
 
-function entryOf(table: StateTable<unknown>, id: string, value: Value): Entry<unknown> {
+function entryOf(isTimers: boolean, id: string, value: Value): Entry<unknown> {
   const { key, sub } = rowOf(id)
-  if (table.constructor.name === 'TimerTable') return new Timer(sub, undefined, key, -1, 0) as Entry<unknown>
+  if (isTimers) return new Timer(sub, undefined, key, -1, 0) as Entry<unknown>
   return new Entry<unknown>(key, sub, -1, 0, value)
 }
 
 function idOfEntry(entry: Entry<unknown>): string {
-  const sub = entry instanceof Timer ? entry.timestamp : ((entry.sub ?? 0) as number)
+  const sub = 'timestamp' in entry ? (entry as unknown as Timer).timestamp : ((entry.sub ?? 0) as number)
   return idOf({ key: entry.key, sub })
 }
 

@@ -1,14 +1,15 @@
 import fc from 'fast-check'
-import t from 'tap'
-import { KeyContext } from '../../../lib/state/key-context.ts'
+import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
-import { TimerTable } from '../../../lib/state/timer-table.ts'
+import { EVERY_KIND, newBackend, onEachBackend } from './backends.ts'
 import { history, play, type Subject } from './table-model.ts'
 
-function subject(context: KeyContext): Subject {
-  const table = new TimerTable(context)
+function subject(backend: KeyedStateBackend): Subject {
+  const { context } = backend
+  const table = backend.timerTable('timers')
   return {
     table: table as unknown as StateTable<unknown>,
+    isTimers: true,
     put(key, sub) {
       context.setMapKey(key, -1)
       table.register(sub, undefined)
@@ -30,14 +31,18 @@ function subject(context: KeyContext): Subject {
   }
 }
 
-t.test('timer table - any history gives what a Map gives, and so does every snapshot of it', async (t) => {
-  const noMutation = history.map((operations) => operations.filter(({ kind }) => kind !== 'mutate'))
-  const property = fc.property(noMutation, (operations) => play(subject, operations))
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 4 }))
-})
+onEachBackend(
+  'timer table - any history gives what a Map gives, and so does every snapshot of it',
+  async (t) => {
+    const noMutation = history.map((operations) => operations.filter(({ kind }) => kind !== 'mutate'))
+    const property = fc.property(noMutation, (operations) => play(subject, operations))
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 4 }))
+  },
+  EVERY_KIND,
+)
 
-t.test('timer table - a timeout that is put off again and again takes no room', async (t) => {
-  const table = new TimerTable(new KeyContext(128))
+onEachBackend('timer table - a timeout that is put off again and again takes no room', async (t) => {
+  const table = newBackend().timerTable('timers')
   const before = process.memoryUsage().arrayBuffers
   for (let i = 0; i < 500_000; i++) {
     table.register(1_000_000 + i, undefined)
@@ -50,9 +55,10 @@ t.test('timer table - a timeout that is put off again and again takes no room', 
   t.equal(table.nextTimestamp(), 5_000_000)
 })
 
-t.test('timer table - timers fire in order, those set and unset by timers included', async (t) => {
-  const context = new KeyContext(128)
-  const table = new TimerTable(context)
+onEachBackend('timer table - timers fire in order, those set and unset by timers included', async (t) => {
+  const backend = newBackend()
+  const { context } = backend
+  const table = backend.timerTable('timers')
   const at = (key: string) => {
     context.set(key, -1)
     return table
@@ -78,9 +84,10 @@ t.test('timer table - timers fire in order, those set and unset by timers includ
   t.equal(table.size, 1)
 })
 
-t.test('timer table - firing pauses after so many timers and goes on where it was', async (t) => {
-  const context = new KeyContext(128)
-  const table = new TimerTable(context)
+onEachBackend('timer table - firing pauses after so many timers and goes on where it was', async (t) => {
+  const backend = newBackend()
+  const { context } = backend
+  const table = backend.timerTable('timers')
   for (let i = 0; i < 200; i++) {
     context.set(i, -1)
     table.register(i % 2, undefined)
@@ -102,23 +109,27 @@ t.test('timer table - firing pauses after so many timers and goes on where it wa
   t.equal(table.nextTimestamp(), Number.POSITIVE_INFINITY)
 })
 
-t.test('timer table - a bucket emptied and filled again while it fires is fired to its end', async (t) => {
-  const context = new KeyContext(128)
-  const table = new TimerTable(context)
-  context.set('a', -1)
-  table.register(10, undefined)
-  table.register(10, 'other')
-  const fired: unknown[] = []
-  table.fire(
-    10,
-    (timer) => {
-      fired.push(timer.sub)
-      if (fired.length > 1) return
-      table.delete(10, 'other')
-      table.register(10, 'other')
-    },
-    () => false,
-  )
-  t.same(fired, [undefined, 'other'])
-  t.equal(table.size, 0)
-})
+onEachBackend(
+  'timer table - a bucket emptied and filled again while it fires is fired to its end',
+  async (t) => {
+    const backend = newBackend()
+    const { context } = backend
+    const table = backend.timerTable('timers')
+    context.set('a', -1)
+    table.register(10, undefined)
+    table.register(10, 'other')
+    const fired: unknown[] = []
+    table.fire(
+      10,
+      (timer) => {
+        fired.push(timer.sub)
+        if (fired.length > 1) return
+        table.delete(10, 'other')
+        table.register(10, 'other')
+      },
+      () => false,
+    )
+    t.same(fired, [undefined, 'other'])
+    t.equal(table.size, 0)
+  },
+)

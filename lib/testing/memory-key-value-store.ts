@@ -1,0 +1,111 @@
+/**
+ * A {@link KeyValueStore} in memory, for simulations and tests: nothing in it depends on threads or disks, so a run
+ * repeats itself exactly.
+ */
+import type {
+  KeyRange,
+  KeyValueStore,
+  StoreRow,
+  StoreScan,
+  StoreSnapshot,
+  StoreWrite,
+} from '../storage/key-value-store.ts'
+
+/** When a write is done: before `write` returns, a microtask later, or when {@link MemoryKeyValueStore.release} says so. */
+export type WriteCompletion = 'at-once' | 'soon' | 'held'
+
+export class MemoryKeyValueStore implements KeyValueStore {
+  readonly #rows = new Map<string, Uint8Array>()
+  /** Of #rows, sorted. */
+  readonly #keys: string[] = []
+  readonly #completion: WriteCompletion
+  /** Writes that wait to be released. */
+  readonly #held: (() => void)[] = []
+  /** Set: every write fails with it. */
+  failure: Error | null = null
+
+  constructor(completion: WriteCompletion) {
+    this.#completion = completion
+  }
+
+  /** Does the oldest write that is held, if there is one. */
+  release(): void {
+    this.#held.shift()?.()
+  }
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.#rows.get(textOf(key))
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return keys.map((key) => this.get(key))
+  }
+
+  write(batch: readonly StoreWrite[], done: (error: Error | null) => void): void {
+    const apply = () => {
+      if (this.failure === null) for (const change of batch) this.#apply(change)
+      done(this.failure)
+    }
+    if (this.#completion === 'at-once') apply()
+    else if (this.#completion === 'held') this.#held.push(apply)
+    else void Promise.resolve().then(apply)
+  }
+
+  clear(range: KeyRange): void {
+    for (const key of this.#keysOf(range)) this.#delete(key)
+  }
+
+  scan(range: KeyRange, pageRows: number): StoreScan {
+    const rows = this.#keysOf(range).map(
+      (key): StoreRow => [Buffer.from(key, 'latin1'), this.#rows.get(key)!],
+    )
+    return { next: () => rows.splice(0, pageRows), close: () => {} }
+  }
+
+  snapshot(): StoreSnapshot {
+    const rows = new Map(this.#rows)
+    return { get: (key) => rows.get(textOf(key)), close: () => {} }
+  }
+
+  async close(): Promise<void> {
+    this.#rows.clear()
+    this.#keys.length = 0
+  }
+
+  #keysOf({ from, to }: KeyRange): string[] {
+    return this.#keys.slice(this.#indexOf(textOf(from)), this.#indexOf(textOf(to)))
+  }
+
+  #apply(change: StoreWrite): void {
+    const key = textOf(change.key)
+    if (change.type === 'del') this.#delete(key)
+    else {
+      if (!this.#rows.has(key)) this.#keys.splice(this.#indexOf(key), 0, key)
+      this.#rows.set(key, change.value)
+    }
+  }
+
+  #delete(key: string): void {
+    if (this.#rows.delete(key)) this.#keys.splice(this.#indexOf(key), 1)
+  }
+
+  /** Where the key is, or would be. */
+  #indexOf(key: string): number {
+    let [low, high] = [0, this.#keys.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#keys[middle]! < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** One character per byte: strings then compare as the bytes do. */
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+}
