@@ -23,6 +23,7 @@ export interface InlineSlotHostOptions
     | 'busPort'
     | 'heartbeatIntervalMs'
     | 'openStorage'
+    | 'openState'
   > {
   readonly bus: Bus
   readonly nodeId: string

@@ -12,11 +12,13 @@ import { LocalBroker } from '../lib/bus/local-bus.ts'
 import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { ThreadBusHub } from '../lib/bus/thread-bus.ts'
 import { ClusterClient } from '../lib/client/cluster-client.ts'
+import { defaultConfig } from '../lib/config/resolve-config.ts'
 import type { Connections } from '../lib/function/connections.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../lib/storage/memory-blob-store.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
+import { openWorkingState } from '../lib/storage/state-directory.ts'
 import { startInlineSlots } from './inline-slot-host.ts'
 import { loadJob } from './load-job-module.ts'
 import { startCoordinator } from './start-coordinator.ts'
@@ -34,6 +36,8 @@ export interface MiniClusterOptions {
   readonly connections?: Connections
   /** What `memory:` storage holds, by URI; default: nothing yet. Shared by all who run in this thread. */
   readonly memory?: Map<string, MemoryBlobs>
+  /** Where state is kept that memory cannot hold; default: that of `state.directory`. */
+  readonly stateDirectory?: string
   readonly logLevel?: LogLevel
   readonly logFormat?: 'json' | 'text'
 }
@@ -130,9 +134,14 @@ function inline(
     bus,
     subjects,
     busPort: new BusFramePort(bus, subjects),
+    openState: (memoryBytes) => openWorkingState(stateDirectoryOf(options), memoryBytes),
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
     heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
   })
+}
+
+function stateDirectoryOf({ stateDirectory }: MiniClusterOptions): string {
+  return stateDirectory ?? defaultConfig()['state.directory']
 }
 
 function threads(options: MiniClusterOptions, hub: ThreadBusHub): Promise<SlotHost> {
@@ -148,6 +157,7 @@ function threads(options: MiniClusterOptions, hub: ThreadBusHub): Promise<SlotHo
     logFormat,
     cacheDir: '',
     storageUri: null,
+    stateDirectory: stateDirectoryOf(options),
     bus: { kind: 'hub', hub },
   })
 }

@@ -38,6 +38,8 @@ export interface RunLocalOptions {
    */
   readonly threads?: 'auto' | 'always' | 'never'
   readonly task?: Partial<TaskSettings>
+  /** Where state is kept that memory cannot hold; default: that of `state.directory`. */
+  readonly stateDirectory?: string
   readonly restart?: RestartSettings
   /** Default: none are taken. Storage in memory is shared by the slots only if all run in this thread. */
   readonly checkpoint?: CheckpointSettings

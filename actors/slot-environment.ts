@@ -10,6 +10,7 @@ import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { FramePort } from '../lib/network/frame-port.ts'
 import type { JobModule } from '../lib/protocol/job-submission.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
+import type { KeyValueStore } from '../lib/storage/key-value-store.ts'
 
 export interface SlotEnvironment {
   readonly location: SlotLocation
@@ -26,6 +27,8 @@ export interface SlotEnvironment {
   threadPort(slot: number): FramePort
   /** A blob store by its URI; to be closed by whoever asked. */
   openStorage(uri: string): Promise<BlobStore>
+  /** A store for the working state of one attempt, empty; `memoryBytes`: what the slot has for state in all. */
+  openState(memoryBytes: number): Promise<KeyValueStore>
   loadJob(module: JobModule): Promise<JobDefinition>
   /** How often the slot reports to the job master of its job. */
   readonly heartbeatIntervalMs: number

@@ -19,6 +19,7 @@ import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import { ThreadMesh } from '../lib/network/thread-mesh.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
+import { openWorkingState } from '../lib/storage/state-directory.ts'
 import { loadJob } from './load-job-module.ts'
 import { Slot } from './slot.ts'
 
@@ -41,6 +42,8 @@ export interface SlotThreadData {
   readonly cacheDir: string
   /** Where job bundles come from; null: local mode, which has none. */
   readonly storageUri: string | null
+  /** Where the working state of slots is kept on this host. */
+  readonly stateDirectory: string
 }
 
 export type ToSlotThread =
@@ -86,6 +89,7 @@ async function run(): Promise<void> {
     threadPort: (peer) => mesh.portTo(peer),
     loadJob: (module) => loadJob(module, { cacheDir: data.cacheDir, blobs: blobsOf(control, log) }),
     openStorage: (uri) => openBlobStore(uri, storageOptions(control, log)),
+    openState: (memoryBytes) => openWorkingState(data.stateDirectory, memoryBytes),
     heartbeatIntervalMs: data.heartbeatIntervalMs,
     onOccupied: (jobId) => post({ kind: 'occupied', jobId }),
   })

@@ -23,6 +23,7 @@ import type {
   SubtaskProtocol,
   WatermarkAlignmentProtocol,
 } from '../lib/protocol/slot.ts'
+import type { KeyValueStore } from '../lib/storage/key-value-store.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { SlotAttempt } from '../lib/task/slot-attempt.ts'
 import type { SubtaskReport } from '../lib/task/subtask-report.ts'
@@ -45,6 +46,8 @@ interface Assignment {
   error: ErrorRecord | null
   isCancelled: boolean
   readonly actors: ActorRef<unknown>[]
+  /** Where the tasks keep their keyed state; null: in the heap. */
+  store: KeyValueStore | null
   /** Null: the job takes none. */
   readonly checkpoints: SlotCheckpoints | null
 }
@@ -148,6 +151,7 @@ export class Slot {
       error: null,
       isCancelled: false,
       actors: [],
+      store: null,
       checkpoints:
         settings.checkpoint === null
           ? null
@@ -169,9 +173,15 @@ export class Slot {
       this.#environment.loadJob(deployment.module),
       checkpoints?.restore(plans) ?? NOTHING_RESTORED,
     ])
-    if (!assignment.isCancelled) {
-      this.#build(assignment, buildJob(definition, deployment.settings.graph), restored)
+    if (assignment.isCancelled) return
+    const { backend, memoryBytes } = deployment.settings.task.state
+    const store = backend === 'heap' ? null : await this.#environment.openState(memoryBytes)
+    if (assignment.isCancelled) {
+      await store?.close()
+      return
     }
+    assignment.store = store
+    this.#build(assignment, buildJob(definition, deployment.settings.graph), restored)
   }
 
   #build(assignment: Assignment, { graph, origin }: BuiltJob, restored: Restored): void {
@@ -189,6 +199,7 @@ export class Slot {
         jobName: graph.jobName,
         attempt,
         settings: settings.task,
+        stateStore: assignment.store,
         checkpoint: settings.checkpoint,
         restoredOf: (plan, operatorId) => restored.stateOf(plan, operatorId),
         restoredInputsOf: (plan) => restored.inputsOf(plan),
@@ -325,6 +336,7 @@ export class Slot {
     assignment.isCancelled = true
     await assignment.tasks?.cancel()
     await assignment.checkpoints?.close()
+    await assignment.store?.close()
   }
 
   /** Ends an assignment and makes room for the next. */

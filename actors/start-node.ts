@@ -9,6 +9,7 @@ import type { Bus } from '../lib/bus/bus.ts'
 import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { RESOURCE_MANAGER } from '../lib/protocol/dispatcher.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
+import { removeLeftOverState } from '../lib/storage/state-directory.ts'
 import { taskManager } from './task-manager.ts'
 import { ThreadSlotHost, type ThreadSlotHostOptions } from './thread-slot-host.ts'
 
@@ -39,6 +40,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { controlBus, clock, random, log, nodeId, cluster } = options
   const subjects = subjectsOf(cluster)
   const system = new ActorSystem({ bus: controlBus, clock, random, logger: log })
+  await removeLeftOverState(options.stateDirectory)
   const slots = await ThreadSlotHost.start(options)
   let refuse: (error: SluiceError) => void = () => {}
   const refused = new Promise<never>((_resolve, reject) => {

@@ -16,7 +16,14 @@ import type { SlotHost } from './task-manager.ts'
 export interface ThreadSlotHostOptions
   extends Pick<
     SlotThreadData,
-    'cluster' | 'connections' | 'heartbeatIntervalMs' | 'logLevel' | 'logFormat' | 'cacheDir' | 'storageUri'
+    | 'cluster'
+    | 'connections'
+    | 'heartbeatIntervalMs'
+    | 'logLevel'
+    | 'logFormat'
+    | 'cacheDir'
+    | 'storageUri'
+    | 'stateDirectory'
   > {
   readonly nodeId: string
   readonly slotCount: number
@@ -96,6 +103,7 @@ export class ThreadSlotHost implements SlotHost {
       logFormat,
       cacheDir,
       storageUri,
+      stateDirectory,
       clock,
     } = this.#options
     const slot = this.slots[index]!
@@ -114,6 +122,7 @@ export class ThreadSlotHost implements SlotHost {
       logFormat,
       cacheDir,
       storageUri,
+      stateDirectory,
     }
     const worker = new Worker(new URL('./thread-boot.mjs', import.meta.url), {
       workerData: data,

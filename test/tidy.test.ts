@@ -32,6 +32,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'base',
     'types',
     'metrics',
+    'storage',
     'state',
     'time',
     'network',

@@ -32,6 +32,7 @@ export const nodeVerb: VerbSpec = {
         hangTimeoutMs: config['slot.hangTimeout'],
         cacheDir: config['cache.dir'],
         storageUri: config['storage.uri'],
+        stateDirectory: config['state.directory'],
         bus: { kind: 'nats', options: nats },
         connections: { nats },
         controlBus: bus,

@@ -88,6 +88,7 @@ async function runHere(
       threads: 'always',
       connections: { nats: natsSettings(config, 'sluice run') },
       task: taskSettings(config),
+      stateDirectory: config['state.directory'],
       restart: restartSettings(config),
       ...(storage === null ? {} : { checkpoint: checkpointSettings(config, storage.uri) }),
       ...(restore === null ? {} : { restore }),

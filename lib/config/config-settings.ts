@@ -47,6 +47,11 @@ export function taskSettings(config: Config): TaskSettings {
     channelTimeoutMs: config['network.channelTimeout'],
     watermarkIntervalMs: config['watermarks.interval'],
     exchange: config['network.exchange'],
+    state: {
+      backend: config['state.backend'],
+      timers: config['state.timers'],
+      memoryBytes: config['state.memory'],
+    },
   }
 }
 

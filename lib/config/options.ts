@@ -141,6 +141,24 @@ export const OPTIONS = {
     doc: 'of how many `sluice checkpoints` tells',
   }),
 
+  'state.backend': oneOf(['heap', 'leveldb'], {
+    fallback: 'heap',
+    doc: 'leveldb: keyed state may be larger than memory, on local disk behind a cache',
+  }),
+  'state.timers': oneOf(['heap', 'leveldb'], {
+    fallback: 'heap',
+    doc: 'of the leveldb backend: whether timers are kept there, too',
+  }),
+  'state.memory': bytes({
+    fallback: '256mb',
+    min: '1mb',
+    doc: 'managed memory per slot, for the leveldb backend; the heap is not bounded by it',
+  }),
+  'state.directory': text({
+    fallback: defaultStateDirectory,
+    doc: 'on a local disk, for the working state of the leveldb backend',
+  }),
+
   'restart.strategy': oneOf(['none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
     fallback: 'none',
     doc: 'of a job that fails: fixed-delay, exponential-delay (with jitter), failure-rate (so many per interval)',
@@ -216,6 +234,11 @@ function defaultNodeId({ hostname, pid }: DefaultPlace): string {
 function defaultCacheDir({ env, home }: DefaultPlace): string {
   const base = env.XDG_CACHE_HOME ?? ''
   return join(isAbsolute(base) ? base : join(home, '.cache'), 'sluice')
+}
+
+/** As os.tmpdir has it. */
+function defaultStateDirectory({ env }: DefaultPlace): string {
+  return join(env.TMPDIR ?? env.TMP ?? env.TEMP ?? '/tmp', 'sluice-state')
 }
 
 /** Users, passwords and tokens may stand before the `@`. */

@@ -75,10 +75,14 @@ export class EntryCache {
     return this.#ring.length - this.#free.length
   }
 
+  get isReady(): boolean {
+    return this.#error === null && (this.#bytes <= this.#limit || this.#inFlight === null)
+  }
+
   /** Undefined if records may come; else a promise of when. Rejected if the store has failed. */
   whenReady(): Promise<void> | undefined {
     if (this.#error !== null) return Promise.reject(this.#error)
-    if (this.#bytes <= this.#limit || this.#inFlight === null) return undefined
+    if (this.isReady) return undefined
     if (this.#waiting === null) {
       let settle!: (error: Error | null) => void
       const promise = new Promise<void>((resolve, reject) => {

@@ -54,6 +54,11 @@ export class KeyedStateBackend {
     this.#home = home
   }
 
+  /** False: no more records should come before {@link whenReady}. */
+  get isReady(): boolean {
+    return this.#home === null || this.#home.cache.isReady
+  }
+
   /** As EntryCache.whenReady; always undefined where the heap holds the state. */
   whenReady(): Promise<void> | undefined {
     return this.#home?.cache.whenReady()

@@ -45,6 +45,6 @@ export interface KeyValueStore {
   /** `pageRows`: how many rows `next` gives at most. */
   scan(range: KeyRange, pageRows: number): StoreScan
   snapshot(): StoreSnapshot
-  /** Waits for what is under way, then removes everything. */
+  /** Waits for what is under way, then removes everything. Idempotent. */
   close(): Promise<void>
 }

@@ -23,6 +23,7 @@ export class LevelStore implements KeyValueStore {
   readonly #scanner: LevelScanner
   #writing: Promise<void> = Promise.resolve()
   #clearing: Promise<void> = Promise.resolve()
+  #closed: Promise<void> | null = null
 
   private constructor(location: string, database: Database) {
     this.#location = location
@@ -99,7 +100,12 @@ export class LevelStore implements KeyValueStore {
     }
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([this.#writing, this.#clearing])
     await this.#scanner.close()
     await this.#database.close()

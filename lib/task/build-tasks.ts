@@ -24,9 +24,13 @@ import { RemoteInputChannel } from '../network/remote-input-channel.ts'
 import { RemoteOutputChannel } from '../network/remote-output-channel.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
 import type { OperatorContext } from '../operator/stream-operator.ts'
+import { EntryCache } from '../state/entry-cache.ts'
 import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../state/operator-state.ts'
+import type { StateHome } from '../state/state-home.ts'
+import type { KeyValueStore } from '../storage/key-value-store.ts'
+import { CACHE_SHARE } from '../storage/state-directory.ts'
 import type { ChainInput, ChainTargets, Keying } from './chain-code.ts'
 import type { InputEdge, RestoredInputs } from './input-processor.ts'
 import { type ChainedOperator, OperatorChain } from './operator-chain.ts'
@@ -43,6 +47,8 @@ export interface SlotEnvironment {
   readonly jobName: string
   readonly attempt: number
   readonly settings: TaskSettings
+  /** For keyed state that memory cannot hold; null: it lives in the heap. */
+  readonly stateStore: KeyValueStore | null
   /** Null: the job takes no checkpoints. */
   readonly checkpoint: CheckpointSettings | null
   readonly graph: JobGraph
@@ -78,13 +84,15 @@ export function buildTasks(
   listenerOf: (plan: SubtaskPlan) => TaskListener,
 ): BuiltTask[] {
   const channels = new ChannelFactory(environment, plans)
-  return plans.map((plan) => buildTask(environment, plan, channels, listenerOf(plan)))
+  const newHome = stateHomes(environment, plans)
+  return plans.map((plan) => buildTask(environment, plan, channels, newHome, listenerOf(plan)))
 }
 
 function buildTask(
   environment: SlotEnvironment,
   plan: SubtaskPlan,
   channels: ChannelFactory,
+  newHome: () => StateHome | null,
   listener: TaskListener,
 ): BuiltTask {
   const { origin } = environment
@@ -111,7 +119,7 @@ function buildTask(
     listener,
   )
   const parts = nodes.map((node, k) =>
-    buildOperatorParts(environment, plan, node, plan.vertex.operators[k]!.id),
+    buildOperatorParts(environment, plan, node, plan.vertex.operators[k]!.id, newHome),
   )
   const chained: ChainedOperator[] = nodes.map((node, k) => ({
     operator: operators[k]!,
@@ -194,11 +202,11 @@ function buildOperatorParts(
   plan: SubtaskPlan,
   node: StreamNode,
   id: string,
+  newHome: () => StateHome | null,
 ): OperatorParts {
   const { maxParallelism, parallelism } = plan.vertex
-  const isKeyed = node.keySelectors.some((keyOf) => keyOf !== null)
   const range = keyGroupRange(maxParallelism, parallelism, plan.index)
-  const keyed = isKeyed ? new KeyedStateBackend(maxParallelism, range) : null
+  const keyed = isKeyed(node) ? new KeyedStateBackend(maxParallelism, range, newHome()) : null
   const operatorState = new OperatorStateBackend()
   keyed?.misfits.gather()
   operatorState.misfits.gather()
@@ -208,6 +216,25 @@ function buildOperatorParts(
     keyed?.restore(restored.keyed)
   }
   return { id, keyed, operatorState, metrics: new MetricGroup() }
+}
+
+function isKeyed({ keySelectors }: StreamNode): boolean {
+  return keySelectors.some((keyOf) => keyOf !== null)
+}
+
+/** What makes the homes of the keyed operators of the slot, which share its memory in equal parts. */
+function stateHomes(
+  { stateStore, settings, origin }: SlotEnvironment,
+  plans: readonly SubtaskPlan[],
+): () => StateHome | null {
+  if (stateStore === null) return () => null
+  const operators = plans.flatMap(({ vertex }) => vertex.operators)
+  const keyed = operators.filter(({ id }) => isKeyed(present(origin.nodes.get(id), `operator ${id}`)))
+  const cacheBytes = (settings.state.memoryBytes * CACHE_SHARE) / Math.max(1, keyed.length)
+  let tableCount = 0
+  const newTableId = () => tableCount++
+  const { timers } = settings.state
+  return () => ({ cache: new EntryCache(stateStore, cacheBytes), timers, newTableId })
 }
 
 function chainInputs(head: StreamNode, parts: OperatorParts): ChainInput[] {

@@ -88,6 +88,7 @@ export class StreamTask {
   #isAwaitingCheckpoint = false
   #state: SubtaskState = 'created'
   #sinkReady: Promise<void> | null = null
+  #stateReady: Promise<void> | null = null
   #hasReachedEnd = false
   #deadlineMs = 0
   #mayPause = false
@@ -237,7 +238,8 @@ export class StreamTask {
 
   /** For operators: whether a long burst should make room. */
   shouldPause(): boolean {
-    return this.#mayPause && (this.#nowMs() >= this.#deadlineMs || !this.#isOutputAvailable())
+    if (!this.#mayPause) return false
+    return this.#nowMs() >= this.#deadlineMs || !this.#isOutputAvailable() || this.#isStateBusy()
   }
 
   /** Works until there is nothing to do, something blocks, or `deadlineMs` (monotonic) has come. */
@@ -293,6 +295,7 @@ export class StreamTask {
       if (keyed === null) continue
       for (const _slice of loadRestored(keyed, LOAD_ROWS)) {
         await new Promise<void>((resolve) => this.#clock.defer(resolve))
+        await keyed.whenReady()
         if (this.#ending !== null) return
       }
     }
@@ -324,7 +327,7 @@ export class StreamTask {
   /** One unit of work: what a barrier sets off, a piece of a paused watermark, a mail, a chunk of input. */
   #once(): StepResult {
     if (this.#reactToBarriers()) return 'progress'
-    const isReady = this.#isOutputAvailable() && !this.#isSinkBusy()
+    const isReady = this.#isOutputAvailable() && !this.#isSinkBusy() && !this.#isStateBusy()
     // A barrier need not wait until a burst of timers is over: those that have not fired are in the snapshot.
     if (this.#chain.isPaused && !(this.#checkpoints.isHolding && this.#chain.isSnapshotSafe)) {
       if (!isReady) return 'blocked'
@@ -475,6 +478,24 @@ export class StreamTask {
   #isOutputAvailable(): boolean {
     for (const writer of this.#parts.writers) if (!writer.isAvailable) return false
     return true
+  }
+
+  /** State on disk has fallen behind. */
+  #isStateBusy(): boolean {
+    if (this.#stateReady !== null) return true
+    for (const [k, { keyed }] of this.#operators.entries()) {
+      if (keyed === null || keyed.isReady) continue
+      this.#stateReady = keyed.whenReady() ?? null
+      this.#stateReady?.then(
+        () => {
+          this.#stateReady = null
+          this.wake()
+        },
+        (error) => this.fail(this.#chain.attribute(error, 'while writing state', k)),
+      )
+      return this.#stateReady !== null
+    }
+    return false
   }
 
   #isSinkBusy(): boolean {

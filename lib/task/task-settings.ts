@@ -1,5 +1,6 @@
 /** What the engine has to know to run the tasks of a job; part of every deployment. Plain data, in base units. */
 import type { Exchange } from '../graph/execution-graph.ts'
+import type { StateSettings } from '../state/state-home.ts'
 
 export interface TaskSettings {
   /** How long output may wait for company before it is sent. */
@@ -13,4 +14,5 @@ export interface TaskSettings {
   /** How often periodic watermark generators are asked. */
   readonly watermarkIntervalMs: number
   readonly exchange: Exchange
+  readonly state: StateSettings
 }

@@ -11,7 +11,7 @@ import type {
   StoreWrite,
 } from '../storage/key-value-store.ts'
 
-/** When a write is done: before `write` returns, a microtask later, or when {@link MemoryKeyValueStore.release} says so. */
+/** When a write is done: before `write` returns, a microtask later, or on {@link MemoryKeyValueStore.release}. */
 export type WriteCompletion = 'at-once' | 'soon' | 'held'
 
 export class MemoryKeyValueStore implements KeyValueStore {

@@ -22,6 +22,7 @@ import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
 import { MemoryBlobStore } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
 import { t as types } from '../../lib/types/t.ts'
 import { SETTINGS } from '../support/build-graph.ts'
 import { runVirtually } from '../support/virtual-time.ts'
@@ -74,6 +75,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
     incarnation: '1',
     busPort: new BusFramePort(bus, SUBJECTS),
     openStorage,
+    openState: async () => new MemoryKeyValueStore('soon'),
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
     heartbeatIntervalMs: 500,
   })

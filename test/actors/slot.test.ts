@@ -18,6 +18,7 @@ import type { Deployment, SlotProtocol } from '../../lib/protocol/slot.ts'
 import { MemoryBlobStore } from '../../lib/storage/memory-blob-store.ts'
 import type { SubtaskReport } from '../../lib/task/subtask-report.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
 import { SETTINGS } from '../support/build-graph.ts'
 import { runVirtually } from '../support/virtual-time.ts'
 
@@ -66,6 +67,7 @@ class SlotWorld {
         throw new Error('one slot has no neighbours')
       },
       openStorage: async () => new MemoryBlobStore(this.clock),
+      openState: async () => new MemoryKeyValueStore('soon'),
       loadJob: (module) => this.loadJob(module.kind === 'registered' ? module.key : ''),
       heartbeatIntervalMs: 500,
       onOccupied: (jobId) => this.occupied.push(jobId),

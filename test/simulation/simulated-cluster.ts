@@ -15,6 +15,7 @@ import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import { RESOURCE_MANAGER } from '../../lib/protocol/dispatcher.ts'
 import type { ResourceManagerProtocol } from '../../lib/protocol/resource-manager.ts'
 import type { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
 import { COORDINATOR, type Plan } from './plan.ts'
 import { ProcessClock } from './process-clock.ts'
 import type { SimulatedBus } from './simulated-bus.ts'
@@ -189,6 +190,8 @@ export class SimulatedCluster {
       incarnation,
       busPort: new BusFramePort(process.bus, SUBJECTS),
       openStorage: (uri) => storage.open(process.bus.name, process.clock, uri),
+      // Its writes are done in microtasks, and nothing of it outlives its process.
+      openState: async () => new MemoryKeyValueStore('soon'),
       loadJob: async (module) => loadJob(module.kind === 'registered' ? module.key : ''),
       heartbeatIntervalMs: this.#heartbeatIntervalMs,
     })
