@@ -101,17 +101,19 @@ const STILL = {
 function contextOf(
   jobName: string,
   { id, maxParallelism }: OperatorRecord,
-  { name, parallelism }: StreamNode,
+  node: StreamNode,
   keyed: KeyedStateBackend | null,
   operatorState: OperatorStateBackend,
 ): OperatorContext {
   return {
-    ...{ jobId: 'trial', jobName, operatorName: name, uid: id, attempt: 0, hasCheckpoints: true },
-    ...{ subtaskIndex: 0, parallelism, maxParallelism },
+    ...{ jobId: 'trial', jobName, operatorName: node.name, uid: id, attempt: 0, hasCheckpoints: true },
+    ...{ subtaskIndex: 0, parallelism: node.parallelism, maxParallelism },
     ...{ time: new Float64Array(2).fill(Number.NaN), clock: STILL, processingTime: STILL },
     ...{ log: silentLogger, metrics: new MetricGroup(), connections: {}, operatorState, keyed },
     watermarkIntervalMs: 1000,
+    timersOnRestore: node.timersOnRestore,
     shouldPause: () => false,
+    defer() {},
     wake() {},
     fail() {},
   }
