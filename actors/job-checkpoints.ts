@@ -2,10 +2,12 @@
  * The checkpoints of one job: shell of the checkpoint coordinator, which decides. It asks enumerators and the first
  * tasks for their snapshots, writes the metadata when all have acknowledged, tells the slots what became of it, and
  * knows what the next attempt begins with.
+ *
+ * A checkpoint is complete once the record of the job says so, which is saved after the metadata: only then is it
+ * announced, and only then are older ones deleted. So a leader that has been replaced, whose saves fail, commits
+ * nothing and deletes nothing that its successor relies on. What it had begun its successor gives up.
  */
-import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from '../lib/actor/actor-ref.ts'
 import type { ActorContext } from '../lib/actor/behavior.ts'
-import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import { addInFlight } from '../lib/checkpoint/channel-snapshot.ts'
@@ -36,15 +38,15 @@ import type { CheckpointRequest } from '../lib/checkpoint/checkpoint-request-dec
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { type CheckpointPlace, CheckpointStorage, placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import { deleteCheckpoint } from '../lib/checkpoint/delete-checkpoint.ts'
-import { firstTasks, type Task, taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
-import type { Placement, SlotLocation } from '../lib/graph/execution-graph.ts'
+import { taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
+import type { Placement } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
-import { slotName } from '../lib/protocol/dispatcher.ts'
 import type { CheckpointsView, JobMasterProtocol, SavepointRequest } from '../lib/protocol/job-master.ts'
+import { latestId, lostIds, type SavedCheckpoints } from '../lib/protocol/job-record.ts'
 import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
-import type { SlotProtocol, SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
 import type { JobState } from '../lib/scheduler/job-scheduler.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
+import { AttemptSlots } from './attempt-slots.ts'
 
 export interface JobCheckpointsOptions {
   readonly jobId: string
@@ -58,6 +60,12 @@ export interface JobCheckpointsOptions {
   onStopped(): void
   /** More checkpoints have failed than are tolerated. */
   onFailed(error: ErrorRecord): void
+  /** Of the leader that does this. */
+  readonly epoch: number
+  /** What the leader before has left; null: there was none. */
+  readonly saved: SavedCheckpoints | null
+  /** Saves the record of the job, with what `saved` says now. Rejects once another leads. */
+  save(): Promise<void>
 }
 
 /** The job master, as far as it is needed here. */
@@ -67,8 +75,7 @@ type Event = CheckpointEvent<SnapshotHandle>
 
 /** One attempt, and its coordinator. */
 interface Round {
-  readonly attempt: number
-  readonly placement: Placement
+  readonly slots: AttemptSlots
   readonly brain: CheckpointCoordinator<SnapshotHandle>
   readonly finished: Set<string>
   /** By checkpoint, while it is pending. */
@@ -83,6 +90,8 @@ interface Round {
 }
 
 const MISSING_SHOWN_MAX = 10
+/** Ids that are reserved at once, so that not every checkpoint has to be saved before it is begun. */
+const IDS_RESERVED = 10
 
 export class JobCheckpoints {
   readonly #options: JobCheckpointsOptions
@@ -96,15 +105,24 @@ export class JobCheckpoints {
   #stoppedWith: string | null = null
   /** Writing and deleting that is under way. */
   readonly #background = new Set<Promise<void>>()
-  readonly #demands = new CheckpointDemands()
+  readonly #demands: CheckpointDemands
   readonly #history: CheckpointHistory
   /** What the job began from and has to delete, until it has. */
   #claimed: CheckpointPlace | null
+  #reservedId: number
+  /** Their metadata is being written: whoever writes it cleans up if they are given up. */
+  readonly #storing = new Set<number>()
+  #hasLeft = false
 
   constructor(options: JobCheckpointsOptions, host: Host) {
     this.#options = options
     this.#host = host
-    const { restore } = options
+    const { restore, saved } = options
+    this.#completed = saved?.completed ?? []
+    this.#reservedId = saved?.reservedId ?? 0
+    this.#lastId = this.#reservedId
+    this.#demands = new CheckpointDemands(saved?.demands)
+    this.#stoppedWith = this.#demands.stoppedWith
     this.#claimed = restore?.claimMode === 'claim' ? placeOf(restore.uri) : null
     this.#history = new CheckpointHistory(options.settings.historyMax)
     this.#storage = new CheckpointStorage(options.settings.storageUri, (uri) => options.openStorage(uri))
@@ -116,6 +134,17 @@ export class JobCheckpoints {
     if (latest !== undefined) return this.#checkpointPlace(latest)
     const { restore } = this.#options
     return restore === null ? null : placeOf(restore.uri)
+  }
+
+  /** For the record of the job. */
+  get saved(): SavedCheckpoints {
+    const demands = this.#demands.saved
+    return { completed: this.#completed, reservedId: this.#reservedId, demands }
+  }
+
+  /** Whether the job has ended with a savepoint, and must not go on from before it. */
+  get isStopped(): boolean {
+    return this.#stoppedWith !== null
   }
 
   get summary(): CheckpointSummary {
@@ -153,7 +182,31 @@ export class JobCheckpoints {
       completed: this.#completed,
     }
     const brain = new CheckpointCoordinator<SnapshotHandle>(options, tasks, this.#nowMs())
-    this.#round = { attempt, placement, brain, finished: new Set(), triggered: new Map() }
+    const { jobId, subjects, epoch } = this.#options
+    const slots = new AttemptSlots({ jobId, graph, subjects, epoch, attempt, placement }, this.#host)
+    this.#round = { slots, brain, finished: new Set(), triggered: new Map() }
+  }
+
+  /**
+   * All tasks of an attempt run, and have under another leader. Whatever it had pending is given up, for the tasks may
+   * wait for it; what it completed is announced, for it may not have come to that.
+   */
+  adopt(attempt: number, placement: Placement): void {
+    const { saved } = this.#options
+    this.begin(attempt, placement)
+    const round = this.#round!
+    if (saved === null) return
+    const latest = latestId(saved)
+    const lost = lostIds(saved).map((id) => this.#settle(round, id, false))
+    const settled = latest === 0 ? lost : [this.#settle(round, latest, true), ...lost]
+    void Promise.all(settled).then(() => this.#stopped(round))
+  }
+
+  /** This leader leads no more, or stops: nothing is given up, announced or deleted any more. */
+  async leave(): Promise<void> {
+    this.#hasLeft = true
+    this.#round = null
+    await this.close()
   }
 
   /** The attempt is over, or will be. */
@@ -173,14 +226,14 @@ export class JobCheckpoints {
   }
 
   acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): void {
-    if (attempt !== this.#round?.attempt) return
+    if (attempt !== this.#round?.slots.attempt) return
     this.#round.triggered.get(checkpointId)?.acknowledged.add(task)
     this.#history.acknowledged(checkpointId, task, snapshot.stats, this.#nowMs())
     this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
   }
 
   declined(attempt: number, checkpointId: number, task: string, error: ErrorRecord): void {
-    if (attempt !== this.#round?.attempt) return
+    if (attempt !== this.#round?.slots.attempt) return
     this.#history.declined(checkpointId, `${task}: ${error.message}`)
     this.#host.log.warn('a checkpoint was declined', { checkpoint: checkpointId, task, error: error.message })
     const reason = error.code === 'CHECKPOINT_SUBSUMED' ? 'declined-subsumed' : 'io-exception'
@@ -213,6 +266,10 @@ export class JobCheckpoints {
     for (const checkpointId of this.#completed) this.#history.discarded(checkpointId)
     this.#completed = []
     await this.#deleteFolder({ storageUri, folder: `${jobId}/` })
+    // Nothing is left for a leader to come.
+    this.#lastId = 0
+    this.#reservedId = 0
+    await this.#options.save().catch(() => {})
   }
 
   /** Waits for what is being written and deleted. */
@@ -287,14 +344,19 @@ export class JobCheckpoints {
   ): Promise<void> {
     const isSavepoint = request.type === 'savepoint'
     const isLast = isSavepoint && this.#demands.find(request.id)?.stop !== 'none'
-    if (!isSavepoint) this.#completed = [...this.#completed, checkpointId]
     if (this.#completed.length >= this.#options.settings.retained) this.#deleteClaimed()
     if (isLast) this.#stoppedWith = request.id
     this.#history.completed(checkpointId, this.#nowMs())
     this.#host.log.info(`${request.type} completed`, { checkpoint: checkpointId })
     await this.#settle(round, checkpointId, !isSavepoint || isLast)
     this.#demands.done(request.id)
-    if (isLast && this.#round === round) this.#options.onStopped()
+    if (isLast) this.#stopped(round)
+  }
+
+  #stopped(round: Round): void {
+    if (this.#stoppedWith === null || this.#round !== round) return
+    this.#demands.done(this.#stoppedWith)
+    this.#options.onStopped()
   }
 
   #abort(round: Round, { checkpointId, request, reason }: Extract<Order, { kind: 'abort' }>): void {
@@ -305,7 +367,8 @@ export class JobCheckpoints {
     // The coordinator tries again without the task that has finished; a savepoint, in the same place.
     const isTriedAgain = reason === 'declined-input-end-of-stream'
     if (!isTriedAgain) this.#demands.failed(request.id, reason)
-    if (isTriedAgain && request.type === 'savepoint') return
+    this.#completed = this.#completed.filter((id) => id !== checkpointId)
+    if ((isTriedAgain && request.type === 'savepoint') || this.#storing.has(checkpointId)) return
     this.#inBackground(this.#deleteFolder(this.#placeOf(checkpointId, request)))
   }
 
@@ -354,63 +417,23 @@ export class JobCheckpoints {
     round.triggered.set(checkpointId, { timestamp, enumerators: [], acknowledged })
     const isObsolete = () => !this.#isPending(round, checkpointId)
     try {
+      if (checkpointId > this.#reservedId) await this.#reserveIds()
       const savepoint = request.type === 'savepoint' ? this.#demands.find(request.id) : undefined
-      if (savepoint !== undefined) await this.#expect(round, checkpointId, savepoint, isObsolete)
-      const sources = this.#options.graph.vertices.filter(({ isSource }) => isSource)
-      const enumerators = await Promise.all(
-        sources.map(async ({ id }) => {
-          const message = { kind: 'snapshot', attempt: round.attempt, checkpointId } as const
-          const reply = await this.#ask<SourceCoordinatorProtocol, 'snapshot'>(
-            this.#sourceCoordinator(id),
-            message,
-            isObsolete,
-          )
-          return { id, state: reply?.state ?? new Uint8Array() }
-        }),
-      )
+      if (savepoint !== undefined) await round.slots.expect(checkpointId, savepoint, isObsolete)
+      const enumerators = await round.slots.enumerators(checkpointId, isObsolete)
       if (isObsolete()) return
       round.triggered.set(checkpointId, { timestamp, enumerators, acknowledged })
-      for (const [slot, subtasks] of this.#firstTasks(round)) {
-        const message = {
-          kind: 'triggerCheckpoint',
-          jobId: this.#options.jobId,
-          attempt: round.attempt,
-          checkpointId,
-          timestamp,
-          isSavepoint: savepoint !== undefined,
-          subtasks,
-        } as const
-        void this.#ask<SlotProtocol, 'triggerCheckpoint'>(this.#slot(slot), message, isObsolete).catch(
-          (error) => this.#fail(round, checkpointId, error),
-        )
-      }
+      const barrier = { checkpointId, timestamp, isSavepoint: savepoint !== undefined }
+      await round.slots.trigger(barrier, round.finished, isObsolete)
     } catch (error) {
       this.#fail(round, checkpointId, error)
     }
   }
 
-  /** Every slot must know where a savepoint goes before its barrier can come by. */
-  async #expect(
-    round: Round,
-    checkpointId: number,
-    { uri, stop }: CheckpointDemand,
-    isObsolete: () => boolean,
-  ): Promise<void> {
-    const { jobId } = this.#options
-    const place = { storageUri: uri, folder: '' }
-    const message = {
-      kind: 'expectSavepoint',
-      jobId,
-      attempt: round.attempt,
-      checkpointId,
-      place,
-      stop,
-    } as const
-    await Promise.all(
-      slotsOf(round).map((slot) =>
-        this.#ask<SlotProtocol, 'expectSavepoint'>(this.#slot(slot), message, isObsolete),
-      ),
-    )
+  /** So that no leader uses an id that another has used. */
+  async #reserveIds(): Promise<void> {
+    this.#reservedId = Math.max(this.#reservedId, this.#lastId + IDS_RESERVED)
+    await this.#options.save()
   }
 
   #fail(round: Round, checkpointId: number, error: unknown): void {
@@ -421,25 +444,16 @@ export class JobCheckpoints {
     this.#decide({ kind: 'declined', checkpointId, task: '', reason: 'trigger-failure' })
   }
 
-  /** The tasks the barrier begins with, by slot. */
-  #firstTasks({ placement, finished }: Round): [SlotLocation, Task[]][] {
-    const bySlot = new Map<string, [SlotLocation, Task[]]>()
-    for (const task of firstTasks(this.#options.graph, finished)) {
-      const slot = placement[task.vertexId]![task.index]!
-      const key = `${slot.node}/${slot.slot}`
-      bySlot.set(key, [slot, [...(bySlot.get(key)?.[1] ?? []), task]])
-    }
-    return [...bySlot.values()]
-  }
-
   async #storeMetadata(round: Round, order: Extract<Order, { kind: 'store' }>): Promise<void> {
     const { checkpointId, request } = order
     let isOk = true
+    this.#storing.add(checkpointId)
     try {
       const metadata = this.#metadata(round, order)
       const place = this.#placeOf(checkpointId, request)
       if (metadata.isSavepoint) await this.#findAll(place, blobNames(metadata))
       await this.#storage.put(place, METADATA, encodeMetadata(metadata))
+      if (this.#isPending(round, checkpointId)) await this.#complete(checkpointId, request)
     } catch (error) {
       this.#history.declined(checkpointId, `the metadata: ${toErrorRecord(error).message}`)
       this.#host.log.warn('the metadata of a checkpoint could not be written', {
@@ -448,9 +462,26 @@ export class JobCheckpoints {
       })
       isOk = false
     }
+    this.#storing.delete(checkpointId)
     if (this.#isPending(round, checkpointId)) this.#decide({ kind: 'stored', checkpointId, isOk })
     // Given up meanwhile: with its metadata it would look complete.
-    else await this.#deleteFolder(this.#placeOf(checkpointId, request))
+    else if (!this.#hasLeft) await this.#undo(checkpointId, request)
+  }
+
+  /** The step that makes it real; until it has been announced it can still be given up. */
+  async #complete(checkpointId: number, { id, type }: CheckpointRequest): Promise<void> {
+    if (type === 'savepoint') this.#demands.completed(id, true)
+    else this.#completed = [...this.#completed, checkpointId].sort((a, b) => a - b)
+    await this.#reserveIds()
+  }
+
+  async #undo(checkpointId: number, request: CheckpointRequest): Promise<void> {
+    this.#demands.completed(request.id, false)
+    const isSaved = await this.#options.save().then(
+      () => true,
+      () => false,
+    )
+    if (isSaved) await this.#deleteFolder(this.#placeOf(checkpointId, request))
   }
 
   /** A savepoint may go where no other file of the job does, and which nobody has tried: a disk of each host's own. */
@@ -484,25 +515,9 @@ export class JobCheckpoints {
     }
   }
 
-  /** Slots must learn what became of it: sinks commit, and readers stop waiting for its barrier. */
   async #settle(round: Round, checkpointId: number, mustCommit: boolean): Promise<void> {
     round.triggered.delete(checkpointId)
-    const { jobId } = this.#options
-    const message = {
-      kind: 'checkpointEnded',
-      jobId,
-      attempt: round.attempt,
-      checkpointId,
-      mustCommit,
-    } as const
-    const isObsolete = () => this.#round !== round
-    await Promise.all(
-      slotsOf(round).map((slot) =>
-        this.#ask<SlotProtocol, 'checkpointEnded'>(this.#slot(slot), message, isObsolete).catch((error) =>
-          this.#host.log.warn('a slot does not hear of a checkpoint', { checkpoint: checkpointId, error }),
-        ),
-      ),
-    )
+    await round.slots.ended(checkpointId, mustCommit, () => this.#round !== round)
   }
 
   #isPending(round: Round, checkpointId: number): boolean {
@@ -519,6 +534,7 @@ export class JobCheckpoints {
   }
 
   async #deleteFolder(place: CheckpointPlace): Promise<void> {
+    if (this.#hasLeft) return
     try {
       await this.#storage.delete(place)
     } catch (error) {
@@ -530,29 +546,7 @@ export class JobCheckpoints {
     this.#host.log.warn('files of a checkpoint are left over', { ...place, error })
   }
 
-  #ask<P extends Protocol<P>, K extends AskKind<P>>(
-    ref: ActorRef<P>,
-    message: MessageOf<P, K>,
-    isObsolete: () => boolean,
-  ): Promise<ReplyOf<P, K> | undefined> {
-    const { clock } = this.#host
-    return askPersistently(this.#host, ref, message, { clock, isObsolete })
-  }
-
-  #slot({ node, slot }: SlotLocation): ActorRef<SlotProtocol> {
-    return { subject: this.#options.subjects.control(slotName(node, slot)) }
-  }
-
-  #sourceCoordinator(vertexId: string): ActorRef<SourceCoordinatorProtocol> {
-    return { subject: this.#options.subjects.actor(this.#options.jobId, vertexId, 'enumerator') }
-  }
-
   #nowMs(): number {
     return this.#host.clock.monotonic()
   }
-}
-
-function slotsOf({ placement }: Round): SlotLocation[] {
-  const slots = Object.values(placement).flat()
-  return [...new Map(slots.map((slot) => [`${slot.node}/${slot.slot}`, slot])).values()]
 }

@@ -1,8 +1,9 @@
 /**
  * One job: shell of the job scheduler, which decides. It keeps what slots report, for descriptions, and carries out
- * the scheduler's orders with messages to slots and the resource manager.
+ * the scheduler's orders with messages to slots and the resource manager: once what the job has become is saved, so
+ * that a leader to come never knows less than the slots.
  */
-import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import type { ActorRef, MessageOf } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling, type Sender } from '../lib/actor/behavior.ts'
 import { present } from '../lib/base/assert.ts'
 import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
@@ -10,8 +11,10 @@ import type { Subjects } from '../lib/bus/subjects.ts'
 import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import { taskId } from '../lib/checkpoint/first-tasks.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
+import type { JobEntry } from '../lib/ha/job-store.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { JobRecord } from '../lib/protocol/job-record.ts'
 import type { JobDescription, JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import type { Deployment, SlotProtocol } from '../lib/protocol/slot.ts'
@@ -33,6 +36,12 @@ export interface JobMasterOptions {
   readonly subjects: Subjects
   readonly submission: JobSubmission
   readonly submittedMs: number
+  /** Of the leader this is part of. */
+  readonly epoch: number
+  /** Where the job is kept for leaders to come; null: it goes with this one. */
+  readonly entry: JobEntry | null
+  /** What the leader before has left of it; null: it is new. */
+  readonly record: JobRecord | null
   /** A slot that has not reported for this long is lost. */
   readonly slotTimeoutMs: number
   onState(state: JobState): void
@@ -47,6 +56,8 @@ type Protocol = JobMasterProtocol & {
   fit: { request: object }
   refused: { request: { error: SluiceError } }
   stopped: { request: object }
+  saved: { request: { count: number } }
+  saveFailed: { request: { count: number; error: SluiceError } }
   ignore: { request: object }
 }
 
@@ -63,6 +74,14 @@ export class JobMaster {
   #checkpoints: JobCheckpoints | null = null
   /** Null: there is no storage. */
   #probe: StorageProbe | null = null
+  /**
+   * What waits for the job to be saved, in order, and how much has been done before it. No more than comes up while a
+   * leader leads that cannot save, which is less than its lease.
+   */
+  #held: (() => void)[] = []
+  #doneCount = 0
+  /** It ran under another leader, and not all of its subtasks have been heard of. */
+  #isAdopting = false
 
   constructor(options: JobMasterOptions) {
     this.#options = options
@@ -71,12 +90,18 @@ export class JobMaster {
   behavior(): Behavior<Protocol> {
     return handling<Protocol>(
       {
-        slotsGranted: ({ slots }) => this.#decide({ kind: 'slotsGranted', slots }),
-        slotsLost: ({ slots, reason }) => this.#decide({ kind: 'slotsLost', slots, reason }),
+        slotsGranted: ({ epoch, slots }) => {
+          if (epoch === this.#options.epoch) this.#decide({ kind: 'slotsGranted', slots })
+        },
+        slotsLost: ({ epoch, slots, reason }) => {
+          if (epoch === this.#options.epoch) this.#decide({ kind: 'slotsLost', slots, reason })
+        },
         report: ({ slot, attempt, subtasks }, sender) => {
           if (attempt === this.#scheduler.attempt) this.#note(subtasks)
           this.#decide({ kind: 'reported', slot, attempt, subtasks })
-          sender.reply({ isCurrent: this.#scheduler.isCurrent(slot, attempt) })
+          this.#onHeard()
+          const isCurrent = this.#held.length > 0 || this.#scheduler.isCurrent(slot, attempt)
+          sender.reply({ isCurrent, epoch: this.#options.epoch })
         },
         acknowledge: ({ attempt, checkpointId, vertexId, index, snapshot }, sender) => {
           this.#checkpoints?.acknowledged(attempt, checkpointId, taskId(vertexId, index), snapshot)
@@ -100,7 +125,7 @@ export class JobMaster {
         describe: (_message, sender) => sender.reply(this.#description()),
         cancel: (_message, sender) => {
           this.#decide({ kind: 'cancelRequested' })
-          sender.reply({})
+          this.#whenSaved(() => sender.reply({}))
         },
         tick: () => {
           this.#decide({ kind: 'tick' })
@@ -109,15 +134,27 @@ export class JobMaster {
         slotsScarce: ({ free }) => this.#decide({ kind: 'slotsScarce', free }),
         deployFailed: ({ slot, attempt, error }) =>
           this.#decide({ kind: 'deployFailed', slot, attempt, error: toErrorRecord(error) }),
+        saved: ({ count }) => this.#release(count),
+        saveFailed: ({ count, error }, _sender, { log }) => {
+          if (error.code === 'NOT_LEADER') return
+          log.error('a job cannot be saved: it will not outlive this coordinator', { error })
+          this.#release(count)
+        },
         ignore: () => {},
       },
-      { started: (context) => this.#start(context) },
+      {
+        started: (context) => this.#start(context),
+        signal: ({ kind }) => {
+          if (kind === 'PostStop') void this.#checkpoints?.leave()
+        },
+      },
     )
   }
 
   #answer<R>(sender: Sender<R>, answer: (checkpoints: JobCheckpoints) => R): void {
     try {
       if (this.#checkpoints === null) throw noCheckpoints()
+      if (this.#isAdopting) throw new SluiceError('NO_RESPONDERS', 'the job is being taken over: ask again')
       sender.reply(answer(this.#checkpoints))
     } catch (error) {
       sender.fail(asError(error))
@@ -137,15 +174,15 @@ export class JobMaster {
     if (checkpoint !== null) {
       const { subjects, openStorage } = this.#options
       const { jobId, graph } = submission
-      // To itself, but not over the bus, which may lose it.
-      const ignored = () => ({ kind: 'ignore' }) as const
-      const onFailed = (error: ErrorRecord) =>
-        context.pipeToSelf(Promise.resolve(), () => ({ kind: 'checkpointsFailed', error }), ignored)
-      const onStopped = () => context.pipeToSelf(Promise.resolve(), () => ({ kind: 'stopped' }), ignored)
+      const onFailed = (error: ErrorRecord) => this.#tellSelf({ kind: 'checkpointsFailed', error })
+      const onStopped = () => this.#tellSelf({ kind: 'stopped' })
       this.#checkpoints = new JobCheckpoints(
         {
           ...{ jobId, graph, settings: checkpoint, subjects, openStorage, onFailed, onStopped },
           restore: submission.settings.restore,
+          epoch: this.#options.epoch,
+          saved: this.#options.record?.checkpoints ?? null,
+          save: () => this.#save(),
         },
         context,
       )
@@ -162,7 +199,34 @@ export class JobMaster {
       )
     }
     context.timers.every('tick', TICK_MS, { kind: 'tick' })
-    this.#begin()
+    const { record } = this.#options
+    if (record === null || record.job.state === 'created') this.#begin()
+    else this.#adopt(record)
+  }
+
+  /** Not over the bus, which may lose it. */
+  #tellSelf(message: MessageOf<Protocol, 'checkpointsFailed'> | MessageOf<Protocol, 'stopped'>): void {
+    const ignored = () => ({ kind: 'ignore' }) as const
+    this.#context.pipeToSelf(Promise.resolve(), () => message, ignored)
+  }
+
+  /** Another leader had the job. */
+  #adopt({ job, endedMs }: JobRecord): void {
+    this.#endedMs = endedMs
+    this.#context.log.info('job taken over', { job: this.#options.submission.jobId, state: job.state })
+    if (job.state === 'running') this.#isAdopting = true
+    this.#decide({ kind: 'adopted', saved: job })
+    if (!this.#isAdopting && this.#checkpoints?.isStopped === true) this.#decide({ kind: 'cancelRequested' })
+  }
+
+  /** Checkpoints need to know which tasks have finished. */
+  #onHeard(): void {
+    if (!this.#isAdopting || !this.#scheduler.isAllHeard) return
+    this.#isAdopting = false
+    const { attempt, placement } = this.#scheduler
+    this.#checkpoints?.adopt(attempt, present(placement, 'a placement'))
+    for (const { vertexId, index, state } of this.#scheduler.subtasks())
+      if (state === 'finished') this.#checkpoints?.taskFinished(taskId(vertexId, index))
   }
 
   /** What does not fit is refused before anything is deployed. */
@@ -190,7 +254,56 @@ export class JobMaster {
   }
 
   #decide(event: JobEvent): void {
-    for (const order of this.#scheduler.on(event, this.#context.clock.monotonic())) this.#carryOut(order)
+    const { slotsHeld } = this.#scheduler
+    const orders = this.#scheduler.on(event, this.#context.clock.monotonic())
+    const isChanged = orders.some(({ kind }) => kind === 'stateChanged')
+    const isSmaller = event.kind === 'slotsLost' && this.#scheduler.slotsHeld < slotsHeld
+    if (orders.some((order) => order.kind === 'stateChanged' && TERMINAL_JOB_STATES.includes(order.state)))
+      this.#endedMs ??= this.#context.clock.now()
+    const mustSave = this.#options.entry !== null && (isChanged || isSmaller)
+    // What follows waits, also if nothing else does.
+    if (mustSave) this.#held.push(() => {})
+    for (const order of orders) this.#whenSaved(() => this.#carryOut(order))
+    if (mustSave) this.#saveHeld()
+  }
+
+  /** At once if nothing waits: what was ordered first comes first. */
+  #whenSaved(work: () => void): void {
+    if (this.#held.length === 0) work()
+    else this.#held.push(work)
+  }
+
+  #saveHeld(): void {
+    const count = this.#doneCount + this.#held.length
+    this.#context.pipeToSelf(
+      this.#save(),
+      () => ({ kind: 'saved', count }),
+      (error) => ({ kind: 'saveFailed', count, error }),
+    )
+  }
+
+  /** Does what has waited, up to the `count`th in all. */
+  #release(count: number): void {
+    while (this.#doneCount < count && this.#held.length > 0) {
+      this.#doneCount++
+      this.#held.shift()!()
+    }
+  }
+
+  async #save(): Promise<void> {
+    await this.#options.entry?.save(() => this.#record())
+  }
+
+  #record(): JobRecord {
+    const { submission, submittedMs } = this.#options
+    return {
+      jobId: submission.jobId,
+      name: submission.graph.jobName,
+      submittedMs,
+      endedMs: this.#endedMs,
+      job: this.#scheduler.saved,
+      checkpoints: this.#checkpoints?.saved ?? null,
+    }
   }
 
   #carryOut(order: JobOrder): void {
@@ -201,6 +314,7 @@ export class JobMaster {
       case 'releaseSlots':
         this.#context.tell(this.#resourceManager(), {
           kind: 'releaseSlots',
+          epoch: this.#options.epoch,
           jobId: this.#options.submission.jobId,
           ...(this.#scheduler.isTerminal() ? {} : { slots: order.slots }),
         })
@@ -219,10 +333,10 @@ export class JobMaster {
   }
 
   #requestSlots({ count, held }: Extract<JobOrder, { kind: 'requestSlots' }>): void {
-    const { jobId } = this.#options.submission
+    const { epoch, submission } = this.#options
     const asked = this.#context.ask(
       this.#resourceManager(),
-      { kind: 'requestSlots', jobId, count, held },
+      { kind: 'requestSlots', epoch, jobId: submission.jobId, count, held },
       ORDER_TIMEOUT_MS,
     )
     this.#context.pipeToSelf(
@@ -238,9 +352,11 @@ export class JobMaster {
 
   #deploy(slot: SlotLocation, { attempt, placement }: Extract<JobOrder, { kind: 'deploy' }>): void {
     const { jobId, module, graph, settings } = this.#options.submission
+    const { epoch } = this.#options
     const restore = this.#checkpoints?.restore ?? null
     const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restore }
-    const deploy = () => this.#context.ask(this.#slot(slot), { kind: 'deploy', deployment }, ORDER_TIMEOUT_MS)
+    const deploy = () =>
+      this.#context.ask(this.#slot(slot), { kind: 'deploy', epoch, deployment }, ORDER_TIMEOUT_MS)
     const mustProbe = this.#probe !== null && !this.#probe.hasPassed(slot.node)
     this.#context.pipeToSelf(
       mustProbe ? this.#probe!.checkNode(slot).then(deploy) : deploy(),
@@ -251,8 +367,8 @@ export class JobMaster {
 
   /** Lost orders are made up for: a slot that was not started or cancelled shows it in its next report. */
   #tellSlot(slot: SlotLocation, kind: 'start' | 'cancel', attempt: number): void {
-    const { jobId } = this.#options.submission
-    this.#context.tell(this.#slot(slot), { kind, jobId, attempt })
+    const { epoch, submission } = this.#options
+    this.#context.tell(this.#slot(slot), { kind, epoch, jobId: submission.jobId, attempt })
   }
 
   #onState({ state, error }: Extract<JobOrder, { kind: 'stateChanged' }>): void {
@@ -264,10 +380,7 @@ export class JobMaster {
       ...(error === undefined ? {} : { error: error.message }),
     })
     this.#onCheckpointState(state)
-    if (this.#scheduler.isTerminal()) {
-      this.#endedMs = this.#context.clock.now()
-      this.#context.timers.cancel('tick')
-    }
+    if (this.#scheduler.isTerminal()) this.#context.timers.cancel('tick')
     onState(state)
   }
 
@@ -275,8 +388,13 @@ export class JobMaster {
     const checkpoints = this.#checkpoints
     if (checkpoints === null) return
     const { attempt, placement } = this.#scheduler
-    if (state === 'running') checkpoints.begin(attempt, present(placement, 'a placement'))
-    else
+    if (this.#isAdopting && state !== 'running') {
+      this.#isAdopting = false
+      if (checkpoints.isStopped) this.#tellSelf({ kind: 'stopped' })
+    }
+    if (state === 'running') {
+      if (!this.#isAdopting) checkpoints.begin(attempt, present(placement, 'a placement'))
+    } else
       checkpoints.stop(TERMINAL_JOB_STATES.includes(state) ? 'coordinator-shutdown' : 'job-failover-region')
     if (!TERMINAL_JOB_STATES.includes(state)) return
     void checkpoints.end(state).then(() => checkpoints.close())

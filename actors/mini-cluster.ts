@@ -67,9 +67,13 @@ export class MiniCluster {
     const coordinator = await startCoordinator({
       ...options,
       openStorage,
+      id: NODE_ID,
+      host: 'localhost',
+      pid: process.pid,
       bus,
       subjects,
       heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
+      highAvailability: null,
     })
     const incarnation = newId(random)
     const hub = new ThreadBusHub(bus, { logger: log })

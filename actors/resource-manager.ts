@@ -2,8 +2,10 @@
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
 import { SluiceError } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
+import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import { notLeader } from '../lib/protocol/not-leader.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import { type LedgerOrder, type NodeReport, SlotLedger } from '../lib/scheduler/slot-ledger.ts'
 
@@ -11,6 +13,10 @@ export interface ResourceManagerOptions {
   readonly subjects: Subjects
   /** A node that has not reported for this long is lost. */
   readonly nodeTimeoutMs: number
+  /** Of the leader this is part of. */
+  readonly epoch: number
+  /** Slots that jobs of the leader before have. */
+  readonly adopted: readonly { readonly jobId: string; readonly slots: readonly SlotLocation[] }[]
   isKnownJob(jobId: string): boolean
   /** Whether it is known and has not ended. */
   isLiveJob(jobId: string): boolean
@@ -21,35 +27,10 @@ type Protocol = ResourceManagerProtocol & { tick: { request: object } }
 const TICKS_PER_TIMEOUT = 10
 
 export function resourceManager(options: ResourceManagerOptions): Behavior<Protocol> {
-  const { subjects, nodeTimeoutMs, isKnownJob, isLiveJob } = options
+  const { nodeTimeoutMs, epoch, adopted, isKnownJob, isLiveJob } = options
   const ledger = new SlotLedger(nodeTimeoutMs)
-  const jobMaster = (jobId: string) => ({ subject: subjects.control(jobMasterName(jobId)) })
-
-  function carryOut(orders: readonly LedgerOrder[], context: ActorContext<Protocol>): void {
-    for (const order of orders) {
-      switch (order.kind) {
-        case 'grant':
-          context.tell<JobMasterProtocol, 'slotsGranted'>(jobMaster(order.jobId), {
-            kind: 'slotsGranted',
-            slots: order.slots,
-          })
-          break
-        case 'lost':
-          context.tell<JobMasterProtocol, 'slotsLost'>(jobMaster(order.jobId), {
-            kind: 'slotsLost',
-            slots: order.slots,
-            reason: order.reason,
-          })
-          break
-        case 'nodeJoined':
-          context.log.info('node joined', { node: order.nodeId })
-          break
-        case 'nodeLost':
-          context.log.warn('node lost', { node: order.nodeId, reason: order.reason })
-      }
-    }
-  }
-
+  for (const { jobId, slots } of adopted) ledger.onAdopt(jobId, slots)
+  const carryOut = carrierOf(options)
   const unknownJobs = (report: NodeReport): string[] => {
     const jobIds = report.slots.map(({ jobId }) => jobId).filter((jobId) => jobId !== null)
     return [...new Set(jobIds)].filter((jobId) => !isKnownJob(jobId))
@@ -64,18 +45,24 @@ export function resourceManager(options: ResourceManagerOptions): Behavior<Proto
           return
         }
         carryOut(ledger.onReport(report, nowMs), context)
-        sender.reply({ timeoutMs: nodeTimeoutMs, unknownJobs: unknownJobs(report) })
+        sender.reply({ timeoutMs: nodeTimeoutMs, epoch, unknownJobs: unknownJobs(report) })
       },
       leave: ({ nodeId }, sender, context) => {
         carryOut(ledger.onLeave(nodeId), context)
         sender.reply({})
       },
-      requestSlots: ({ jobId, count, held }, sender, context) => {
+      requestSlots: ({ epoch: asked, jobId, count, held }, sender, context) => {
+        if (asked !== epoch) {
+          sender.fail(notLeader(asked, epoch))
+          return
+        }
         const free = ledger.freeSlotCount
         carryOut(ledger.onRequest(jobId, count, held), context)
         sender.reply({ free })
       },
-      releaseSlots: ({ jobId, slots }, _sender, context) => carryOut(ledger.onRelease(jobId, slots), context),
+      releaseSlots: ({ epoch: asked, jobId, slots }, _sender, context) => {
+        if (asked === epoch) carryOut(ledger.onRelease(jobId, slots), context)
+      },
       nodes: (_message, sender, context) =>
         sender.reply({ nodes: ledger.nodes(), nowMs: context.clock.monotonic() }),
       tick: (_message, _sender, context) => {
@@ -87,6 +74,40 @@ export function resourceManager(options: ResourceManagerOptions): Behavior<Proto
       started: (context) => context.timers.every('tick', nodeTimeoutMs / TICKS_PER_TIMEOUT, { kind: 'tick' }),
     },
   )
+}
+
+function carrierOf({
+  subjects,
+  epoch,
+}: ResourceManagerOptions): (orders: readonly LedgerOrder[], context: ActorContext<Protocol>) => void {
+  const jobMaster = (jobId: string) => ({ subject: subjects.control(jobMasterName(jobId)) })
+
+  return (orders, context) => {
+    for (const order of orders) {
+      switch (order.kind) {
+        case 'grant':
+          context.tell<JobMasterProtocol, 'slotsGranted'>(jobMaster(order.jobId), {
+            kind: 'slotsGranted',
+            epoch,
+            slots: order.slots,
+          })
+          break
+        case 'lost':
+          context.tell<JobMasterProtocol, 'slotsLost'>(jobMaster(order.jobId), {
+            kind: 'slotsLost',
+            epoch,
+            slots: order.slots,
+            reason: order.reason,
+          })
+          break
+        case 'nodeJoined':
+          context.log.info('node joined', { node: order.nodeId })
+          break
+        case 'nodeLost':
+          context.log.warn('node lost', { node: order.nodeId, reason: order.reason })
+      }
+    }
+  }
 }
 
 function idTaken(nodeId: string): SluiceError {

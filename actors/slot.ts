@@ -5,7 +5,8 @@
  * S1. At most one attempt at a time; a newer one, or another job, replaces it once its tasks have ended: the
  *     resource manager knows whose the slot is.
  * S2. An attempt is given up when the job master says that it is not the current one, and not before: when all tasks
- *     here have ended, the enumerator beside them may still be needed elsewhere.
+ *     here have ended, the enumerator beside them may still be needed elsewhere. While nobody answers it goes on.
+ * S3. Once it has heard from a leader, those before it are refused.
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
@@ -16,6 +17,7 @@ import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { alignmentVertex } from '../lib/graph/job-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import { notLeader } from '../lib/protocol/not-leader.ts'
 import type {
   Deployment,
   SlotProtocol,
@@ -61,12 +63,33 @@ export class Slot {
   #hasNews = false
   #heartbeat: { cancel(): void } | null = null
   #context!: ActorContext<SlotProtocol>
+  /** Of the latest leader it has heard from. */
+  #epoch = 0
 
   constructor(environment: SlotEnvironment) {
     this.#environment = environment
   }
 
   behavior(): Behavior<SlotProtocol> {
+    const behavior = this.#handlers()
+    return {
+      ...behavior,
+      receive: (message, sender, context) => {
+        if ('epoch' in message && !this.#isFromLeader(message.epoch))
+          sender.fail(notLeader(message.epoch, this.#epoch))
+        else behavior.receive(message, sender, context)
+      },
+    }
+  }
+
+  /** S3. */
+  #isFromLeader(epoch: number): boolean {
+    if (epoch < this.#epoch) return false
+    this.#epoch = epoch
+    return true
+  }
+
+  #handlers(): Behavior<SlotProtocol> {
     return handling<SlotProtocol>(
       {
         deploy: ({ deployment }, sender) => {
@@ -311,7 +334,8 @@ export class Slot {
     system
       .ask(jobMaster, { kind: 'report', slot: location, attempt, subtasks }, REPORT_TIMEOUT_MS)
       .then(
-        ({ isCurrent }) => (isCurrent ? undefined : this.#abandon(assignment)),
+        ({ isCurrent, epoch }) =>
+          !this.#isFromLeader(epoch) || isCurrent ? undefined : this.#abandon(assignment),
         () => {},
       )
       .finally(() => {

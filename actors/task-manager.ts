@@ -52,6 +52,8 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
   let isWaiting = false
   let refusedSinceMs: number | null = null
   let silentBeats = 0
+  /** Of the latest leader that has answered. */
+  let epoch = 0
 
   function beat(context: ActorContext<Protocol>): void {
     if (isWaiting) return
@@ -94,7 +96,9 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
           context.log.info('registered', { node: nodeId, slots: options.slots.slots.length })
           options.onRegistered()
         }
-        abandon(reply.unknownJobs, context)
+        // One that has been replaced may not know the jobs of the one after it.
+        if (reply.epoch >= epoch) abandon(reply.unknownJobs, context)
+        epoch = Math.max(epoch, reply.epoch)
       },
       unanswered: ({ error }, _sender, context) => {
         isWaiting = false

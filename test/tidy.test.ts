@@ -43,6 +43,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   'lib/scheduler': ['base', 'state', 'graph'],
   'lib/protocol': ['base', 'graph', 'scheduler', 'task', 'checkpoint'],
+  'lib/ha': ['base', 'bus', 'storage', 'protocol'],
   'lib/api': [
     'base',
     'types',
@@ -78,7 +79,7 @@ const BANNED: readonly { pattern: RegExp; except: RegExp; instead: string }[] = 
   },
   {
     pattern: /from '@nats-io\//,
-    except: /^(lib\/bus\/|lib\/connectors\/jetstream\/|lib\/storage\/)/,
+    except: /^(lib\/bus\/|lib\/connectors\/jetstream\/|lib\/storage\/|lib\/ha\/jetstream-)/,
     instead: 'go through lib/bus',
   },
 ]

@@ -40,6 +40,7 @@ const ERROR_KINDS = {
   SLOTS_UNAVAILABLE: kind('there are not enough free slots', EXIT.timeout, true),
   NODE_LOST: kind('a node stopped answering', EXIT.failed, true),
   SLOT_LOST: kind('a slot thread ended unexpectedly', EXIT.failed, true),
+  NOT_LEADER: kind('another coordinator leads the cluster', EXIT.failed),
   ID_TAKEN: kind('another process already uses this id', EXIT.usage),
   USER_FUNCTION_FAILED: kind('a user function threw', EXIT.failed),
   TYPE_MISMATCH: kind('a value does not fit its declared type', EXIT.failed),

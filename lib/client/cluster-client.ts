@@ -1,13 +1,19 @@
 /** What programs use to run jobs on a cluster: the verbs of the dispatcher and the resource manager as methods. */
 
-import type { ActorRef } from '../actor/actor-ref.ts'
+import type { ActorRef, AskKind, MessageOf, ReplyOf } from '../actor/actor-ref.ts'
 import type { ActorSystem } from '../actor/actor-system.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { fromErrorRecord, SluiceError } from '../base/errors.ts'
 import { newId } from '../base/ids.ts'
 import type { Subjects } from '../bus/subjects.ts'
 import type { DemandStatus } from '../checkpoint/checkpoint-demands.ts'
-import { DISPATCHER, type DispatcherProtocol, RESOURCE_MANAGER } from '../protocol/dispatcher.ts'
+import { COORDINATORS, type CoordinatorIdentity, type CoordinatorProtocol } from '../protocol/coordinator.ts'
+import {
+  DISPATCHER,
+  type DispatcherProtocol,
+  type LeaderView,
+  RESOURCE_MANAGER,
+} from '../protocol/dispatcher.ts'
 import type { CheckpointsView, SavepointRequest } from '../protocol/job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from '../protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../protocol/resource-manager.ts'
@@ -28,6 +34,12 @@ export interface TakenCheckpoint {
   readonly uri: string
 }
 
+/** How long requests are repeated while coordinators are there and none of them leads. */
+const TAKE_OVER_PATIENCE_MS = 20_000
+const PROBE_TIMEOUT_MS = 1000
+/** Nobody has said anything; other errors are answers. */
+const UNANSWERED = ['TIMEOUT', 'NO_RESPONDERS']
+
 /** How often a job is asked how it is doing while somebody waits for it. */
 const POLL_MS = 200
 
@@ -36,35 +48,42 @@ export class ClusterClient {
   readonly #clock: Clock
   readonly #dispatcher: ActorRef<DispatcherProtocol>
   readonly #resourceManager: ActorRef<ResourceManagerProtocol>
+  readonly #coordinators: ActorRef<CoordinatorProtocol>
   readonly #timeoutMs: number
 
   constructor({ system, subjects, clock, timeoutMs = 5000 }: ClusterClientOptions) {
     this.#system = system
     this.#clock = clock
     this.#dispatcher = { subject: subjects.control(DISPATCHER) }
+    this.#coordinators = { subject: subjects.control(COORDINATORS) }
     this.#resourceManager = { subject: subjects.control(RESOURCE_MANAGER) }
     this.#timeoutMs = timeoutMs
   }
 
   async submit(submission: JobSubmission): Promise<string> {
-    const { jobId } = await this.#ask(
-      this.#system.ask(this.#dispatcher, { kind: 'submit', submission }, this.#timeoutMs),
-    )
-    return jobId
+    return (await this.#ask({ kind: 'submit', submission })).jobId
+  }
+
+  /** Who leads, since when; who stands by. */
+  async leader(): Promise<LeaderView & { readonly standbys: readonly CoordinatorIdentity[] }> {
+    const [leader, { standbys }] = await Promise.all([
+      this.#ask({ kind: 'leader' }),
+      this.#system.ask(this.#coordinators, { kind: 'identify' }, PROBE_TIMEOUT_MS),
+    ])
+    return { ...leader, standbys }
   }
 
   async jobs(): Promise<readonly JobSummary[]> {
-    return (await this.#ask(this.#system.ask(this.#dispatcher, { kind: 'list' }, this.#timeoutMs))).jobs
+    return (await this.#ask({ kind: 'list' })).jobs
   }
 
   describe(job: string): Promise<JobDescription> {
-    return this.#ask(this.#system.ask(this.#dispatcher, { kind: 'describe', job }, this.#timeoutMs))
+    return this.#ask({ kind: 'describe', job })
   }
 
   /** Begins the cancellation; returns the job's id. */
   async cancel(job: string): Promise<string> {
-    return (await this.#ask(this.#system.ask(this.#dispatcher, { kind: 'cancel', job }, this.#timeoutMs)))
-      .jobId
+    return (await this.#ask({ kind: 'cancel', job })).jobId
   }
 
   /**
@@ -76,29 +95,30 @@ export class ClusterClient {
     { uri = null, stop = 'none' }: { uri?: string | null; stop?: SavepointRequest['stop'] } = {},
   ): Promise<TakenCheckpoint> {
     const message = { kind: 'savepoint', job, requestId: newId(), uri, stop } as const
-    return await this.#untilTaken(() => this.#system.ask(this.#dispatcher, message, this.#timeoutMs))
+    return await this.#untilTaken(() => this.#ask(message))
   }
 
   /** Takes a checkpoint of a running job, whatever its interval. Throws CHECKPOINT_FAILED. */
   async checkpoint(job: string): Promise<TakenCheckpoint> {
     const message = { kind: 'checkpoint', job, requestId: newId() } as const
-    return await this.#untilTaken(() => this.#system.ask(this.#dispatcher, message, this.#timeoutMs))
+    return await this.#untilTaken(() => this.#ask(message))
   }
 
   /** The last checkpoints and savepoints; `checkpointId`: of the one whose subtasks are to be told too. */
   checkpoints(job: string, checkpointId: number | null = null): Promise<CheckpointsView> {
     const message = { kind: 'checkpoints', job, checkpointId } as const
-    return this.#ask(this.#system.ask(this.#dispatcher, message, this.#timeoutMs))
+    return this.#ask(message)
   }
 
   /** What a job was submitted with, as long as the cluster knows it. */
   async submission(job: string): Promise<JobSubmission> {
     const message = { kind: 'submission', job } as const
-    return (await this.#ask(this.#system.ask(this.#dispatcher, message, this.#timeoutMs))).submission
+    return (await this.#ask(message)).submission
   }
 
   async nodes(): Promise<readonly (NodeView & { readonly silentMs: number })[]> {
-    const reply = await this.#ask(this.#system.ask(this.#resourceManager, { kind: 'nodes' }, this.#timeoutMs))
+    const nodes = () => this.#system.ask(this.#resourceManager, { kind: 'nodes' }, this.#timeoutMs)
+    const reply = await this.#patiently(nodes)
     return reply.nodes.map((node) => ({ ...node, silentMs: Math.max(0, reply.nowMs - node.lastSeenMs) }))
   }
 
@@ -122,22 +142,50 @@ export class ClusterClient {
 
   async #untilTaken(ask: () => Promise<DemandStatus & { readonly jobId: string }>): Promise<TakenCheckpoint> {
     for (;;) {
-      const { isDone, jobId, checkpointId, uri } = await this.#ask(ask())
+      const { isDone, jobId, checkpointId, uri } = await ask()
       if (isDone) return { jobId, checkpointId: checkpointId!, uri }
       await sleep(this.#clock, POLL_MS)
     }
   }
 
-  #ask<T>(answer: Promise<T>): Promise<T> {
-    return answer.catch((error: unknown) => {
-      if (!(error instanceof SluiceError) || error.code !== 'NO_RESPONDERS') throw error
-      throw new SluiceError(
-        'NO_RESPONDERS',
-        'no coordinator answers on this cluster: start one with `sluice coordinator`, or check --cluster and --nats',
-        { cause: error },
-      )
-    })
+  #ask<K extends AskKind<DispatcherProtocol>>(
+    message: MessageOf<DispatcherProtocol, K>,
+  ): Promise<ReplyOf<DispatcherProtocol, K>> {
+    return this.#patiently(() =>
+      this.#system.ask<DispatcherProtocol, K>(this.#dispatcher, message, this.#timeoutMs),
+    )
   }
+
+  /** While one coordinator takes over from another nobody answers for a moment; asking twice changes nothing. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    const deadlineMs = this.#clock.monotonic() + TAKE_OVER_PATIENCE_MS
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        if (!(error instanceof SluiceError) || !UNANSWERED.includes(error.code)) throw error
+        if (this.#clock.monotonic() >= deadlineMs || !(await this.#isTakingOver())) throw explained(error)
+        await sleep(this.#clock, POLL_MS)
+      }
+    }
+  }
+
+  /** Whether a coordinator is there, and none leads, or none that answers. */
+  async #isTakingOver(): Promise<boolean> {
+    return await this.#system.ask(this.#coordinators, { kind: 'identify' }, PROBE_TIMEOUT_MS).then(
+      ({ self, leader }) => self.incarnation !== leader?.incarnation,
+      () => false,
+    )
+  }
+}
+
+function explained(error: SluiceError): SluiceError {
+  if (error.code !== 'NO_RESPONDERS') return error
+  return new SluiceError(
+    'NO_RESPONDERS',
+    'no coordinator answers on this cluster: start one with `sluice coordinator`, or check --cluster and --nats',
+    { cause: error },
+  )
 }
 
 /** The error of a job that did not finish, or undefined. */

@@ -45,7 +45,24 @@ export const OPTIONS = {
     doc: 'first token of reply subjects, where permissions need it',
   }),
 
-  'node.id': text({ ...name, fallback: defaultNodeId, doc: 'name of a node; unique in the cluster' }),
+  'coordinator.id': text({
+    ...name,
+    fallback: defaultProcessId,
+    doc: 'name of a coordinator; unique in the cluster',
+  }),
+  'coordinator.lease': duration({
+    fallback: '3s',
+    min: '300ms',
+    doc: 'silence after which another coordinator takes over, within about one and a half times that',
+  }),
+  'coordinator.replicas': number({
+    fallback: 1,
+    min: 1,
+    max: 5,
+    doc: 'copies of what coordinators keep in JetStream; more need as many NATS servers',
+  }),
+
+  'node.id': text({ ...name, fallback: defaultProcessId, doc: 'name of a node; unique in the cluster' }),
   'node.slots': number({ fallback: 1, min: 1, max: 1024, doc: 'slots of a node, each a thread' }),
 
   'heartbeat.interval': duration({ fallback: '1s', min: '10ms', doc: 'how often nodes and slots report' }),
@@ -226,7 +243,7 @@ export function environmentName(key: OptionKey): string {
 }
 
 /** The longest host name leaves room for the pid: both together are what is unique. */
-function defaultNodeId({ hostname, pid }: DefaultPlace): string {
+function defaultProcessId({ hostname, pid }: DefaultPlace): string {
   return toToken(`${hostname.slice(0, 50)}-${pid}`)
 }
 

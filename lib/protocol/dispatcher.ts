@@ -8,7 +8,19 @@ export interface JobReference {
   readonly job: string
 }
 
+export interface LeaderView {
+  /** Of the coordinator that leads. */
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  /** Counts leaders since the cluster was set up. */
+  readonly epoch: number
+  /** Ms since the epoch of the clock. */
+  readonly sinceMs: number
+}
+
 export type DispatcherProtocol = {
+  leader: { request: object; reply: LeaderView }
   submit: { request: { readonly submission: JobSubmission }; reply: { readonly jobId: string } }
   list: { request: object; reply: { readonly jobs: readonly JobSummary[] } }
   describe: { request: JobReference; reply: JobDescription }

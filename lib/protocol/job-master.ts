@@ -38,8 +38,11 @@ interface CheckpointReference {
 }
 
 export type JobMasterProtocol = {
-  slotsGranted: { request: { readonly slots: readonly SlotLocation[] } }
-  slotsLost: { request: { readonly slots: readonly SlotLocation[]; readonly reason: string } }
+  /** `epoch`: of the leader whose resource manager says so; that of another has nothing to give or take. */
+  slotsGranted: { request: { readonly epoch: number; readonly slots: readonly SlotLocation[] } }
+  slotsLost: {
+    request: { readonly epoch: number; readonly slots: readonly SlotLocation[]; readonly reason: string }
+  }
   /**
    * Sent by a slot when something changes, and at every heartbeat. The reply is the heartbeat back: a slot that
    * learns that its attempt is not the current one gives it up.
@@ -50,7 +53,8 @@ export type JobMasterProtocol = {
       readonly attempt: number
       readonly subtasks: readonly SubtaskReport[]
     }
-    reply: { readonly isCurrent: boolean }
+    /** `epoch`: of the leader that answers; a slot that has heard a later one pays no attention. */
+    reply: { readonly isCurrent: boolean; readonly epoch: number }
   }
   /** A subtask's snapshot has been stored; may be repeated. */
   acknowledge: {

@@ -6,6 +6,8 @@ import type { NodeReport, NodeView } from '../scheduler/slot-ledger.ts'
 export interface NodeHeartbeatReply {
   /** Without a heartbeat for this long the node is given up. */
   readonly timeoutMs: number
+  /** Of the leader that answers; what one before it says comes too late. */
+  readonly epoch: number
   /** Jobs that the node's slots run and nobody knows: to be abandoned. */
   readonly unknownJobs: readonly string[]
 }
@@ -17,13 +19,20 @@ export type ResourceManagerProtocol = {
   leave: { request: { readonly nodeId: string }; reply: object }
   /**
    * For `count` slots more than those held, which come by `slotsGranted` once there are enough. May be repeated. The
-   * reply says how many were free.
+   * reply says how many were free. `epoch`: of the leader whose job it is; NOT_LEADER if that is another.
    */
   requestSlots: {
-    request: { readonly jobId: string; readonly count: number; readonly held: readonly SlotLocation[] }
+    request: {
+      readonly epoch: number
+      readonly jobId: string
+      readonly count: number
+      readonly held: readonly SlotLocation[]
+    }
     reply: { readonly free: number }
   }
   /** Without `slots`: all of the job's, and its request too. */
-  releaseSlots: { request: { readonly jobId: string; readonly slots?: readonly SlotLocation[] } }
+  releaseSlots: {
+    request: { readonly epoch: number; readonly jobId: string; readonly slots?: readonly SlotLocation[] }
+  }
   nodes: { request: object; reply: { readonly nodes: readonly NodeView[]; readonly nowMs: number } }
 }

@@ -17,14 +17,19 @@ export interface Deployment {
   readonly restore: CheckpointPlace | null
 }
 
-interface AttemptReference {
+/** What a leader orders is refused with NOT_LEADER once the slot has heard from a later one. */
+interface LeaderReference {
+  readonly epoch: number
+}
+
+interface AttemptReference extends LeaderReference {
   readonly jobId: string
   readonly attempt: number
 }
 
 export type SlotProtocol = {
   /** Builds and opens the tasks this slot has in the placement. The reply says only that it has begun. */
-  deploy: { request: { readonly deployment: Deployment }; reply: object }
+  deploy: { request: LeaderReference & { readonly deployment: Deployment }; reply: object }
   /**
    * Whether the slot's node sees the same storage as the sender: the slot reads the token from `path`, writes it to
    * `<path>-answer`, and looks for what the job is to begin from. STORAGE_UNUSABLE, STORAGE_FAILED. May be repeated.

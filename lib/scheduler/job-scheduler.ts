@@ -11,6 +11,9 @@
  * J2. Slots report what is, again and again; a report that gets lost is made up for by the next.
  * J3. A slot that does not report for the timeout is lost, whatever else is known of its node.
  * J4. The job has ended only when none of its subtasks runs any more, or its slot is lost.
+ * J5. Whoever has `saved` can go on with the job as a new leader (`adopted`), also when whoever had it is gone in the
+ *     middle of something: what runs goes on running, what was ordered and not confirmed is ordered again. For that
+ *     each `stateChanged` must be saved before the orders beside it are carried out.
  */
 import { present } from '../base/assert.ts'
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
@@ -44,6 +47,18 @@ export type JobState =
 
 export const TERMINAL_JOB_STATES: readonly JobState[] = ['finished', 'failed', 'cancelled']
 
+/** What a new leader must know of a job. Plain data. */
+export interface SavedJob {
+  readonly state: JobState
+  /** -1: none has been begun. */
+  readonly attempt: number
+  /** Those the attempt was deployed in, in order. */
+  readonly deployed: readonly SlotLocation[]
+  /** Those of them that have not been lost since. */
+  readonly slots: readonly SlotLocation[]
+  readonly error?: ErrorRecord
+}
+
 export interface SubtaskStatus {
   readonly vertexId: string
   readonly index: number
@@ -53,6 +68,8 @@ export interface SubtaskStatus {
 
 export type JobEvent =
   | { readonly kind: 'submitted' }
+  /** Instead of `submitted`: another leader had the job, this is what is known of it. */
+  | { readonly kind: 'adopted'; readonly saved: SavedJob }
   | { readonly kind: 'slotsGranted'; readonly slots: readonly SlotLocation[] }
   /** There are fewer free slots than were asked for; the job goes on waiting. */
   | { readonly kind: 'slotsScarce'; readonly free: number }
@@ -110,6 +127,7 @@ interface Subtask {
 interface Attempt {
   readonly number: number
   readonly placement: Placement
+  readonly deployed: readonly SlotLocation[]
   readonly subtasks: readonly Subtask[]
   /** Slots that are part of it and not lost, and when each was last heard of. */
   readonly slots: Map<string, { readonly location: SlotLocation; heardMs: number }>
@@ -159,6 +177,17 @@ export class JobScheduler {
     return this.#attempt?.placement ?? null
   }
 
+  get saved(): SavedJob {
+    const error = this.#error
+    return {
+      state: this.#state,
+      attempt: this.#attemptNumber,
+      deployed: this.#attempt?.deployed ?? [],
+      slots: [...this.#slots],
+      ...(error === undefined ? {} : { error }),
+    }
+  }
+
   get slotsNeeded(): number {
     return slotCountOf(this.#options.graph)
   }
@@ -187,6 +216,8 @@ export class JobScheduler {
     switch (event.kind) {
       case 'submitted':
         return this.#requestSlots(nowMs)
+      case 'adopted':
+        return this.#adopt(event.saved, nowMs)
       case 'slotsScarce':
         this.#slotsFree = event.free
         return []
@@ -234,26 +265,79 @@ export class JobScheduler {
   }
 
   #deploy(nowMs: number): JobOrder[] {
-    const { graph } = this.#options
-    const placement = assignSlots(graph, this.#slots)
     this.#attemptNumber++
+    const attempt = this.#newAttempt(this.#slots, nowMs)
+    return [...this.#enter('deploying', nowMs), this.#deployment(attempt)]
+  }
+
+  #newAttempt(deployed: readonly SlotLocation[], heardMs: number): Attempt {
+    const { graph } = this.#options
+    const placement = assignSlots(graph, deployed)
     this.#misfits = []
     this.#attempt = {
       number: this.#attemptNumber,
       placement,
+      deployed: [...deployed],
       subtasks: graph.vertices.flatMap(({ id }) =>
         placement[id]!.map((slot, index): Subtask => ({ vertexId: id, index, slot, state: 'created' })),
       ),
-      slots: new Map(this.#slots.map((location) => [keyOf(location), { location, heardMs: nowMs }])),
+      slots: new Map(this.#slots.map((location) => [keyOf(location), { location, heardMs }])),
       isStarted: false,
     }
-    const deploy: JobOrder = {
-      kind: 'deploy',
-      attempt: this.#attemptNumber,
-      slots: [...this.#slots],
-      placement,
+    return this.#attempt
+  }
+
+  /** A slot that has this attempt already takes no notice. */
+  #deployment({ number, placement }: Attempt): JobOrder {
+    return { kind: 'deploy', attempt: number, slots: [...this.#slots], placement }
+  }
+
+  /** J5. */
+  #adopt({ state, attempt, deployed, slots, error }: SavedJob, nowMs: number): JobOrder[] {
+    this.#attemptNumber = attempt
+    this.#error = error
+    for (let failure = 0; failure < attempt; failure++)
+      this.#options.restart.onFailure(Number.NEGATIVE_INFINITY)
+    switch (state) {
+      case 'created':
+      case 'waiting':
+        return this.#requestSlots(nowMs)
+      case 'backing-off':
+        this.#restartAtMs = nowMs + this.#options.restart.peek(nowMs).backoffMs
+        return this.#enter('backing-off', nowMs)
+      case 'deploying':
+      case 'running':
+      case 'failing':
+      case 'cancelling':
+        this.#slots = [...slots]
+        return this.#adoptAttempt(state, deployed, nowMs)
+      default:
+        return this.#enter(state, nowMs)
     }
-    return [...this.#enter('deploying', nowMs), deploy]
+  }
+
+  /** Slots have twice as long to be heard of for the first time: they may have been cut off as long as we were. */
+  #adoptAttempt(
+    state: 'deploying' | 'running' | 'failing' | 'cancelling',
+    deployed: readonly SlotLocation[],
+    nowMs: number,
+  ): JobOrder[] {
+    const attempt = this.#newAttempt(deployed, nowMs + this.#options.slotTimeoutMs)
+    // A slot is lost without consequences only if all it had to do was done.
+    const lostState = state === 'running' ? 'finished' : 'failed'
+    for (const subtask of attempt.subtasks)
+      if (!attempt.slots.has(keyOf(subtask.slot))) subtask.state = lostState
+    attempt.isStarted = state !== 'deploying'
+    const entered = this.#enter(state, nowMs)
+    if (state === 'running') return entered
+    if (state === 'deploying') return [...entered, this.#deployment(attempt)]
+    const cancel: JobOrder = { kind: 'cancel', attempt: attempt.number, slots: this.#liveSlots(attempt) }
+    return [...entered, cancel, ...this.#advance(attempt, nowMs)]
+  }
+
+  /** Whether every subtask has been heard of, which after an adoption takes a moment. */
+  get isAllHeard(): boolean {
+    return this.#attempt?.subtasks.every(({ state }) => state !== 'created') === true
   }
 
   #onReport(event: Extract<JobEvent, { kind: 'reported' }>, nowMs: number): JobOrder[] {

@@ -5,7 +5,8 @@
  * L1. A slot belongs to at most one job.
  * L2. Requests are met whole or not at all, in the order they came: a job that needs more slots than there are is
  *     not overtaken for ever by small ones.
- * L3. A node that has not reported for the timeout is lost; so is a slot whose incarnation has changed.
+ * L3. A job that another leader gave slots to has them when their node reports, as if they had been given here.
+ * L4. A node that has not reported for the timeout is lost; so is a slot whose incarnation has changed.
  */
 import { present } from '../base/assert.ts'
 import { isSameSlot, type SlotLocation } from '../graph/execution-graph.ts'
@@ -70,6 +71,8 @@ export class SlotLedger {
   readonly #nodeTimeoutMs: number
   readonly #nodes = new Map<string, Node>()
   #requests: Request[] = []
+  /** L3. By slot: whose it is once its node reports. As many as jobs that were adopted have slots. */
+  readonly #adopted = new Map<string, string>()
 
   constructor(nodeTimeoutMs: number) {
     this.#nodeTimeoutMs = nodeTimeoutMs
@@ -103,6 +106,11 @@ export class SlotLedger {
     const known = this.#nodes.get(nodeId)
     if (known === undefined || known.report.incarnation === incarnation) return false
     return nowMs - known.seenMs < this.#nodeTimeoutMs / 2
+  }
+
+  /** L3. To be said before any report. */
+  onAdopt(jobId: string, slots: readonly SlotLocation[]): void {
+    for (const { node, slot } of slots) this.#adopted.set(`${node}/${slot}`, jobId)
   }
 
   onReport(report: NodeReport, nowMs: number): LedgerOrder[] {
@@ -153,13 +161,19 @@ export class SlotLedger {
       slots.flatMap(({ jobId, isLeftover }) => (jobId === null || isLeftover ? [] : [jobId])),
     )
     const waiting = this.#requests.map(({ jobId }) => jobId)
-    const ended = [...new Set([...owners, ...waiting])].filter((jobId) => !isLive(jobId))
+    const ended = [...new Set([...owners, ...waiting, ...this.#adopted.values()])].filter(
+      (jobId) => !isLive(jobId),
+    )
     return ended.flatMap((jobId) => this.onRelease(jobId))
   }
 
   /** Gives slots back, all of the job's if none are named, and withdraws its request. */
   onRelease(jobId: string, locations?: readonly SlotLocation[]): LedgerOrder[] {
     if (locations === undefined) this.#requests = this.#requests.filter((request) => request.jobId !== jobId)
+    for (const [key, owner] of this.#adopted) {
+      const isNamed = locations?.some(({ node, slot }) => key === `${node}/${slot}`) ?? true
+      if (owner === jobId && isNamed) this.#adopted.delete(key)
+    }
     for (const [nodeId, { slots }] of this.#nodes) {
       slots.forEach((slot, index) => {
         const isNamed =
@@ -184,11 +198,12 @@ export class SlotLedger {
   }
 
   #join(report: NodeReport, orders: LedgerOrder[]): Node {
-    const slots = report.slots.map(({ incarnation, jobId }) => ({
-      incarnation,
-      jobId,
-      isLeftover: jobId !== null,
-    }))
+    const slots = report.slots.map(({ incarnation, jobId }, index) => {
+      const key = `${report.nodeId}/${index}`
+      const owner = this.#adopted.get(key)
+      this.#adopted.delete(key)
+      return { incarnation, jobId: owner ?? jobId, isLeftover: owner === undefined && jobId !== null }
+    })
     const node = { report, slots, seenMs: 0 }
     this.#nodes.set(report.nodeId, node)
     orders.push({ kind: 'nodeJoined', nodeId: report.nodeId })

@@ -89,7 +89,7 @@ export function lacksJetStream(bus: NatsBus): boolean {
   return bus.connection.info !== undefined && !bus.hasJetStream
 }
 
-function checkReplicas(bus: NatsBus, bucket: string, replicas: number): void {
+export function checkReplicas(bus: NatsBus, bucket: string, replicas: number): void {
   if (replicas === 1 || isNatsVersionAtLeast(bus.serverVersion, REPLICATED_VERSION_MIN)) return
   throw new SluiceError(
     'NATS_SERVER_UNSUITABLE',

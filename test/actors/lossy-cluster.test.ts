@@ -28,6 +28,7 @@ import { SETTINGS } from '../support/build-graph.ts'
 import { runVirtually } from '../support/virtual-time.ts'
 import { listSink } from './virtual-jobs.ts'
 
+const ALONE = { id: 'c', host: 'host', pid: 1, highAvailability: null }
 const SUBJECTS = subjectsOf('lossy')
 /** Frames, credits, splits; orders to slots and their reports. A grant that is lost only its job's timeout notices. */
 const LOST = /\.(dat|crd|act)\.|\.ctl\.slot-.*\.(start|cancel)$|\.report$/
@@ -66,7 +67,9 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
   const openStorage = async () => new MemoryBlobStore(clock)
   const run = <T>(promise: Promise<T>) => runVirtually(clock, promise)
   const system = new ActorSystem({ ...shared, logger: silentLogger })
-  const coordinator = await run(startCoordinator({ ...shared, heartbeatTimeoutMs: 10_000, openStorage }))
+  const coordinator = await run(
+    startCoordinator({ ...ALONE, ...shared, heartbeatTimeoutMs: 10_000, openStorage }),
+  )
   const slots = startInlineSlots({
     connections: {},
     ...shared,

@@ -82,7 +82,7 @@ class SlotWorld {
     const behavior = handling<Pick<JobMasterProtocol, 'report'>>({
       report: ({ attempt, subtasks }, sender) => {
         reports.push({ attempt, subtasks })
-        sender.reply({ isCurrent: this.isCurrent[jobId]! })
+        sender.reply({ epoch: 1, isCurrent: this.isCurrent[jobId]! })
       },
     })
     this.#system.spawn(this.#subjects.control(jobMasterName(jobId)), behavior)
@@ -117,11 +117,11 @@ class SlotWorld {
   ask(
     message:
       | { kind: 'deploy'; deployment: Deployment }
-      | { kind: 'start' | 'cancel'; jobId: string; attempt: number }
+      | { kind: 'start' | 'cancel'; jobId: string; attempt: number; epoch?: number }
       | { kind: 'abandon'; jobId: string },
   ): Promise<unknown> {
     const ref = this.#system.ref<SlotProtocol>(this.#subjects.control(slotName(HERE.node, HERE.slot)))
-    return this.#system.ask(ref, message as never, 1000)
+    return this.#system.ask(ref, { epoch: 1, ...message } as never, 1000)
   }
 
   /** The states last reported, of the attempt last reported. */
@@ -270,4 +270,21 @@ t.test('slot - cancelled while the code is loaded, it says so at once and builds
   await world.clock.advance(1000)
   t.equal(world.last('j'), '#0 cancelled')
   await world.close()
+})
+
+t.test('slot - once it has heard from a leader, those before it are refused', async (t) => {
+  const world = new SlotWorld()
+  world.addJobMaster('j')
+  await world.deploy('j', 0)
+  const order = { kind: 'start', jobId: 'j', attempt: 0 } as const
+  await world.tell({ ...order, epoch: 3 })
+  await t.rejects(world.tell({ ...order, kind: 'cancel', epoch: 2 }), {
+    code: 'NOT_LEADER',
+    message: 'this comes from the leader of epoch 2, and that of epoch 3 has taken over',
+  })
+  await world.clock.advance(2000)
+  t.match(world.last('j'), /^#0 running/, 'an answer to a report from before does not end it either')
+  world.isCurrent.j = false
+  await world.clock.advance(2000)
+  t.match(world.last('j'), /^#0 running/)
 })

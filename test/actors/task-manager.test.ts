@@ -28,6 +28,8 @@ class Cluster {
 
   startResourceManager(): void {
     const behavior = resourceManager({
+      epoch: 1,
+      adopted: [],
       subjects,
       nodeTimeoutMs: NODE_TIMEOUT_MS,
       isKnownJob: (jobId) => this.knownJobs.has(jobId),
@@ -166,7 +168,9 @@ t.test('resource manager - tells job masters of slots they get and lose', async 
   cluster.system.spawn(subjects.control(jobMasterName('j')), behavior)
   cluster.startNode('n', '1', idle(2))
   await cluster.clock.advance(1000)
-  const { free } = (await cluster.ask({ kind: 'requestSlots', jobId: 'j', count: 2 })) as { free: number }
+  const { free } = (await cluster.ask({ kind: 'requestSlots', epoch: 1, jobId: 'j', count: 2 })) as {
+    free: number
+  }
   t.equal(free, 2)
   await cluster.clock.advance(100)
   await cluster.ask({ kind: 'leave', nodeId: 'n' })

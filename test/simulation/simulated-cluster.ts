@@ -73,6 +73,7 @@ export class SimulatedCluster {
     const process = this.#newProcess(COORDINATOR)
     const coordinator = await startCoordinator({
       ...process,
+      ...{ id: COORDINATOR, host: 'host', pid: 1, highAvailability: null },
       subjects: SUBJECTS,
       heartbeatTimeoutMs: this.#options.plan.heartbeatTimeoutMs,
       openStorage: (uri) => this.#options.storage.open(process.bus.name, process.clock, uri),
