@@ -80,6 +80,7 @@ export class JobMaster {
    */
   #held: (() => void)[] = []
   #doneCount = 0
+  #savesPending = 0
   /** It ran under another leader, and not all of its subtasks have been heard of. */
   #isAdopting = false
 
@@ -275,6 +276,7 @@ export class JobMaster {
 
   #saveHeld(): void {
     const count = this.#doneCount + this.#held.length
+    this.#savesPending++
     this.#context.pipeToSelf(
       this.#save(),
       () => ({ kind: 'saved', count }),
@@ -282,9 +284,10 @@ export class JobMaster {
     )
   }
 
-  /** Does what has waited, up to the `count`th in all. */
+  /** Does what has waited, up to the `count`th in all, and what only waited for its turn. */
   #release(count: number): void {
-    while (this.#doneCount < count && this.#held.length > 0) {
+    this.#savesPending--
+    while (this.#held.length > 0 && (this.#doneCount < count || this.#savesPending === 0)) {
       this.#doneCount++
       this.#held.shift()!()
     }

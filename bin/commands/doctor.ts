@@ -117,7 +117,8 @@ async function checkCluster(
   const { config, origins } = configured
   const isWanted = origins['nats.url'].kind !== 'default'
   const coordinator = await client.jobs().then(
-    (jobs) => ok('coordinator', `answers on cluster "${config.cluster}", ${jobs.length} jobs`),
+    async (jobs) =>
+      ok('coordinator', `${await leaderText(client)}on cluster "${config.cluster}", ${jobs.length} jobs`),
     (error) => missing('coordinator', error, isWanted, 'sluice coordinator'),
   )
   const nodes = await client.nodes().then(
@@ -142,6 +143,14 @@ async function checkCluster(
     coordinator,
     nodes,
   ]
+}
+
+/** Who leads and who stands by. */
+async function leaderText(client: ClusterConnection['client']): Promise<string> {
+  const { id, host, pid, standbys } = await client.leader()
+  const others = standbys.map((each) => each.id)
+  const standing = others.length === 0 ? 'nobody stands by' : `${others.join(', ')} stands by`
+  return `${id} leads (${host}, pid ${pid}), ${standing}, `
 }
 
 async function checkStorage(

@@ -7,11 +7,13 @@ import type { VerbSpec } from '../verb.ts'
 export const nodesVerb: VerbSpec = {
   examples: [
     ['sluice nodes', 'a table'],
-    ['sluice nodes --json', 'each slot with the job it runs'],
+    ['sluice nodes --json', 'each slot with the job it runs; the coordinator that leads'],
   ],
   async run(context) {
     const configured = await context.configure()
-    const nodes = await withCluster(context, configured, ({ client }) => client.nodes())
+    const [nodes, leader] = await withCluster(context, configured, ({ client }) =>
+      Promise.all([client.nodes(), client.leader()]),
+    )
     const rows = nodes.map(({ nodeId, host, pid, version, slots, silentMs }) => [
       nodeId,
       host,
@@ -23,7 +25,7 @@ export const nodesVerb: VerbSpec = {
     ])
     const text = textTable(['NODE', 'HOST', 'PID', 'SLOTS', 'FREE', 'VERSION', 'HEARD'], rows)
     context.out.data(
-      { nodes },
+      { nodes, leader },
       nodes.length === 0 ? `no nodes on cluster "${configured.config.cluster}"` : text,
     )
     return undefined

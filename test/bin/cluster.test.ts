@@ -137,13 +137,17 @@ t.test('cluster - runs jobs from the first to the last process', async (t) => {
     },
   )
 
-  await t.test('coordinator - a second one on the same cluster is refused', async (t) => {
-    const { code, stderr } = await workspace.run(['coordinator'])
+  await t.test('coordinator - a second one stands by; an id that is taken is refused', async (t) => {
+    const standby = workspace.start(['coordinator', '--id', 'c2', '--json'])
+    await standby.until(/"event":"standby","cluster":"default","id":"c2","leader":\{"id":".*","host":/)
+    const { code, stderr } = await workspace.run(['coordinator', '--id', 'c2'])
     t.equal(code, EXIT.usage)
-    t.match(
-      stderr,
-      /another coordinator serves this cluster: stop it, or use another cluster name \(--cluster\)/,
+    t.match(stderr, /another process is coordinator "c2" of this cluster; give this one another id \(--id\)/)
+    await eventually('the leader has heard of it', async () =>
+      (await workspace.run(['doctor'])).stdout.includes('c2 stands by'),
     )
+    standby.kill('SIGINT')
+    t.equal((await standby.exited).code, EXIT.interrupted)
   })
 
   await t.test('services - a signal ends each of them, in order, and nothing is left', async (t) => {

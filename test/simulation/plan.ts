@@ -2,6 +2,7 @@
 import { SeededRandom } from '../../lib/base/prng.ts'
 import { COUNT, JOB_KINDS, type JobKind } from './jobs.ts'
 import type { SinkKind } from './results.ts'
+import type { KeyValueFaults } from './simulated-key-value.ts'
 import type { NetworkFaults } from './simulated-network.ts'
 import type { StorageFaults } from './simulated-storage.ts'
 
@@ -16,6 +17,10 @@ export type PlannedEvent = { readonly atMs: number; readonly process: string } &
   /** Stops in good order and comes back. */
   | { readonly kind: 'leave'; readonly downMs: number }
   | { readonly kind: 'partition'; readonly how: 'stalled' | 'cut' | 'disconnected'; readonly forMs: number }
+  /** Does nothing for a while, and does not know of it: as with SIGSTOP. */
+  | { readonly kind: 'pause'; readonly forMs: number }
+  /** Cannot reach the key-value store, but everybody else. */
+  | { readonly kind: 'cut-off-store'; readonly forMs: number }
 )
 
 export interface Plan {
@@ -34,6 +39,12 @@ export interface Plan {
     readonly tolerableFailures: number
     readonly retained: number
   }
+  /** How many; one of them leads. */
+  readonly coordinators: number
+  readonly leaseMs: number
+  readonly keyValue: KeyValueFaults
+  /** Nothing goes wrong but coordinators: no job is to restart. */
+  readonly isCalm: boolean
   readonly restartDelayMs: number
   readonly heartbeatTimeoutMs: number
   readonly channelTimeoutMs: number
@@ -59,12 +70,32 @@ export interface Plan {
   readonly faultsEndMs: number
 }
 
-export const COORDINATOR = 'coordinator'
+export const coordinatorName = (index: number): string => `c${index}`
 
 /** How long a job of ours takes by itself, about. */
 const JOB_MS = 8000
 
 export function planOf(seed: number): Plan {
+  const plan = drawn(seed)
+  return plan.isCalm ? calmed(plan) : plan
+}
+
+/** The same without anything that would be a reason to restart. */
+function calmed(plan: Plan): Plan {
+  return {
+    ...plan,
+    checkpoint: { ...plan.checkpoint, timeoutMs: 20_000, tolerableFailures: 1_000_000 },
+    heartbeatTimeoutMs: 10_000,
+    channelTimeoutMs: 10_000,
+    network: { ...plan.network, lossRate: 0, duplicateRate: 0, delayMsMax: 10 },
+    storage: { failureRate: 0, lostAckRate: 0, delayMsMax: 20 },
+    commitFailureRate: 0,
+    throwsAt: [],
+    events: plan.events.filter(({ process }) => process.startsWith('c')),
+  }
+}
+
+function drawn(seed: number): Plan {
   const random = new Draw(seed)
   const nodes = Array.from({ length: random.int(2, 4) }, () => random.int(1, 2))
   const slots = nodes.reduce((sum, count) => sum + count, 0)
@@ -72,6 +103,8 @@ export function planOf(seed: number): Plan {
   const hasLoss = random.chance(0.5)
   const hasDelays = random.chance(0.6)
   const faultsEndMs = random.int(5000, 20_000)
+  const coordinators = random.int(1, 3)
+  const isCalm = random.chance(0.2)
   return {
     seed,
     job: random.one(JOB_KINDS),
@@ -87,6 +120,13 @@ export function planOf(seed: number): Plan {
       tolerableFailures: random.one([0, 2, 1_000_000]),
       retained: random.int(1, 3),
     },
+    coordinators,
+    leaseMs: random.one([600, 1500, 3000]),
+    keyValue: {
+      failureRate: random.chance(0.5) ? random.one([0.02, 0.1]) : 0,
+      delayMsMax: random.one([1, 10, 60]),
+    },
+    isCalm,
     restartDelayMs: random.one([0, 50, 1000]),
     heartbeatTimeoutMs: random.one([3000, 6000, 10_000]),
     channelTimeoutMs: random.one([3000, 10_000]),
@@ -116,27 +156,42 @@ export function planOf(seed: number): Plan {
           parallelism: random.int(1, parallelismMax),
         }
       : null,
-    events: eventsOf(random, nodes.length, faultsEndMs),
+    events: eventsOf(random, { nodes: nodes.length, coordinators, faultsEndMs, isCalm }),
     alignmentTimeoutMs: random.one([null, null, 0, 0, 20, 200]),
     faultsEndMs,
   }
 }
 
-function eventsOf(random: Draw, nodeCount: number, faultsEndMs: number): PlannedEvent[] {
+interface Scene {
+  readonly nodes: number
+  readonly coordinators: number
+  readonly faultsEndMs: number
+  readonly isCalm: boolean
+}
+
+function eventsOf(random: Draw, scene: Scene): PlannedEvent[] {
+  const { nodes, coordinators, faultsEndMs, isCalm } = scene
   const count = random.chance(0.15) ? 0 : random.int(1, 5)
   const events = Array.from({ length: count }, (): PlannedEvent => {
     const atMs = random.int(0, Math.min(faultsEndMs, JOB_MS + 4000))
-    const node = `n${random.int(0, nodeCount - 1)}`
+    const isCoordinator = isCalm || random.chance(0.4)
+    const process = isCoordinator
+      ? coordinatorName(random.int(0, coordinators - 1))
+      : `n${random.int(0, nodes - 1)}`
     const forMs = Math.min(random.one([100, 1000, 5000, 15_000]), faultsEndMs - atMs)
-    const kind = random.one(['kill', 'kill', 'partition', 'partition', 'leave'])
-    if (kind === 'kill') return { kind, atMs, process: node, downMs: forMs, isSilent: random.chance(0.3) }
-    if (kind === 'leave') return { kind, atMs, process: node, downMs: forMs }
-    return {
-      kind: 'partition',
-      atMs,
-      process: random.chance(0.2) ? COORDINATOR : node,
-      how: random.one(['stalled', 'cut', 'disconnected']),
-      forMs,
+    const kind = random.one([
+      ...(['kill', 'kill', 'partition', 'partition', 'leave'] as const),
+      ...(isCoordinator ? (['kill', 'pause', 'pause', 'cut-off-store'] as const) : []),
+    ])
+    switch (kind) {
+      case 'kill':
+        return { kind, atMs, process, downMs: forMs, isSilent: random.chance(0.3) }
+      case 'leave':
+        return { kind, atMs, process, downMs: forMs }
+      case 'partition':
+        return { kind, atMs, process, how: random.one(['stalled', 'cut', 'disconnected']), forMs }
+      default:
+        return { kind, atMs, process, forMs }
     }
   })
   return events.sort((a, b) => a.atMs - b.atMs)

@@ -34,6 +34,8 @@ const REST_MS = 10_000
 /** Until nothing may be left: files are deleted one by one, and storage is slow. */
 const REST_MS_MAX = 300_000
 const LOG_LINES_MAX = 4000
+/** How often it is looked whether one leads at most. */
+const LOOK_MS = 50
 const START_MS = 1_700_000_000_000
 
 export class Simulation {
@@ -50,6 +52,7 @@ export class Simulation {
   #definition!: JobDefinition
   #faultsEndMs = Number.POSITIVE_INFINITY
   #deliveries = 0
+  #isOver = false
 
   constructor(seed: number, onLog: (line: string) => void = () => {}) {
     this.plan = planOf(seed)
@@ -75,6 +78,7 @@ export class Simulation {
       storage: this.storage,
       loggerOf: (process) => this.#loggerOf(process),
       loadJob: () => this.#definition,
+      isFaulty: isActive,
     })
   }
 
@@ -84,6 +88,7 @@ export class Simulation {
     await this.#within(this.cluster.start(), 'start')
     this.#faultsEndMs = this.clock.monotonic() + this.plan.faultsEndMs
     this.#scheduleEvents()
+    this.#watchLeaders()
     const client = new SimulatedClient({ cluster: this.cluster, plan: this.plan, clock: this.clock })
     const define = (parallelism: number) =>
       buildJob(this.#definition, client.graphSettings(parallelism)).graph
@@ -96,9 +101,12 @@ export class Simulation {
       },
     )
     const isInTime = await this.#within(ended, 'end')
+    if (this.plan.isCalm && stats.restarts > 0)
+      this.#problems.push(`${stats.restarts} restarts, and nothing but coordinators has failed`)
     if (isInTime && this.#problems.length === 0) {
       this.#problems.push(...(await resultProblems(this.plan, this.results)))
     }
+    this.#isOver = true
     if (isInTime) await this.#stop()
     else await this.#within(this.#dump(client), 'dump')
     return {
@@ -176,18 +184,25 @@ export class Simulation {
       clock.schedule(event.atMs, () => {
         const { process } = event
         this.#note('simulator', `${event.kind} ${JSON.stringify(event)}`)
-        if (event.kind === 'partition') {
-          cluster.partition(process, event.how, event.forMs)
-          return
-        }
-        if (!cluster.isRunning(process)) return
+        if (event.kind === 'partition') cluster.partition(process, event.how, event.forMs)
+        if (event.kind === 'pause') cluster.pause(process, event.forMs)
+        if (event.kind === 'cut-off-store') cluster.cutOffStore(process, event.forMs)
+        if (!('downMs' in event) || !cluster.isRunning(process)) return
         if (event.kind === 'kill') cluster.kill(process, event.isSilent)
         else cluster.leave(process).catch((error) => this.#problems.push(`leave: ${error}`))
         clock.schedule(event.downMs, () => {
-          if (!cluster.isRunning(process)) cluster.startNode(process)
+          if (!cluster.isRunning(process)) cluster.startProcess(process)
         })
       })
     }
+  }
+
+  #watchLeaders(): void {
+    const { leaderCount } = this.cluster
+    if (leaderCount > 1) this.#problems.push(`${leaderCount} coordinators lead at once`)
+    this.clock.schedule(LOOK_MS, () => {
+      if (!this.#isOver) this.#watchLeaders()
+    })
   }
 
   #loggerOf(process: string): Logger {

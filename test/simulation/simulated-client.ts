@@ -30,7 +30,15 @@ const POLL_MS = 200
 const TIMEOUT_MS = 1000
 const RETRY_MS = 50
 /** Nobody has said anything; other errors are answers. */
-const UNANSWERED = ['TIMEOUT', 'NO_RESPONDERS', 'CANNOT_CONNECT', 'MAILBOX_FULL', 'BUS_OVERLOADED']
+const UNANSWERED = [
+  'TIMEOUT',
+  'NO_RESPONDERS',
+  'CANNOT_CONNECT',
+  'MAILBOX_FULL',
+  'BUS_OVERLOADED',
+  'STORAGE_FAILED',
+  'NOT_LEADER',
+]
 
 export class SimulatedClient {
   readonly #options: SimulatedClientOptions

@@ -1,26 +1,37 @@
 /**
- * A coordinator, nodes and a client, each a process of its own: with its own clock, connection and actor system, and
+ * Coordinators, nodes and a client, each a process of its own: with its own clock, connection and actor system, and
  * nothing else in common with the others but the network and the storage. Processes die, leave, come back.
  */
 import { startInlineSlots } from '../../actors/inline-slot-host.ts'
-import { startCoordinator } from '../../actors/start-coordinator.ts'
+import { type RunningCoordinator, startCoordinator } from '../../actors/start-coordinator.ts'
 import { type SlotHost, taskManager } from '../../actors/task-manager.ts'
 import { ActorSystem } from '../../lib/actor/actor-system.ts'
 import type { JobDefinition } from '../../lib/api/job.ts'
+import { sleep } from '../../lib/base/clock.ts'
 import { newId } from '../../lib/base/ids.ts'
 import type { Logger } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
 import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
+import type { KeyValue } from '../../lib/ha/key-value.ts'
 import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import { RESOURCE_MANAGER } from '../../lib/protocol/dispatcher.ts'
 import type { ResourceManagerProtocol } from '../../lib/protocol/resource-manager.ts'
 import type { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { MemoryKeyValue } from '../../lib/testing/memory-key-value.ts'
 import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
-import { COORDINATOR, type Plan } from './plan.ts'
+import { coordinatorName, type Plan } from './plan.ts'
 import { ProcessClock } from './process-clock.ts'
 import type { SimulatedBus } from './simulated-bus.ts'
+import { SimulatedKeyValue } from './simulated-key-value.ts'
 import type { SimulatedNetwork } from './simulated-network.ts'
 import type { SimulatedStorage } from './simulated-storage.ts'
+
+/** One that leads, or stands by. */
+interface Coordinator {
+  readonly keyValue: SimulatedKeyValue
+  /** Null until it has started. */
+  running: RunningCoordinator | null
+}
 
 export interface SimulatedClusterOptions {
   readonly plan: Plan
@@ -29,6 +40,7 @@ export interface SimulatedClusterOptions {
   readonly storage: SimulatedStorage
   loggerOf(process: string): Logger
   loadJob(key: string): JobDefinition
+  isFaulty(): boolean
 }
 
 export interface Process {
@@ -46,6 +58,7 @@ interface RunningProcess extends Process {
 
 export const SUBJECTS = subjectsOf('sim')
 const GOODBYE_TIMEOUT_MS = 1000
+const RETRY_MS = 500
 /** How long the server takes the connection of a host that has vanished for alive. */
 const LINGER_MS = 4000
 
@@ -56,6 +69,8 @@ export class SimulatedCluster {
   readonly #running = new Map<string, RunningProcess>()
   /** Those that have been closed in good order: nothing may be left of them. */
   readonly closed: Process[] = []
+  readonly #keyValue = new MemoryKeyValue()
+  readonly #coordinators = new Map<string, Coordinator>()
   #processCount = 0
 
   constructor(options: SimulatedClusterOptions) {
@@ -70,27 +85,72 @@ export class SimulatedCluster {
   }
 
   async start(): Promise<void> {
-    const process = this.#newProcess(COORDINATOR)
-    const coordinator = await startCoordinator({
-      ...process,
-      ...{ id: COORDINATOR, host: 'host', pid: 1, highAvailability: null },
-      subjects: SUBJECTS,
-      heartbeatTimeoutMs: this.#options.plan.heartbeatTimeoutMs,
-      openStorage: (uri) => this.#options.storage.open(process.bus.name, process.clock, uri),
-    })
-    this.#running.set(COORDINATOR, {
-      ...process,
-      close: async () => {
-        await coordinator.close()
-        await process.bus.close()
-      },
-    })
-    this.#options.plan.nodes.forEach((_slots, index) => {
-      this.startNode(`n${index}`)
+    const { plan } = this.#options
+    await Promise.all(
+      Array.from({ length: plan.coordinators }, (_, index) => this.#startCoordinator(coordinatorName(index))),
+    )
+    plan.nodes.forEach((_slots, index) => {
+      this.#startNode(`n${index}`)
     })
   }
 
-  startNode(nodeId: string): void {
+  startProcess(name: string): void {
+    if (name.startsWith('n')) this.#startNode(name)
+    else void this.#startCoordinator(name)
+  }
+
+  /** How many may act as leader at this moment; more than one is a fault. */
+  get leaderCount(): number {
+    const running = [...this.#coordinators].filter(([name]) => this.#running.has(name))
+    return running.filter(([, coordinator]) => coordinator.running?.isLeading() === true).length
+  }
+
+  /** Resolves once it has started. */
+  async #startCoordinator(name: string): Promise<void> {
+    const process = this.#newProcess(name)
+    const { plan, clock, isFaulty } = this.#options
+    const keyValue = new SimulatedKeyValue({
+      ...plan.keyValue,
+      ...{ shared: this.#keyValue, sharedClock: clock, isFaulty },
+      ...{ bus: process.bus, clock: process.clock, random: process.random },
+      timeoutMs: plan.leaseMs / 3,
+    })
+    const coordinator: Coordinator = { keyValue, running: null }
+    this.#coordinators.set(name, coordinator)
+    const started = this.#untilStarted(process, keyValue).then((running) => {
+      coordinator.running = running
+    })
+    this.#running.set(name, {
+      ...process,
+      close: async () => {
+        await started
+        await coordinator.running?.close()
+        await process.bus.close()
+      },
+    })
+    await started
+  }
+
+  /** Its id may seem taken for a while, by one that has died without a word. */
+  async #untilStarted(process: Process, keyValue: KeyValue): Promise<RunningCoordinator> {
+    const { plan, storage } = this.#options
+    for (;;) {
+      try {
+        return await startCoordinator({
+          ...process,
+          ...{ id: process.name, host: 'host', pid: 1, subjects: SUBJECTS },
+          heartbeatTimeoutMs: plan.heartbeatTimeoutMs,
+          highAvailability: { keyValue, leaseMs: plan.leaseMs, storageUri: 'memory:jobs' },
+          openStorage: (uri) => storage.open(process.bus.name, process.clock, uri),
+        })
+      } catch (error) {
+        process.log.info('the coordinator does not start', { error })
+        await sleep(process.clock, RETRY_MS)
+      }
+    }
+  }
+
+  #startNode(nodeId: string): void {
     const process = this.#newProcess(nodeId)
     const { bus, clock, random, log } = process
     const system = new ActorSystem({ bus, clock, random, logger: log })
@@ -155,14 +215,26 @@ export class SimulatedCluster {
     }
   }
 
+  pause(name: string, forMs: number): void {
+    const process = this.#running.get(name)
+    if (process === undefined) return
+    process.clock.pause(forMs)
+    process.bus.stalledUntilMs = this.#options.clock.monotonic() + forMs
+  }
+
+  cutOffStore(name: string, forMs: number): void {
+    const coordinator = this.#coordinators.get(name)
+    if (coordinator !== undefined) coordinator.keyValue.cutUntilMs = this.#options.clock.monotonic() + forMs
+  }
+
   isRunning(name: string): boolean {
     return this.#running.has(name)
   }
 
   async close(): Promise<void> {
-    const nodes = [...this.#running.keys()].filter((name) => name !== COORDINATOR)
-    await Promise.all(nodes.map((name) => this.leave(name)))
-    await this.leave(COORDINATOR)
+    const names = [...this.#running.keys()]
+    await Promise.all(names.filter((name) => name.startsWith('n')).map((name) => this.leave(name)))
+    await Promise.all(names.map((name) => this.leave(name)))
     await this.client.close()
     await this.clientProcess.bus.close()
     this.closed.push(this.clientProcess)
