@@ -45,12 +45,13 @@ export function coordinator(options: CoordinatorActorOptions): Behavior<Protocol
         if (heard.has(other.incarnation) || heard.size < STANDBYS_MAX)
           heard.set(other.incarnation, { coordinator: other, atMs: clock.monotonic() })
       },
-      tick: (_message, _sender, { clock, tell }) => {
+      tick: (_message, _sender, context) => {
+        const nowMs = context.clock.monotonic()
         for (const [incarnation, { atMs }] of heard)
-          if (clock.monotonic() - atMs >= SILENT_INTERVALS * intervalMs) heard.delete(incarnation)
+          if (nowMs - atMs >= SILENT_INTERVALS * intervalMs) heard.delete(incarnation)
         if (options.leader().leader?.incarnation === self.incarnation) return
         const all = { subject: subjects.control(COORDINATORS) }
-        tell<CoordinatorProtocol, 'standsBy'>(all, { kind: 'standsBy', coordinator: self })
+        context.tell<CoordinatorProtocol, 'standsBy'>(all, { kind: 'standsBy', coordinator: self })
       },
     },
     { started: ({ timers }) => timers.every('tick', intervalMs, { kind: 'tick' }) },

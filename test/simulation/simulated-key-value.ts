@@ -1,4 +1,4 @@
-/** The key-value store that all simulated coordinators share, as one process sees it: slow, at times failing, cut off. */
+/** The key-value store that all simulated coordinators share, as one of them sees it: slow, failing, cut off. */
 import { type Clock, sleep } from '../../lib/base/clock.ts'
 import { SluiceError } from '../../lib/base/errors.ts'
 import type { Random } from '../../lib/base/prng.ts'
