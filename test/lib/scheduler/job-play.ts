@@ -13,6 +13,7 @@
  *     report n/0 #0 running                ... in another attempt
  *     report n/0 a.0=failed b.0=running    single subtasks; failed ones with an error of their name
  *     deploy-failed n/0                    deploy-failed n/0 #0
+ *     take-over                            another leader goes on with what this one has saved
  */
 
 import { SeededRandom } from '../../../lib/base/prng.ts'
@@ -51,9 +52,18 @@ export class JobPlay {
         return []
       case 'show':
         return this.#show()
+      case 'take-over':
+        return this.on(this.takeOver()).map(describeOrder)
       default:
         return this.on(this.#eventOf(verb, words)).map(describeOrder)
     }
+  }
+
+  /** The scheduler is another from now on, and is to be told this first. */
+  takeOver(): JobEvent {
+    const { saved } = this.scheduler
+    this.#begin()
+    return { kind: 'adopted', saved: JSON.parse(JSON.stringify(saved)) }
   }
 
   on(event: JobEvent): JobOrder[] {

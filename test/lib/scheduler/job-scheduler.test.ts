@@ -17,7 +17,7 @@ type Choice =
   | { readonly kind: 'all report'; readonly steps: readonly number[] }
   | { readonly kind: 'old report' | 'lost' | 'deploy failed' | 'grant again'; readonly slot: number }
   | { readonly kind: 'grant'; readonly extra: number }
-  | { readonly kind: 'cancel' }
+  | { readonly kind: 'cancel' | 'take over' }
   | { readonly kind: 'wait'; readonly ms: number }
 
 const slot = fc.nat(5)
@@ -34,6 +34,7 @@ const choice: fc.Arbitrary<Choice> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom('old report' as const, 'lost', 'grant again'), slot }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('deploy failed' as const), slot }) },
+  { weight: 2, arbitrary: fc.constant<Choice>({ kind: 'take over' }) },
   {
     weight: 6,
     arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 400, 700, 3000) }),
@@ -68,6 +69,7 @@ class World {
   #nextSlot = 0
   #deployed = -1
   #startOrders = 0
+  #isTakenOver = false
 
   constructor(restarts: number) {
     this.job.play('job a:2 b:3 c:1/other')
@@ -114,10 +116,26 @@ class World {
       case 'cancel':
         this.tell({ kind: 'cancelRequested' })
         break
+      case 'take over':
+        this.#takeOver()
+        break
       case 'wait':
         this.job.nowMs += choice.ms
         this.tell({ kind: 'tick' })
     }
+  }
+
+  /** Another leader: slots of a job that had nothing in them it does not know of. */
+  #takeOver(): void {
+    const { scheduler } = this.job
+    const { state, attempt } = scheduler
+    if (scheduler.isTerminal()) return
+    if (['created', 'waiting', 'backing-off'].includes(state)) this.owned.length = 0
+    this.#isTakenOver = true
+    this.tell(this.job.takeOver())
+    this.#isTakenOver = false
+    if (state === 'running') assert.equal(this.job.scheduler.attempt, attempt, 'J5')
+    if (state === 'running') assert.equal(this.job.scheduler.state, state, 'J5')
   }
 
   /** From now on everything goes well: within a few rounds the job must come to an end. */
@@ -159,6 +177,7 @@ class World {
         for (const slot of order.slots) this.#remove(slot)
         break
       case 'deploy':
+        if (this.#isTakenOver && order.attempt === this.#deployed) break
         assert.equal(order.attempt, this.#deployed + 1, 'attempts are counted')
         this.#deployed = order.attempt
         this.#startOrders = 0

@@ -7,6 +7,7 @@
  *     node n.1 t0:job t1 t2         the same spelt out
  *     leave n
  *     request job 2                 request job 2 n/0: two more than the one it has
+ *     adopt job n/0 n/1             slots that the job was given by another leader; before anything else
  *     jobs a b                      those that have not ended
  *     release job                   release job n/0 n/1
  *     tick
@@ -43,6 +44,9 @@ export class LedgerPlay {
         return this.ledger.onLeave(first!)
       case 'request':
         return this.ledger.onRequest(first!, Number(rest[0]), rest.slice(1).map(slotOf))
+      case 'adopt':
+        this.ledger.onAdopt(first!, rest.map(slotOf))
+        return []
       case 'jobs':
         return this.ledger.onJobs((jobId) => words.includes(jobId))
       case 'release':
