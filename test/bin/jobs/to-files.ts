@@ -26,5 +26,5 @@ export default job('to-files', (env) => {
       },
       { uid: 'sums' },
     )
-    .sinkTo(fileSink({ path, format: lines() }), { uid: 'files' })
+    .sinkTo(fileSink({ path, format: lines(), rolling: 'on-checkpoint' }), { uid: 'files' })
 })
