@@ -30,6 +30,7 @@ and no digest differs. A digest is unknown if there is none for these events.
   --json                    on stdout one line of JSON per run, in place of the table: {query, events, parallelism,
                             backend, nodes, seconds, eventsPerSecond, rows, sha256, digest}
   --backend heap|leveldb    where state is kept (heap)
+  --state-memory SIZE       of the leveldb backend, per slot (256mb)
   --checkpoint-interval D   take checkpoints this often, such as 500ms
   --report FILE             write the results as JSON; with --all: nexmark.json
   --verify                  every known digest on every path: rates, disorder, parallelisms, backends, local and on two
@@ -47,6 +48,7 @@ const OPTIONS = {
   ooo: { type: 'string' },
   parallelism: { type: 'string', default: '1' },
   backend: { type: 'string', default: 'heap' },
+  'state-memory': { type: 'string', default: '256mb' },
   nodes: { type: 'string' },
   'checkpoint-interval': { type: 'string' },
   all: { type: 'boolean', default: false },
@@ -79,6 +81,8 @@ export interface NexmarkPlan {
   readonly parallelisms: readonly number[]
   readonly events: Pick<NexmarkArguments, 'events' | 'seed' | 'rate' | 'ooo'>
   readonly backend: Backend
+  /** As `state.memory` has it. */
+  readonly stateMemory: string
   /** Between two checkpoints, as it was given; null: none are taken. */
   readonly checkpointInterval: string | null
   /** Node processes; 0: everything in this one. */
@@ -112,6 +116,7 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
     parallelisms: readList('--parallelism', values.parallelism, PARALLELISM_MAX),
     events: { events, seed, rate, ooo },
     backend: readBackend(values.backend),
+    stateMemory: values['state-memory'],
     checkpointInterval: interval === undefined ? null : asUsage(() => readInterval(interval)),
     nodes: values.nodes === undefined ? 0 : readInteger('--nodes', values.nodes, NODES_MAX),
     isBlackhole: blackhole,

@@ -72,13 +72,14 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
 }
 
 async function startRunner(
-  { nodes, parallelisms, checkpointInterval, backend }: NexmarkPlan,
+  { nodes, parallelisms, checkpointInterval, backend, stateMemory }: NexmarkPlan,
   directory: string,
   signal: AbortSignal,
 ): Promise<JobRunner> {
   const settings = {
     ...(checkpointInterval === null ? {} : { 'checkpoint.interval': checkpointInterval }),
     ...backendSettings(backend),
+    'state.memory': stateMemory,
   }
   if (nodes === 0) return await localRunner(settings, join(directory, 'checkpoints'), signal)
   // Every query has one slot sharing group, so it needs as many slots as its parallelism.

@@ -8,16 +8,19 @@ import { MetricGroup } from '../metrics/metric-group.ts'
 import { BATCH_RECORDS_MAX, RecordBatch } from '../network/record-batch.ts'
 import { RecordWriter } from '../network/record-writer.ts'
 import type { OperatorContext, StreamOperator } from '../operator/stream-operator.ts'
+import { EntryCache } from '../state/entry-cache.ts'
 import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedSnapshot, loadRestored } from '../state/keyed-snapshot.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend, type OperatorStateSnapshot } from '../state/operator-state.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
+import type { StateBackend, StateHome } from '../state/state-home.ts'
 import { ChainOutput, type CompiledChain, compileChain } from '../task/chain-code.ts'
 import { InputWatermarks } from '../time/input-watermarks.ts'
 import type { TimersOnRestore } from '../time/restored-timers.ts'
 import { NO_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
 import { HarnessTime } from './harness-time.ts'
+import { MemoryKeyValueStore } from './memory-key-value-store.ts'
 
 export type HarnessOutput<O> =
   | { readonly kind: 'record'; readonly value: O; readonly timestamp: number | undefined }
@@ -46,6 +49,11 @@ export interface HarnessOptions<O> {
   readonly keySelectors?: readonly (((value: never) => Key) | null)[]
   /** Default 128. */
   readonly maxParallelism?: number
+  /**
+   * Which state backend keeps its keyed state; default `heap`. `leveldb`: over a store in memory, with a cache of a few
+   * entries, so that state comes and goes all the time.
+   */
+  readonly backend?: StateBackend
   /** Which subtask of how many this is, and so which key groups it owns. Default: the only one. */
   readonly subtaskIndex?: number
   readonly parallelism?: number
@@ -74,6 +82,18 @@ export interface HarnessRecord {
 const MAX_PARALLELISM = 128
 const WATERMARK_INTERVAL_MS = 200
 const ROWS_PER_STEP = 1024
+
+/** Two or three entries. */
+const TINY_CACHE_BYTES = 700
+
+function tinyHome(): StateHome {
+  let tableCount = 0
+  return {
+    cache: new EntryCache(new MemoryKeyValueStore('at-once'), TINY_CACHE_BYTES),
+    timers: 'leveldb',
+    newTableId: () => tableCount++,
+  }
+}
 
 class CapturingWriter extends RecordWriter {
   readonly #capture: (value: unknown) => void
@@ -107,7 +127,8 @@ export class OperatorHarness<O> {
     const keySelectors = options.keySelectors ?? [null]
     const isKeyed = keySelectors.some((keyOf) => keyOf !== null)
     const keyGroups = keyGroupRange(maxParallelism, options.parallelism ?? 1, options.subtaskIndex ?? 0)
-    this.keyed = isKeyed ? new KeyedStateBackend(maxParallelism, keyGroups) : null
+    const home = options.backend === 'leveldb' ? tinyHome() : null
+    this.keyed = isKeyed ? new KeyedStateBackend(maxParallelism, keyGroups, home) : null
     this.#clock = options.time ?? new HarnessTime(options.processingTimeMs ?? 0)
     this.#onOutput = options.onOutput ?? ((each) => void this.#output.push(each))
     this.operator = options.operator()

@@ -3,14 +3,16 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readSuites } from './case.ts'
-import { runOrSkip, suiteSkipReason } from './suites.ts'
+import { backendsOf, describeRun, runOrSkip, suiteSkipReason } from './suites.ts'
 
 for (const { name, cases } of readSuites(join(dirname(fileURLToPath(import.meta.url)), 'cases'))) {
   if (suiteSkipReason(name) !== null) continue
-  t.test(`conformance - ${name}`, async (t) => {
-    for (const each of cases) {
-      const result = await runOrSkip(each)
-      if (result.kind !== 'skipped') t.same(result, { kind: 'passed' }, each.name)
-    }
-  })
+  for (const backend of backendsOf(name)) {
+    t.test(`conformance - ${describeRun(name, backend)}`, async (t) => {
+      for (const each of cases) {
+        const result = await runOrSkip(each, backend)
+        if (result.kind !== 'skipped') t.same(result, { kind: 'passed' }, each.name)
+      }
+    })
+  }
 }

@@ -7,6 +7,7 @@ import type { DataStream } from '../../lib/api/streams.ts'
 import { SluiceError } from '../../lib/base/errors.ts'
 import { collection } from '../../lib/connectors/generator.ts'
 import type { StreamNode } from '../../lib/graph/stream-graph.ts'
+import type { StateBackend } from '../../lib/state/state-home.ts'
 import {
   type HarnessOutput,
   type HarnessSnapshot,
@@ -71,6 +72,13 @@ export async function openOperator(node: StreamNode, watermarkIntervalMs = 0): P
   return subject
 }
 
+let backend: StateBackend = 'heap'
+
+/** What keeps the state of operators that are opened from now on. */
+export function useBackend(next: StateBackend): void {
+  backend = next
+}
+
 export class OperatorSubject implements Subject {
   readonly #node: StreamNode
   readonly #watermarkIntervalMs: number
@@ -87,6 +95,7 @@ export class OperatorSubject implements Subject {
   async open(restore?: HarnessSnapshot): Promise<void> {
     this.#harness = await OperatorHarness.open({
       operator: () => this.#node.newOperator(),
+      backend,
       keySelectors: this.#node.keySelectors,
       maxParallelism: this.#node.maxParallelism!,
       processingTimeMs: this.#nowMs,

@@ -1,10 +1,11 @@
 /**
- * Runs conformance cases: every suite file of a directory, one line each, what failed or was skipped below it, then the
+ * Runs conformance cases: every suite file of a directory, one line each and backend of state, what failed or was skipped below it, then the
  * sum. Exit code 0 if nothing failed, 1 if something did, 2 if the arguments or the files are wrong.
  */
 import { parseArgs } from 'node:util'
+import type { StateBackend } from '../../lib/state/state-home.ts'
 import { readSuites, type Suite, UsageError } from './case.ts'
-import { type CaseResult, runOrSkip, suiteSkipReason } from './suites.ts'
+import { backendsOf, type CaseResult, describeRun, runOrSkip, suiteSkipReason } from './suites.ts'
 
 const USAGE = 'usage: run.ts DIR [--suite NAME] [--case SUBSTRING]'
 
@@ -41,7 +42,11 @@ function select({ directory, suite, caseText }: Arguments): Suite[] {
   }))
 }
 
-async function runSuite({ name, cases }: Suite, print: (line: string) => void): Promise<Counts> {
+async function runSuite(
+  { name, cases }: Suite,
+  backend: StateBackend,
+  print: (line: string) => void,
+): Promise<Counts> {
   const reason = suiteSkipReason(name)
   const counts = { passed: 0, failed: 0 }
   if (reason !== null) {
@@ -51,13 +56,13 @@ async function runSuite({ name, cases }: Suite, print: (line: string) => void): 
   const details: string[] = []
   let skipped = 0
   for (const each of cases) {
-    const result = await runOrSkip(each)
+    const result = await runOrSkip(each, backend)
     if (result.kind === 'skipped') skipped++
     else counts[result.kind]++
     details.push(...describe(each.name, result))
   }
   print(
-    `${name}  ${counts.passed} passed, ${counts.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
+    `${describeRun(name, backend)}  ${counts.passed} passed, ${counts.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
   )
   for (const line of details) print(line)
   return counts
@@ -79,9 +84,11 @@ export async function runConformance(args: string[], print: (line: string) => vo
   try {
     const total = { passed: 0, failed: 0 }
     for (const suite of select(parseArguments(args))) {
-      const { passed, failed } = await runSuite(suite, print)
-      total.passed += passed
-      total.failed += failed
+      for (const backend of backendsOf(suite.name)) {
+        const { passed, failed } = await runSuite(suite, backend, print)
+        total.passed += passed
+        total.failed += failed
+      }
     }
     print(`${total.passed} passed, ${total.failed} failed`)
     return total.failed === 0 ? 0 : 1

@@ -69,13 +69,8 @@ t.test('nexmark command line - mistakes are named, the nearest right thing too',
   for (const [line, message] of mistakes) t.throws(() => read(line), { code: 'USAGE', message }, line)
 })
 
-t.test('nexmark command line - what the engine cannot do yet is refused', async (t) => {
-  for (const option of ['--backend leveldb']) {
-    t.throws(() => read(`--query q5 ${option}`), {
-      code: 'USAGE',
-      message: `${option.replace(/ 1s$/, '')} is not available yet`,
-    })
-  }
+t.test('nexmark command line - state on LevelDB', async (t) => {
+  t.match(read('--query q5 --backend leveldb'), { backend: 'leveldb' })
 })
 
 t.test('nexmark command line - a run prints a line of JSON and writes the rows', async (t) => {
