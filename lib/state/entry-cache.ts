@@ -139,13 +139,13 @@ export class EntryCache {
       const entry = ring[this.#hand++]
       if (entry === null || entry === undefined || entry === kept) continue
       if (entry.isReferenced) entry.isReferenced = false
+      else if (!entry.table.mayLeave(entry)) continue
       else if (entry.isDirty) this.#enqueue(entry)
       else if (!entry.isInFlight) this.#evict(entry)
     }
   }
 
   #evict(entry: AnyEntry): void {
-    if (entry.table.isPinned) return
     entry.table.evict(entry)
     this.drop(entry)
   }
@@ -196,7 +196,7 @@ export class EntryCache {
         entry.table.saved(entry)
         entry.isInFlight = false
         if (entry.slot < 0 || entry.isDirty || entry.isReferenced) continue
-        if (this.#bytes > this.#softLimit) this.#evict(entry)
+        if (this.#bytes > this.#softLimit && entry.table.mayLeave(entry)) this.#evict(entry)
       }
       this.#pump(null)
       if (this.#bytes > this.#limit && this.#inFlight !== null) return

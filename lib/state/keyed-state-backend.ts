@@ -29,7 +29,8 @@ import { Expiry, stampedType, type Ttl } from './state-ttl.ts'
 import { StoredFlatTable } from './stored-flat-table.ts'
 import { StoredNestedTable } from './stored-nested-table.ts'
 import { StoredSliceTable } from './stored-slice-table.ts'
-import { TimerTable } from './timer-table.ts'
+import { StoredTimerTable } from './stored-timer-table.ts'
+import { HeapTimerTable, type TimerTable } from './timer-table.ts'
 
 export class KeyedStateBackend {
   readonly context: KeyContext
@@ -110,7 +111,7 @@ export class KeyedStateBackend {
   }
 
   timerTable(name: string): TimerTable {
-    return this.#table(name, 'timers', null) as TimerTable
+    return this.#table(name, 'timers', null) as unknown as TimerTable
   }
 
   /** The keys that have the state of this name, each once; tolerant of changes to the current key meanwhile. */
@@ -261,7 +262,7 @@ export class KeyedStateBackend {
       case 'slices':
         return new HeapSliceTable(this.context, isMutable)
       case 'timers':
-        return new TimerTable(this.context) as unknown as StateTable<unknown>
+        return new HeapTimerTable(this.context) as unknown as StateTable<unknown>
     }
   }
 
@@ -282,7 +283,7 @@ export class KeyedStateBackend {
       case 'slices':
         return new StoredSliceTable(options)
       case 'timers':
-        return null
+        return new StoredTimerTable(options) as unknown as StateTable<unknown>
     }
   }
 }

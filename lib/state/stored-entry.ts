@@ -31,8 +31,8 @@ export class StoredEntry<V> extends Entry<V> {
 
 /** What the cache asks of the table that an entry belongs to. */
 export interface CachedTable {
-  /** Whether entries must stay for the moment. */
-  readonly isPinned: boolean
+  /** False: the entry must stay for the moment. */
+  mayLeave(entry: StoredEntry<unknown>): boolean
   /** Adds what the store has to be told about the entry. Returns its size in bytes. */
   save(entry: StoredEntry<unknown>, cache: WriteBatch): number
   /** The store has the value that was saved; flags are those of before. */

@@ -5,7 +5,6 @@ import { readKey, writeKey } from '../types/key-codec.ts'
 import { DELETED, Entry } from './entry.ts'
 import type { FlatTable } from './flat-table.ts'
 import { readKeyGroup, writeKeyGroup } from './key-group.ts'
-import type { MapKey } from './map-key.ts'
 import { ShardedMap } from './sharded-map.ts'
 import { StoredEntry } from './stored-entry.ts'
 import { StoredTable, type TableHome } from './stored-table.ts'
@@ -52,7 +51,7 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V> {
     this.remove()
   }
 
-  protected override writeRowKey(out: ByteWriter, key: MapKey, _sub: unknown, keyGroup: number): void {
+  protected override writeRowKey(out: ByteWriter, { key, keyGroup }: StoredEntry<V>): void {
     writeKeyGroup(out, keyGroup)
     writeKey(out, this.home.context.keyOf(key))
   }
@@ -88,8 +87,8 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V> {
 
   #load(): StoredEntry<V> | undefined {
     const { context } = this.home
-    const entry = this.load(context.mapKey, undefined, context.keyGroup)
-    if (entry === undefined) return undefined
+    const entry = new StoredEntry<V>(this, context.mapKey, undefined, context.keyGroup, 0, null as V)
+    if (!this.load(entry)) return undefined
     this.#map.insert(entry)
     this.keep(entry)
     return entry

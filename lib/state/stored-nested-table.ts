@@ -92,7 +92,7 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
     this.remove(entry.sub)
   }
 
-  protected override writeRowKey(out: ByteWriter, key: MapKey, sub: SubKey, keyGroup: number): void {
+  protected override writeRowKey(out: ByteWriter, { key, sub, keyGroup }: StoredEntry<V>): void {
     writeKeyGroup(out, keyGroup)
     writeKey(out, this.home.context.keyOf(key))
     writeMapKey(out, sub as MapKey)
@@ -132,8 +132,9 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
     }
     if (this.awayCount === 0 || inner?.isComplete === true) return undefined
     const { context } = this.home
-    const entry = this.load(context.mapKey, sub, context.keyGroup)
-    if (entry !== undefined) this.#admit(entry)
+    const entry = new StoredEntry<V>(this, context.mapKey, sub, context.keyGroup, 0, null as V)
+    if (!this.load(entry)) return undefined
+    this.#admit(entry)
     return entry
   }
 

@@ -5,9 +5,8 @@
 import type { ByteReader } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { readKey, writeKey } from '../types/key-codec.ts'
-import { DELETED, Entry, type SubKey } from './entry.ts'
+import { DELETED, Entry } from './entry.ts'
 import { readKeyGroup, writeKeyGroup } from './key-group.ts'
-import type { MapKey } from './map-key.ts'
 import { ShardedMap } from './sharded-map.ts'
 import type { SliceTable } from './slice-table.ts'
 import { StoredEntry } from './stored-entry.ts'
@@ -117,7 +116,7 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
     this.#dropEmpty(entry.sub as number)
   }
 
-  protected override writeRowKey(out: ByteWriter, key: MapKey, sub: SubKey, keyGroup: number): void {
+  protected override writeRowKey(out: ByteWriter, { key, sub, keyGroup }: StoredEntry<V>): void {
     writeKey(out, sub as number)
     writeKeyGroup(out, keyGroup)
     writeKey(out, this.home.context.keyOf(key))
@@ -155,8 +154,9 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
     }
     if (slice.awayCount === 0) return undefined
     const { mapKey, keyGroup } = this.home.context
-    const entry = this.load(mapKey, sub, keyGroup)
-    if (entry !== undefined) this.#admit(entry)
+    const entry = new StoredEntry<V>(this, mapKey, sub, keyGroup, 0, null as V)
+    if (!this.load(entry)) return undefined
+    this.#admit(entry)
     return entry
   }
 

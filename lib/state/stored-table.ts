@@ -20,10 +20,9 @@ import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import type { KeyRange, StoreScan, StoreSnapshot } from '../storage/key-value-store.ts'
 import type { Type } from '../types/type.ts'
-import { DELETED, type Entry, type SubKey } from './entry.ts'
+import { DELETED, type Entry } from './entry.ts'
 import type { EntryCache } from './entry-cache.ts'
 import type { KeyContext } from './key-context.ts'
-import type { MapKey } from './map-key.ts'
 import { type EntryWriter, type SnapshotKind, StateTable } from './state-table.ts'
 import { type CachedTable, StoredEntry, type WriteBatch } from './stored-entry.ts'
 
@@ -108,8 +107,8 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     this.home = home
   }
 
-  /** Writes what follows the table in the key of the entry's row. `keyGroup` is known. */
-  protected abstract writeRowKey(out: ByteWriter, key: MapKey, sub: SubKey, keyGroup: number): void
+  /** Writes what follows the table in the key of the entry's row. Its key group is known. */
+  protected abstract writeRowKey(out: ByteWriter, entry: StoredEntry<V>): void
   /** Reads it back, into an entry without a value. */
   protected abstract readRowKey(input: ByteReader): Entry<V>
   /** Every entry in the cache, removed ones included; tolerant of changes. */
@@ -123,8 +122,8 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     return this.#size
   }
 
-  get isPinned(): boolean {
-    return this.#pinCount > 0
+  mayLeave(_entry: StoredEntry<V>): boolean {
+    return this.#pinCount === 0
   }
 
   override get changedCount(): number {
@@ -185,24 +184,24 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     }
   }
 
-  /** The entry of a place out of the store, or undefined. The caller has looked in the cache, and keeps it. */
-  protected load(key: MapKey, sub: SubKey, keyGroup: number): StoredEntry<V> | undefined {
-    keyOut.reset()
-    keyOut.u16(this.home.tableId)
-    this.writeRowKey(keyOut, key, sub, keyGroup)
-    const row = this.home.cache.store.get(keyOut.view())
-    if (row === undefined) return undefined
-    const entry = new StoredEntry<V>(this, key, sub, keyGroup, 0, null as V)
+  /** Fills an entry that is not in the cache with what the store has of it, if it does; the caller keeps it. */
+  protected load(entry: StoredEntry<V>): boolean {
+    const row = this.home.cache.store.get(this.#rowKeyView(entry))
+    if (row === undefined) return false
     this.#readValue(entry, row)
+    this.#comeIn(entry)
+    return true
+  }
+
+  /** The entry for a copy out of {@link uncached}; the caller keeps it. */
+  protected stored(copy: Entry<V>): StoredEntry<V> {
+    const entry = this.newEntry(copy)
     this.#comeIn(entry)
     return entry
   }
 
-  /** The entry for a copy out of {@link uncached}; the caller keeps it. */
-  protected stored({ key, sub, keyGroup, epoch, value }: Entry<V>): StoredEntry<V> {
-    const entry = new StoredEntry<V>(this, key, sub, keyGroup, epoch, value as V)
-    this.#comeIn(entry)
-    return entry
+  protected newEntry({ key, sub, keyGroup, epoch, value }: Entry<V>): StoredEntry<V> {
+    return new StoredEntry<V>(this, key, sub, keyGroup, epoch, value as V)
   }
 
   /** To be called with a loaded or new entry when it is in the Maps. */
@@ -462,11 +461,16 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   }
 
   #rowKey(entry: StoredEntry<V>): Uint8Array {
+    return new Uint8Array(this.#rowKeyView(entry))
+  }
+
+  /** Valid until the next one. */
+  #rowKeyView(entry: StoredEntry<V>): Uint8Array {
     if (entry.keyGroup < 0) entry.keyGroup = this.home.context.groupOf(entry.key)
     keyOut.reset()
     keyOut.u16(this.home.tableId)
-    this.writeRowKey(keyOut, entry.key, entry.sub, entry.keyGroup)
-    return keyOut.toUint8Array()
+    this.writeRowKey(keyOut, entry)
+    return keyOut.view()
   }
 
   #entryOfRow(key: Uint8Array): Entry<V> {

@@ -31,7 +31,26 @@ const PAUSE_CHECK_INTERVAL = 64
 /** Timestamps without timers that are tolerated before the heap is made anew. */
 const STALE_TIMESTAMPS_MAX = 1024
 
-export class TimerTable extends StateTable<null> {
+export interface TimerTable extends StateTable<null> {
+  entries(): Iterable<Timer>
+  restore(entry: Timer): void
+  restoreDeleted(entry: Timer): void
+  /** When the next timer is due; Infinity if there is none. */
+  nextTimestamp(): number
+  /** Registers a timer of the current key. */
+  register(timestamp: number, namespace: SubKey): void
+  /** Registers a timer of a key, which becomes the current one. */
+  registerOf(key: MapKey, keyGroup: number, timestamp: number, namespace: SubKey): void
+  /** Deletes a timer of the current key; absent ones are ignored. */
+  delete(timestamp: number, namespace: SubKey): void
+  /**
+   * Fires every timer with timestamp <= `until` in order, those registered meanwhile included. Each is removed and
+   * made the current key before `onTimer` sees it. Returns false if `shouldPause` said so before the last one.
+   */
+  fire(until: number, onTimer: (timer: Timer) => void, shouldPause: () => boolean): boolean
+}
+
+export class HeapTimerTable extends StateTable<null> implements TimerTable {
   readonly #context: KeyContext
   readonly #buckets = new Map<number, Timer | Bucket>()
   /** Every timestamp in #buckets, and some whose bucket has been emptied by deletions, at most about as many again. */
@@ -50,13 +69,11 @@ export class TimerTable extends StateTable<null> {
     return this.#size
   }
 
-  /** When the next timer is due; Infinity if there is none. */
   nextTimestamp(): number {
     while (this.#timestamps.size > 0 && !this.#buckets.has(this.#timestamps.peek())) this.#timestamps.pop()
     return this.#timestamps.peek()
   }
 
-  /** Registers a timer of the current key. */
   register(timestamp: number, namespace: SubKey): void {
     let timers = this.#last
     if (timers === undefined || timestamp !== this.#lastTimestamp || namespace !== this.#lastNamespace) {
@@ -73,7 +90,6 @@ export class TimerTable extends StateTable<null> {
     if (!timers.has(mapKey)) timers.set(mapKey, this.#create(timestamp, namespace))
   }
 
-  /** Deletes a timer of the current key; absent ones are ignored. */
   delete(timestamp: number, namespace: SubKey): void {
     const bucket = this.#buckets.get(timestamp)
     if (bucket === undefined) return
@@ -88,10 +104,6 @@ export class TimerTable extends StateTable<null> {
     this.#dropEmpty(timestamp, bucket, namespace, timers)
   }
 
-  /**
-   * Fires every timer with timestamp <= `until` in order, those registered meanwhile included. Each is removed and
-   * made the current key before `onTimer` sees it. Returns false if `shouldPause` said so before the last one.
-   */
   fire(until: number, onTimer: (timer: Timer) => void, shouldPause: () => boolean): boolean {
     let fired = 0
     for (;;) {
@@ -130,7 +142,6 @@ export class TimerTable extends StateTable<null> {
     this.registerOf(entry.key, entry.keyGroup, entry.timestamp, entry.sub)
   }
 
-  /** Registers a timer of a key, which becomes the current one. */
   registerOf(key: MapKey, keyGroup: number, timestamp: number, namespace: SubKey): void {
     this.#context.setMapKey(key, keyGroup)
     this.register(timestamp, namespace)

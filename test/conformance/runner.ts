@@ -1,6 +1,6 @@
 /**
- * Runs conformance cases: every suite file of a directory, one line each and backend of state, what failed or was skipped below it, then the
- * sum. Exit code 0 if nothing failed, 1 if something did, 2 if the arguments or the files are wrong.
+ * Runs conformance cases: every suite file of a directory, one line each and state backend, what failed or was skipped
+ * below it, then the sum. Exit code 0 if nothing failed, 1 if something did, 2 if the arguments or the files are wrong.
  */
 import { parseArgs } from 'node:util'
 import type { StateBackend } from '../../lib/state/state-home.ts'

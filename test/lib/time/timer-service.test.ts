@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { KeyContext } from '../../../lib/state/key-context.ts'
-import { type Timer, TimerTable } from '../../../lib/state/timer-table.ts'
+import { HeapTimerTable, type Timer } from '../../../lib/state/timer-table.ts'
 import { TimerService } from '../../../lib/time/timer-service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../../../lib/time/timestamp.ts'
 import { runs } from '../types/schema-arbitrary.ts'
@@ -46,7 +46,7 @@ interface Timers {
   readonly service: TimerService
   readonly wall: Wall
   readonly keys: KeyContext
-  readonly eventTable: TimerTable
+  readonly eventTable: HeapTimerTable
   /** What has fired, as `key@timestamp` with the namespace if there is one. */
   readonly fired: string[]
   onTimer: (timer: Timer) => void
@@ -55,7 +55,7 @@ interface Timers {
 
 function newTimers(): Timers {
   const keys = new KeyContext(128)
-  const [eventTable, processingTable] = [new TimerTable(keys), new TimerTable(keys)]
+  const [eventTable, processingTable] = [new HeapTimerTable(keys), new HeapTimerTable(keys)]
   const wall = new Wall()
   const fired: string[] = []
   const note = (timer: Timer) => {
