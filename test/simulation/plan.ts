@@ -1,5 +1,7 @@
 /** What a seed stands for: a cluster, a job, and everything that goes wrong. */
+
 import { SeededRandom } from '../../lib/base/prng.ts'
+import type { StateSettings } from '../../lib/state/state-home.ts'
 import { COUNT, JOB_KINDS, type JobKind } from './jobs.ts'
 import type { SinkKind } from './results.ts'
 import type { KeyValueFaults } from './simulated-key-value.ts'
@@ -49,6 +51,8 @@ export interface Plan {
   readonly heartbeatTimeoutMs: number
   readonly channelTimeoutMs: number
   readonly frameBytes: number
+  /** With LevelDB, which is a map here, almost nothing fits into the cache. */
+  readonly state: StateSettings
   readonly lookMs: number
   readonly network: NetworkFaults
   readonly storage: StorageFaults
@@ -71,6 +75,16 @@ export interface Plan {
 }
 
 export const coordinatorName = (index: number): string => `c${index}`
+
+/** Every third run keeps its state in a store. */
+const STATES = [
+  { backend: 'heap', timers: 'heap' },
+  { backend: 'leveldb', timers: 'leveldb' },
+  { backend: 'heap', timers: 'heap' },
+  { backend: 'heap', timers: 'heap' },
+  { backend: 'leveldb', timers: 'heap' },
+  { backend: 'heap', timers: 'heap' },
+] as const
 
 /** How long a job of ours takes by itself, about. */
 const JOB_MS = 8000
@@ -131,6 +145,7 @@ function drawn(seed: number): Plan {
     heartbeatTimeoutMs: random.one([3000, 6000, 10_000]),
     channelTimeoutMs: random.one([3000, 10_000]),
     frameBytes: random.one([256, 1000, 32_000]),
+    state: { ...STATES[seed % STATES.length]!, memoryBytes: 8000 },
     lookMs: random.one([0, 0.001, 0.01]),
     network: {
       lossRate: hasLoss ? random.one([0.01, 0.05, 0.2]) : 0,

@@ -123,6 +123,7 @@ export class SimulatedClient {
         ...taskSettings(defaultConfig()),
         exchange: 'nats',
         frameBytes: plan.frameBytes,
+        state: plan.state,
         channelTimeoutMs: plan.channelTimeoutMs,
       },
       restart: { kind: 'fixed-delay', attempts: 1_000_000, delayMs: plan.restartDelayMs },
