@@ -1,0 +1,82 @@
+import { closeSync, existsSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { toToken } from '../../../lib/base/ids.ts'
+import { LevelStore } from '../../../lib/storage/level-store.ts'
+import { openWorkingState, removeLeftOverState } from '../../../lib/storage/state-directory.ts'
+import { MemoryKeyValueStore } from '../../../lib/testing/memory-key-value-store.ts'
+import { testKeyValueStore } from '../../contracts/key-value-store-contract.ts'
+
+const OPTIONS = { blockCacheBytes: 2 ** 20, writeBufferBytes: 2 ** 16 }
+let count = 0
+const directory = t.testdir()
+
+testKeyValueStore('LevelDB', () => LevelStore.open(join(directory, `${count++}`), OPTIONS))
+testKeyValueStore('memory', async () => new MemoryKeyValueStore('soon'))
+
+t.test('working state - has a directory of the process, and leaves none', async (t) => {
+  const root = join(t.testdir(), 'state')
+  const [first, second] = [await openWorkingState(root, 2 ** 20), await openWorkingState(root, 2 ** 20)]
+  const [own] = readdirSync(root)
+  t.equal(own, `${toToken(hostname())}-${process.pid}`)
+  t.equal(readdirSync(join(root, own!)).length, 2)
+  await first.close()
+  t.equal(readdirSync(join(root, own!)).length, 1)
+  await second.close()
+  t.same(readdirSync(root), [])
+})
+
+t.test(
+  'working state - what dead processes of this host have left is removed, and nothing else',
+  async (t) => {
+    const host = toToken(hostname())
+    // No process has a number as large as this.
+    const dead = `${host}-999999999`
+    const others = [`${host}-${process.pid}`, 'elsewhere-1', `${host}-notes`]
+    const root = t.testdir(
+      Object.fromEntries([dead, ...others].map((name) => [name, { store: { file: 'x' } }])),
+    )
+    await removeLeftOverState(root)
+    t.same(readdirSync(root).sort(), [...others].sort())
+    await removeLeftOverState(join(root, 'absent'))
+  },
+)
+
+t.test('working state - a place that cannot be used is refused by name', async (t) => {
+  const root = t.testdir({ file: 'not a directory' })
+  await t.rejects(openWorkingState(join(root, 'file'), 2 ** 20), {
+    code: 'STORAGE_UNUSABLE',
+    message: /no state can be kept in .*file.*set state.directory/,
+  })
+})
+
+t.test('LevelDB - what is damaged is told, with its path', async (t) => {
+  const location = join(t.testdir(), 'store')
+  const store = await LevelStore.open(location, OPTIONS)
+  const value = Buffer.alloc(1000, 'x')
+  for (let i = 0; i < 300; i++) {
+    await new Promise<void>((resolve, reject) => {
+      const write = { type: 'put', key: Buffer.from(`key ${i % 100}`), value } as const
+      store.write([write], (error) => (error === null ? resolve() : reject(error)))
+    })
+  }
+  const tables = readdirSync(location).filter((name) => name.endsWith('.ldb'))
+  t.ok(tables.length > 0)
+  for (const name of tables) {
+    // In place: LevelDB has mapped the files into memory.
+    const file = openSync(join(location, name), 'r+')
+    writeSync(file, Buffer.alloc(statSync(join(location, name)).size, 0xff))
+    closeSync(file)
+  }
+  const scanAll = () => {
+    const scan = store.scan({ from: Buffer.from('key'), to: Buffer.from('kez') }, 1000)
+    while (scan.next().length > 0);
+  }
+  t.throws(scanAll, {
+    code: 'STORAGE_FAILED',
+    message: new RegExp(`keyed state in ${location} cannot be read`),
+  })
+  await store.close()
+  t.notOk(existsSync(location))
+})
