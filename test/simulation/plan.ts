@@ -57,6 +57,8 @@ export interface Plan {
   readonly network: NetworkFaults
   readonly storage: StorageFaults
   readonly sinkDelayMs: number
+  /** How long the sink is busy with a row. */
+  readonly sinkRowMs: number
   /** Shares of commits that fail before and after they take effect. */
   readonly commitFailureRate: number
   /** Records at which the user's function throws, once each. */
@@ -173,6 +175,7 @@ function drawn(seed: number): Plan {
       : null,
     events: eventsOf(random, { nodes: nodes.length, coordinators, faultsEndMs, isCalm }),
     alignmentTimeoutMs: random.one([null, null, 0, 0, 20, 200]),
+    sinkRowMs: random.one([0, 0, 0, 5, 25]),
     faultsEndMs,
   }
 }

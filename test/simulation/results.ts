@@ -16,11 +16,13 @@ interface Batch {
 export interface SinkFaults {
   /** How long a flush or a commit takes. */
   readonly delayMs: number
+  /** How long the sink is busy with a row before it takes others: what comes faster piles up in front of it. */
+  readonly rowMs: number
   /** Asked at every commit: whether it fails, before or after it has taken effect. */
   commitFault(): 'none' | 'before' | 'after'
 }
 
-export const NO_SINK_FAULTS: SinkFaults = { delayMs: 0, commitFault: () => 'none' }
+export const NO_SINK_FAULTS: SinkFaults = { delayMs: 0, rowMs: 0, commitFault: () => 'none' }
 
 export class Results {
   /** What a database with transactions holds: batches by id, so that one that is committed twice is there once. */
@@ -53,13 +55,18 @@ export function resultSink(kind: SinkKind, results: Results, faults: SinkFaults)
 }
 
 /** Writes at flushes, which take their time. */
-function upsertSink(results: Results, { delayMs }: SinkFaults): Sink<string, never, never> {
+function upsertSink(results: Results, { delayMs, rowMs }: SinkFaults): Sink<string, never, never> {
   return {
     name: 'upsert',
     createWriter({ clock }) {
       let rows: string[] = []
+      const pace = new Pace(clock, rowMs)
       return {
-        write: (row) => void rows.push(row),
+        write(row) {
+          pace.add()
+          rows.push(row)
+        },
+        whenReady: () => pace.whenReady(),
         async flush() {
           const writing = rows
           rows = []
@@ -79,8 +86,13 @@ function transactionalSink(results: Results, faults: SinkFaults): Sink<string, n
     createWriter({ jobId, uid, subtaskIndex, attempt, clock }) {
       let rows: string[] = []
       let count = 0
+      const pace = new Pace(clock, faults.rowMs)
       return {
-        write: (row) => void rows.push(row),
+        write(row) {
+          pace.add()
+          rows.push(row)
+        },
+        whenReady: () => pace.whenReady(),
         flush: () => pause(clock, faults.delayMs),
         prepareCommit() {
           const batch = { id: `${jobId}/${uid}/${attempt}/${subtaskIndex}/${count++}`, rows }
@@ -99,6 +111,28 @@ function transactionalSink(results: Results, faults: SinkFaults): Sink<string, n
         if (fault === 'after') throw new Error('whether it was committed nobody knows')
       },
     }),
+  }
+}
+
+/** The time a sink owes for rows it has taken. */
+class Pace {
+  readonly #clock: Clock
+  readonly #rowMs: number
+  #rows = 0
+
+  constructor(clock: Clock, rowMs: number) {
+    this.#clock = clock
+    this.#rowMs = rowMs
+  }
+
+  add(): void {
+    this.#rows++
+  }
+
+  whenReady(): Promise<void> | undefined {
+    const waitMs = this.#rows * this.#rowMs
+    this.#rows = 0
+    return waitMs === 0 ? undefined : sleep(this.#clock, waitMs)
   }
 }
 

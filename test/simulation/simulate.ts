@@ -162,6 +162,7 @@ export class Simulation {
     const random = new SeededRandom(plan.seed + 3 * 2 ** 33)
     const sinkFaults: SinkFaults = {
       delayMs: plan.sinkDelayMs,
+      rowMs: plan.sinkRowMs,
       commitFault: () => {
         if (this.clock.monotonic() > this.#faultsEndMs || random.nextFloat() >= plan.commitFailureRate)
           return 'none'
