@@ -4,6 +4,7 @@ import type { CheckpointRecord } from '../../lib/checkpoint/checkpoint-history.t
 import type { JobDescription } from '../../lib/protocol/job-submission.ts'
 import { describeCounts } from '../checkpoint-table.ts'
 import { withCluster } from '../connect.ts'
+import { operatorMetrics } from '../operator-metrics.ts'
 import { formatCount, formatShare, formatTimestamp, textTable } from '../text-table.ts'
 import type { VerbSpec } from '../verb.ts'
 import { type VertexTotals, vertexTotals } from '../vertex-totals.ts'
@@ -41,7 +42,16 @@ function describeJob(job: JobDescription, nowMs: number): string {
       ['VERTEX', 'SUBTASKS', 'IN', 'OUT', 'BYTES OUT', 'EVENT TIME', 'BUSY', 'BACK-PRESSURED', 'IDLE'],
       rows,
     ),
+    ...metricLines(job),
   ].join('\n')
+}
+
+/** Late records that were dropped, for instance, and whatever functions count. */
+function metricLines({ vertices }: JobDescription): string[] {
+  const metrics = operatorMetrics(vertices)
+  if (metrics.length === 0) return []
+  const rows = metrics.map(({ uid, name, total }) => [uid, name, formatCount(total)])
+  return ['', textTable(['OPERATOR', 'METRIC', 'TOTAL'], rows)]
 }
 
 function checkpointLines({ checkpoints }: JobDescription): string[] {
