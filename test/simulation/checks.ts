@@ -16,9 +16,11 @@ export function referenceOf(job: JobKind): Promise<readonly string[]> {
   return known
 }
 
+const ask = (): Promise<void> => Promise.resolve()
+
 async function runReference(job: JobKind): Promise<readonly string[]> {
   const results = new Results()
-  const frame = { results, sink: 'transactional', sinkFaults: NO_SINK_FAULTS, onRecord() {} } as const
+  const frame = { results, sink: 'transactional', sinkFaults: NO_SINK_FAULTS, onRecord() {}, ask } as const
   const { state } = await runJob((env) => JOBS[job](env, frame))
   if (state !== 'finished') throw new Error(`the reference run of ${job} is ${state}`)
   return results.rows

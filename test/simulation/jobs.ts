@@ -20,6 +20,8 @@ export interface JobFrame {
   readonly sinkFaults: SinkFaults
   /** Called with every record; throws now and then. */
   onRecord(n: number): void
+  /** The outside world, which takes its time. */
+  ask(delayMs: number): Promise<void>
 }
 
 type Define = (env: StreamEnvironment, frame: JobFrame) => void
@@ -156,6 +158,52 @@ const ruled: Define = (env, frame) => {
   toSink(keyed.connect(rules).process(new Ruled(), { uid: 'ruled', type: t.string }), frame)
 }
 
+const intervals: Define = (env, frame) => {
+  const first = events(env, frame).keyBy(({ n }) => n % 6)
+  const second = events(env, { ...frame, onRecord() {} }, 'others').keyBy(({ n }) => n % 6)
+  const pairs = first.intervalJoin(second).between('-100ms', '700ms')
+  toSink(
+    pairs.map((a, b) => `pair ${a.n} ${b.n}=${a.n * b.n}`, { uid: 'pairs', type: t.string }),
+    frame,
+  )
+}
+
+const grouped: Define = (env, frame) => {
+  const first = events(env, frame).keyBy(({ n }) => n % 4)
+  const second = events(env, { ...frame, onRecord() {} }, 'others').keyBy(({ n }) => (n * 3) % 5)
+  const sumOf = (all: readonly Event[]) => all.reduce((sum, { n }) => sum + n, 0)
+  const groups = first
+    .coGroup(second)
+    .window(sliding('2s', '1s'))
+    .process(
+      (key, { window }, left, right, out) =>
+        out.collect(`group ${key} ${window.start}=${sumOf(left)} ${sumOf(right)}`),
+      { uid: 'groups', type: t.string },
+    )
+  toSink(groups, frame)
+}
+
+/** Requests that take up to 200 ms; every seventh is refused twice. */
+const asked: Define = (env, frame) => {
+  const answers = events(env, frame).mapAsync(
+    async (event, { attempt }) => {
+      await frame.ask((event.n * 7919) % 200)
+      if (event.n % 7 === 0 && attempt <= 2) throw new Error(`request ${event.n}, attempt ${attempt}`)
+      return event
+    },
+    {
+      uid: 'requests',
+      type: EVENT,
+      order: 'unordered',
+      capacity: 10,
+      timeout: '1h',
+      retry: { retries: 2, delay: '20ms', multiplier: 2 },
+    },
+  )
+  const sums = answers.keyBy(({ n }) => n % 5).window(tumbling('2s'))
+  toSink(sums.aggregate(sumOf('asked'), { uid: 'sums', type: t.string }), frame)
+}
+
 export const JOBS = {
   counts,
   dealt,
@@ -166,6 +214,9 @@ export const JOBS = {
   timers,
   meeting,
   ruled,
+  intervals,
+  grouped,
+  asked,
 } as const
 
 export type JobKind = keyof typeof JOBS

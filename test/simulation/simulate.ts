@@ -4,6 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { buildJob, type JobDefinition, job } from '../../lib/api/job.ts'
+import { sleep } from '../../lib/base/clock.ts'
 import { createLogger, formatText, type Logger } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
@@ -172,9 +173,10 @@ export class Simulation {
     const onRecord = (n: number) => {
       if (shouldThrow(n)) throw new Error(`record ${n}, as planned`)
     }
+    const ask = (delayMs: number) => sleep(this.clock, delayMs)
     return job(
       'simulated',
-      (env) => JOBS[plan.job](env, { results, sink: plan.sink, sinkFaults, onRecord }),
+      (env) => JOBS[plan.job](env, { results, sink: plan.sink, sinkFaults, onRecord, ask }),
       { chaining: plan.isChainingEnabled },
     )
   }
