@@ -22,7 +22,7 @@ import type { Entry } from '../state/entry.ts'
 import type { FlatTable } from '../state/flat-table.ts'
 import type { KeyContext } from '../state/key-context.ts'
 import type { MapKey } from '../state/map-key.ts'
-import type { SliceTable } from '../state/slice-table.ts'
+import { HeapSliceTable, type SliceTable } from '../state/slice-table.ts'
 import type { Timer, TimerTable } from '../state/timer-table.ts'
 import { MIN_TIMESTAMP } from '../time/timestamp.ts'
 import { t } from '../types/t.ts'
@@ -103,7 +103,9 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     const keyed = keyedBackend(context)
     this.#keyContext = keyed.context
     this.#slices = keyed.sliceTable('window/slices', this.#folding.type)
-    if (this.#sizeMs / this.#sliceMs >= MERGED_SLICES_MIN) {
+    // It holds as much again as the slices: not where they are in a store because there is no room for them.
+    const isInMemory = this.#slices instanceof HeapSliceTable
+    if (isInMemory && this.#sizeMs / this.#sliceMs >= MERGED_SLICES_MIN) {
       this.#merge = new SliceMerge(this.#grid, this.#folding, this.#slices, keyed.context)
     }
     if (this.#sliceMs < this.#sizeMs || this.#latenessMs > 0) {

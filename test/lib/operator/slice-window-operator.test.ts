@@ -93,7 +93,7 @@ for (const windows of [...shapes.slice(0, 2), { assigner: tumbling<Reading>(10),
     const property = fc.asyncProperty(streams({ ...disordered, isRestoring: true }), (events) =>
       isAlike(windows, events, { isWatermarkRestored: false }),
     )
-    await t.resolves(fc.assert(property, runs(150)))
+    await t.resolves(fc.assert(property, runs(60)))
   })
 }
 
