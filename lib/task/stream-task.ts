@@ -154,7 +154,7 @@ export class StreamTask {
     )
     if (stuck.length > 0) return `outputs ${stuck.join(', ')}`
     if (this.#state !== 'running') return `nothing: it is ${this.#state}`
-    if (this.#sinkReady !== null) return 'the sink'
+    if (this.#sinkReady !== null) return 'a sink, or requests on their way'
     if (this.#checkpoints.isHolding) return this.#checkpoints.describe()
     const group = this.#awaited()
     if (group !== null) return `the slowest source of alignment group "${group}"`
