@@ -1,7 +1,7 @@
 /**
  * The code in the pages of docs/ as modules that can be checked and run. What a block is stands behind its language:
  *
- *     ts          a whole module; if it exports a job, that is run, and what it prints is the next block, if it is `text`
+ *     ts          a whole module; if it exports a job, that is run; it prints the next block, if that is `text`
  *     ts build    a whole module that needs something from outside: its job's graph is built
  *     ts part     a part of a job function: `env` and the streams of stage.ts are there
  *
