@@ -240,8 +240,8 @@ class PlainSplitOutput<T> implements SplitOutput<T> {
   }
 
   collect(value: T, timestamp: number = NO_TIMESTAMP): void {
-    checkTimestamp(timestamp, this.#operatorName)
     this.#records.value++
+    checkTimestamp(timestamp, this.#operatorName)
     this.#time[0] = timestamp
     this.#output.collect(value)
   }

@@ -1,5 +1,5 @@
 /** Puts a generator's watermarks on an operator's output: never back, and activity before each. */
-import { MIN_TIMESTAMP } from '../time/timestamp.ts'
+import { checkWatermark, MIN_TIMESTAMP } from '../time/timestamp.ts'
 import type { AlignedWatermark } from '../time/watermark-alignment.ts'
 import type { WatermarkOutput } from '../time/watermark-strategy.ts'
 import type { Output } from './stream-operator.ts'
@@ -21,6 +21,7 @@ export class WatermarkEmitter implements WatermarkOutput {
   }
 
   emitWatermark(timestamp: number): void {
+    checkWatermark(timestamp)
     if (timestamp <= this.#watermark) return
     this.#watermark = timestamp
     if (this.#aligned !== null) this.#aligned.watermark = timestamp
