@@ -26,7 +26,7 @@ type Input = Infer<typeof input>
 const row = t.object({ channel: t.string, day: t.string, minute: t.string, ...statisticsFields })
 type Row = Infer<typeof row>
 
-class Statistics implements KeyedProcessFunction<[string, string], Input, Row> {
+class Statistics implements KeyedProcessFunction<string, Input, Row> {
   #statistics!: BidStatistics
   #minute!: ValueState<string>
 
@@ -59,7 +59,8 @@ export default job('nexmark-q16', (env) => {
       }),
       { type: input },
     )
-    .keyBy(({ channel, day }): [string, string] => [channel, day])
+    // A tuple would do as well; one text is made faster.
+    .keyBy(({ channel, day }) => `${channel} ${day}`)
     .process(new Statistics(), { uid: 'statistics', type: row })
   deliver(env, statistics)
 })

@@ -23,8 +23,6 @@ class Changes extends WinningBids<Lot, Offer, Change> {
   protected onBest({ category }: Lot, { price }: Offer, previous: Offer | undefined, out: Collector<Change>) {
     out.collect({ category, price, previous: previous?.price ?? 0, raised: previous !== undefined })
   }
-
-  protected onClosed(): void {}
 }
 
 const averagePrice: AggregateFunction<Change, Totals, Average, number> = {

@@ -32,7 +32,7 @@ const LAST_SALES = 10
 class Sales extends WinningBids<Lot, Offer, Sale> {
   protected onBest(): void {}
 
-  protected onClosed({ id, seller, expires }: Lot, { price }: Offer, out: Collector<Sale>): void {
+  protected override onClosed({ id, seller, expires }: Lot, { price }: Offer, out: Collector<Sale>): void {
     out.collect({ seller, auction: id, closed: expires, price })
   }
 }

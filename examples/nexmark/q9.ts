@@ -48,8 +48,6 @@ class BestSoFar extends WinningBids<Auction, Bid, Row> {
       bid_extra: bid.extra,
     })
   }
-
-  protected onClosed(): void {}
 }
 
 export default job('nexmark-q9', (env) => {

@@ -28,6 +28,9 @@ export interface Offer {
   readonly dateTime: number
 }
 
+/** To forget something a second late does no harm, and timers that share their time cost less than others. */
+const FORGET_MS = 1000
+
 /** Keyed by auction: its lot on the first input, the bids for it on the second. */
 export abstract class WinningBids<A extends Lot, B extends Offer, O>
   implements KeyedCoProcessFunction<number, A, B, O>
@@ -44,8 +47,8 @@ export abstract class WinningBids<A extends Lot, B extends Offer, O>
 
   /** `bid` is the best so far; `previous` was it before. */
   protected abstract onBest(auction: A, bid: B, previous: B | undefined, out: Collector<O>): void
-  /** No other bid can win any more. */
-  protected abstract onClosed(auction: A, best: B, out: Collector<O>): void
+  /** No other bid can win any more: event time has come to the end of the auction. */
+  protected onClosed?(auction: A, best: B, out: Collector<O>): void
 
   protected isBetter(bid: B, best: B): boolean {
     return bid.price > best.price
@@ -59,7 +62,8 @@ export abstract class WinningBids<A extends Lot, B extends Offer, O>
 
   processElement1(auction: A, context: KeyedContext<number>, out: Collector<O>): void {
     this.#auction.update(auction)
-    context.registerEventTimer(auction.expires)
+    const { expires } = auction
+    context.registerEventTimer(this.onClosed === undefined ? toBeForgotten(expires) : expires)
     const early = this.#early.get()
     if (early.length === 0) return
     for (const bid of early) this.#consider(auction, bid, out)
@@ -71,7 +75,7 @@ export abstract class WinningBids<A extends Lot, B extends Offer, O>
     if (auction !== undefined) this.#consider(auction, bid, out)
     else if (bid.dateTime > context.currentWatermark()) {
       this.#early.add(bid)
-      context.registerEventTimer(bid.dateTime)
+      context.registerEventTimer(toBeForgotten(bid.dateTime))
     }
   }
 
@@ -83,7 +87,7 @@ export abstract class WinningBids<A extends Lot, B extends Offer, O>
     }
     if (timestamp < auction.expires) return
     const best = this.#best.value()
-    if (best !== undefined) this.onClosed(auction, best, out)
+    if (best !== undefined) this.onClosed?.(auction, best, out)
     this.#auction.clear()
     this.#best.clear()
   }
@@ -95,4 +99,8 @@ export abstract class WinningBids<A extends Lot, B extends Offer, O>
     this.#best.update(bid)
     this.onBest(auction, bid, previous, out)
   }
+}
+
+function toBeForgotten(timestamp: number): number {
+  return Math.ceil(timestamp / FORGET_MS) * FORGET_MS
 }
