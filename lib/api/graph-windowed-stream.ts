@@ -11,6 +11,7 @@ import {
   partialFolding,
   partialType,
 } from '../operator/pre-aggregate-operator.ts'
+import { isEventTimeSession, SessionWindowOperator } from '../operator/session-window-operator.ts'
 import { isSliceable, SliceWindowOperator } from '../operator/slice-window-operator.ts'
 import type { StreamOperator } from '../operator/stream-operator.ts'
 import {
@@ -130,10 +131,14 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     options: OperatorOptions<O>,
     outputType: Type<O>,
   ): DataStream<O> {
-    const { assigner, trigger, evictor } = this.#settings
+    const { assigner, trigger, evictor, allowedLatenessMs } = this.#settings
     const isPlain = evictor === null && trigger === null && process === null
     if (isPlain && isAligned(assigner) && isSliceable(assigner, folding)) {
       return this.#slice(operation, assigner, folding as unknown as Folding<T, A, O>, options, outputType)
+    }
+    if (isPlain && allowedLatenessMs === 0 && isEventTimeSession(assigner)) {
+      const settings = { assigner, folding: folding as unknown as Folding<T, A, O>, lateTag: this.#lateTag }
+      return this.#add(operation, options, outputType, () => new SessionWindowOperator(settings))
     }
     const type = this.#input.type as Type<T>
     const contents =

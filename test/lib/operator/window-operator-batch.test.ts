@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { SessionWindowOperator } from '../../../lib/operator/session-window-operator.ts'
 import { SliceWindowOperator } from '../../../lib/operator/slice-window-operator.ts'
 import type { StreamOperator } from '../../../lib/operator/stream-operator.ts'
 import type { WindowContents } from '../../../lib/operator/window-contents.ts'
@@ -78,6 +79,11 @@ function general(assigner: WindowAssigner<Reading>, newContents: () => Contents)
 function sliced(assigner: AlignedWindows<Reading>) {
   return (): StreamOperator<Result> =>
     new SliceWindowOperator({ assigner, folding: totallingFolding(), allowedLatenessMs: 0, lateTag: null })
+}
+
+function sessioned(assigner: WindowAssigner<Reading>) {
+  return (): StreamOperator<Result> =>
+    new SessionWindowOperator({ assigner, folding: totallingFolding(), lateTag: null })
 }
 
 type Batch = (records: ReturnType<typeof recordsOf>) => Result[]
@@ -174,5 +180,6 @@ checkAll('sliding, sliced', sliced(sliding(12, 5, { offset: 2 })), grid(12, 5, 2
 checkAll('sliding, sliced into slides', sliced(sliding(12, 4)), grid(12, 4))
 checkAll('sliding with gaps between', general(sliding(3, 10), folded), grid(3, 10))
 checkAll('sessions, aggregated', general(session(7), folded), sessions(7))
+checkAll('sessions, aggregated, by their own operator', sessioned(session(7)), sessions(7))
 checkAll('sessions, buffered', general(session(7), buffered), sessions(7))
 checkAll('sessions, evicting', general(session(7), evicting), sessions(7))
