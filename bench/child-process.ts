@@ -22,9 +22,14 @@ const STOP_TIMEOUT_MS = 5000
 const STDERR_CHARS_MAX = 4096
 const lifeline = new URL('./end-with-parent.mjs', import.meta.url).href
 
-/** Runs a file of this directory, which may be TypeScript. */
-export function startBench(file: string, args: readonly string[] = []): Child {
-  return start(file, ['--import', 'tsx', fileURLToPath(new URL(file, import.meta.url)), ...args])
+/** Runs a file of this directory, which may be TypeScript; `nodeOptions` are for Node itself. */
+export function startBench(
+  file: string,
+  args: readonly string[] = [],
+  nodeOptions: readonly string[] = [],
+): Child {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  return start(file, [...nodeOptions, '--import', 'tsx', path, ...args])
 }
 
 /** Runs `sluice` with nothing configured but what `args` say. */

@@ -5,7 +5,6 @@ import { type NexmarkArguments, readArguments } from '../examples/nexmark/nexmar
 import { SluiceError } from '../lib/base/errors.ts'
 import { didYouMean } from '../lib/base/nearest-name.ts'
 import { parseDuration } from '../lib/base/units.ts'
-import { isOptionKey } from '../lib/config/options.ts'
 
 export const NEXMARK_JOBS = new URL('../examples/nexmark/', import.meta.url)
 
@@ -74,7 +73,8 @@ const MINUTES_MAX = 600
 /** Where `--all` reports to, unless another file is named. */
 const REPORT = 'nexmark.json'
 
-export type Backend = 'heap' | 'leveldb'
+export const BACKENDS = ['heap', 'leveldb'] as const
+export type Backend = (typeof BACKENDS)[number]
 
 export interface NexmarkPlan {
   readonly queries: readonly string[]
@@ -143,17 +143,10 @@ export function nexmarkQueries(): string[] {
   return queries.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
 }
 
-/** Backends that can be used. */
-export function nexmarkBackends(): readonly Backend[] {
-  return isOptionKey('state.backend') ? ['heap', 'leveldb'] : ['heap']
-}
-
 function readBackend(name: string): Backend {
-  if (name !== 'heap' && name !== 'leveldb') {
-    throw usage(`--backend: expected heap or leveldb, found "${name}"`)
-  }
-  if (!nexmarkBackends().includes(name)) throw usage(`--backend ${name} is not available yet`)
-  return name
+  const backend = BACKENDS.find((each) => each === name)
+  if (backend === undefined) throw usage(`--backend: expected heap or leveldb, found "${name}"`)
+  return backend
 }
 
 function readInterval(text: string): string {

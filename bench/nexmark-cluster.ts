@@ -46,6 +46,8 @@ export interface JobRunner {
 
 /** What happens to a job on its way is done to it here; it needs checkpoints and has to last long enough. */
 export interface ClusterRunner extends JobRunner {
+  /** Of the nodes there are. */
+  readonly nodePids: readonly number[]
   /** As `run`, but one of the nodes is killed when the first checkpoint is complete; another takes its place. */
   runKilled(order: JobOrder): Promise<JobDescription>
   /**
@@ -118,6 +120,9 @@ export async function clusterRunner(
     const jobs = await connectJobs(config)
     opened.push(jobs.close)
     return {
+      get nodePids() {
+        return processes.nodePids
+      },
       run: (order) => Promise.race([jobs.finished(jobs.submit(order)), broken]),
       runKilled: (order) => Promise.race([runKilled(jobs, processes, order), broken]),
       runRescaled: (before, after) => Promise.race([runRescaled(jobs, before, after), broken]),
@@ -169,6 +174,10 @@ class Processes {
     this.#coordinator = startSluice(['coordinator', ...this.#common])
     this.#watch(this.#coordinator)
     this.#nodes = Array.from({ length: nodes }, () => this.#startNode())
+  }
+
+  get nodePids(): readonly number[] {
+    return this.#nodes.map(({ pid }) => pid)
   }
 
   async started(): Promise<void> {

@@ -6,7 +6,7 @@
  * Prints a line of JSON. Seconds are those of the run as a whole, with deployment and end; a shorter one, for the
  * compiler, comes before it.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,15 +15,24 @@ import { systemClock } from '../lib/base/clock.ts'
 import type { JobDescription } from '../lib/protocol/job-submission.ts'
 import { type Backend, NEXMARK_JOBS } from './nexmark-arguments.ts'
 import { BARE_QUERIES, feed } from './nexmark-bare.ts'
-import { backendSettings, localRunner } from './nexmark-cluster.ts'
+import { backendSettings, clusterRunner, localRunner } from './nexmark-cluster.ts'
 import { sinkMetric } from './nexmark-metrics.ts'
 
 export interface Measured {
   readonly seconds: number
   /** Of all threads of the process, garbage collection and compiler included. */
   readonly cpuSeconds: number
+  /** Resident; of all nodes together. */
   readonly peakMb: number
   readonly rows: number
+  /** How long after an event was due its results came, over the quickest; null unless events come at a pace. */
+  readonly lagMs: Lag | null
+}
+
+interface Lag {
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
 }
 
 const WARM_UP_EVENTS = 100_000
@@ -37,14 +46,56 @@ const { values, positionals } = parseArgs({
     parallelism: { type: 'string', default: '1' },
     backend: { type: 'string', default: 'heap' },
     'checkpoint-interval': { type: 'string' },
+    nodes: { type: 'string', default: '0' },
+    /** Events per second of the clock, and of event time: for lags. */
+    pace: { type: 'string' },
   },
 })
-const [query, subject] = positionals as [string, 'sluice' | 'bare']
+const [query, side] = positionals as [string, 'sluice' | 'bare']
 
-/** Resolves with the number of rows. */
-type Run = (events: number) => Promise<number>
+interface Subject {
+  run(events: number): Promise<Pick<Measured, 'rows' | 'lagMs'>>
+  /** Processor seconds so far. */
+  cpuSeconds(): number
+  peakMb(): number
+  close(): Promise<void>
+}
 
-async function bare(events: number): Promise<number> {
+function openBare(): Subject {
+  return {
+    run: async (events) => ({ rows: bare(events), lagMs: null }),
+    ...ownProcess,
+    close: async () => {},
+  }
+}
+
+const ownProcess = {
+  cpuSeconds() {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  },
+  peakMb: () => process.resourceUsage().maxRSS / 1024,
+}
+
+function processes(pids: readonly number[]) {
+  const sum = (read: (pid: number) => number) => pids.reduce((total, pid) => total + read(pid), 0)
+  return {
+    cpuSeconds: () => sum(cpuSecondsOf),
+    peakMb: () => sum(peakMbOf),
+  }
+}
+
+/** Linux tells it in hundredths, after a name in parentheses that may contain anything. */
+function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+function peakMbOf(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+}
+
+function bare(events: number): number {
   const generator = new NexmarkGenerator({ seed: SEED, rate: Number(values.rate) })
   let rows = 0
   let last: object | null = null
@@ -58,21 +109,27 @@ async function bare(events: number): Promise<number> {
   return last === null ? 0 : rows
 }
 
-async function openSluice(): Promise<{ run: Run; close(): Promise<void> }> {
+async function openSluice(): Promise<Subject> {
   const directory = mkdtempSync(join(tmpdir(), 'nexmark-measure-'))
   const interval = values['checkpoint-interval']
   const settings = {
     ...(interval === undefined ? {} : { 'checkpoint.interval': interval }),
     ...backendSettings(values.backend as Backend),
   }
-  const runner = await localRunner(settings, directory, new AbortController().signal)
+  const [parallelism, nodes] = [Number(values.parallelism), Number(values.nodes)]
+  const { signal } = new AbortController()
+  const size = { nodes, slotsPerNode: Math.ceil(parallelism / Math.max(1, nodes)) }
+  const cluster = nodes === 0 ? null : await clusterRunner(size, settings, signal)
+  const runner = cluster ?? (await localRunner(settings, directory, signal))
   const file = new URL(`${query}.ts`, NEXMARK_JOBS)
-  const parallelism = Number(values.parallelism)
   return {
     async run(events) {
-      const args = [`--events=${events}`, `--seed=${SEED}`, `--rate=${values.rate}`, '--sink=blackhole']
-      return droppedRows(await runner.run({ file, parallelism, args }))
+      const args = [`--events=${events}`, `--seed=${SEED}`, '--sink=blackhole', ...timeArguments()]
+      const description = await runner.run({ file, parallelism, args })
+      const rows = sinkMetric(description, 'records_dropped_on_purpose_total').reduce((a, b) => a + b, 0)
+      return { rows, lagMs: values.pace === undefined ? null : lagOf(description) }
     },
+    ...(cluster === null ? ownProcess : processes(cluster.nodePids)),
     async close() {
       await runner.close()
       rmSync(directory, { recursive: true, force: true })
@@ -80,23 +137,31 @@ async function openSluice(): Promise<{ run: Run; close(): Promise<void> }> {
   }
 }
 
-function droppedRows(description: JobDescription): number {
-  return sinkMetric(description, 'records_dropped_on_purpose_total').reduce((a, b) => a + b, 0)
+/** At a pace, event time is that of the clock, but for the time it takes until the first event is made. */
+function timeArguments(): string[] {
+  if (values.pace === undefined) return [`--rate=${values.rate}`]
+  return [`--rate=${values.pace}`, `--pace=${values.pace}`, `--base-time=${systemClock.now()}`]
 }
 
-async function measure(run: Run, events: number): Promise<Measured> {
-  await run(WARM_UP_EVENTS)
-  const cpuBefore = process.cpuUsage()
+/** Of several subtasks, of the slowest. */
+function lagOf(description: JobDescription): Lag {
+  const lag = (name: string) => Math.max(...sinkMetric(description, `event_time_lag_ms_${name}`))
+  const quickest = Math.min(...sinkMetric(description, 'event_time_lag_ms_min'))
+  return { p50: lag('p50') - quickest, p99: lag('p99') - quickest, p999: lag('p999') - quickest }
+}
+
+async function measure(subject: Subject, events: number): Promise<Measured> {
+  await subject.run(WARM_UP_EVENTS)
+  const cpuBefore = subject.cpuSeconds()
   const startedMs = systemClock.monotonic()
-  const rows = await run(events)
+  const results = await subject.run(events)
   const seconds = (systemClock.monotonic() - startedMs) / 1000
-  const { user, system } = process.cpuUsage(cpuBefore)
-  return { seconds, cpuSeconds: (user + system) / 1e6, peakMb: process.resourceUsage().maxRSS / 1024, rows }
+  return { seconds, cpuSeconds: subject.cpuSeconds() - cpuBefore, peakMb: subject.peakMb(), ...results }
 }
 
-const { run, close } = subject === 'bare' ? { run: bare, close: async () => {} } : await openSluice()
+const subject = side === 'bare' ? openBare() : await openSluice()
 try {
-  process.stdout.write(`${JSON.stringify(await measure(run, Number(values.events)))}\n`)
+  process.stdout.write(`${JSON.stringify(await measure(subject, Number(values.events)))}\n`)
 } finally {
-  await close()
+  await subject.close()
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../lib/base/clock.ts'
 import { asError, SluiceError } from '../lib/base/errors.ts'
-import { type Backend, NEXMARK_JOBS, nexmarkBackends } from './nexmark-arguments.ts'
+import { BACKENDS, type Backend, NEXMARK_JOBS } from './nexmark-arguments.ts'
 import {
   backendSettings,
   type ClusterRunner,
@@ -143,8 +143,7 @@ function groups(): Pick<Group, 'paths' | 'rowsOf' | 'close'>[] {
     (directory, signal) => localRunner(CHECKPOINTS, directory, signal),
     [plain('local, checkpoints, parallelism 2', MANY, 2)],
   )
-  const backends = nexmarkBackends()
-  return [...backends.map(localGroup), checkpointed, ...backends.map(clusterGroup)]
+  return [...BACKENDS.map(localGroup), checkpointed, ...BACKENDS.map(clusterGroup)]
 }
 
 function localGroup(backend: Backend): Group {

@@ -24,6 +24,8 @@ export interface NexmarkOptions {
   readonly seed?: number
   /** Events per second of event time, an integer; says nothing about how fast they are made. Default 10 000. */
   readonly rate?: number
+  /** When event 0 happens, ms since the epoch; default: 2015-07-15T00:00:00Z. */
+  readonly baseTime?: number
   /** Events change places within groups of this size; default 1: they come in order. */
   readonly outOfOrderGroupSize?: number
 }
@@ -50,10 +52,16 @@ const SHUFFLE_STEP = 953
 export class NexmarkGenerator {
   readonly #seed: number
   readonly #rate: number
+  readonly #baseTime: number
   readonly #groupSize: number
   readonly #draws = new Draws()
 
-  constructor({ seed = 1, rate = 10_000, outOfOrderGroupSize = 1 }: NexmarkOptions = {}) {
+  constructor({
+    seed = 1,
+    rate = 10_000,
+    baseTime = BASE_TIME,
+    outOfOrderGroupSize = 1,
+  }: NexmarkOptions = {}) {
     if (outOfOrderGroupSize % SHUFFLE_STEP === 0) {
       throw new RangeError(
         `out-of-order group size: expected no multiple of ${SHUFFLE_STEP}, found ${outOfOrderGroupSize}`,
@@ -61,6 +69,7 @@ export class NexmarkGenerator {
     }
     this.#seed = seed
     this.#rate = rate
+    this.#baseTime = baseTime
     this.#groupSize = outOfOrderGroupSize
   }
 
@@ -84,7 +93,7 @@ export class NexmarkGenerator {
   }
 
   #timestamp(n: number): number {
-    return BASE_TIME + Math.floor((n * 1000) / this.#rate)
+    return this.#baseTime + Math.floor((n * 1000) / this.#rate)
   }
 
   #person(n: number, id: number): Event {

@@ -6,6 +6,8 @@
  *     --rate R     events per second of event time, default 10000
  *     --ooo G      events change places within groups of G, default 1
  *     --pace P     events per second as they are made; default: as fast as they are taken
+ *     --base-time T  when the first event happens, ms since the epoch; default 2015-07-15. Then --sink blackhole measures
+ *                  how far results are behind the clock
  *     --sink K     print (default), blackhole; files: JSON lines into the directory --path; jetstream: JSON, exactly
  *                  once, to --subject
  */
@@ -35,6 +37,8 @@ export interface NexmarkArguments {
   readonly ooo: number
   /** Null: no limit. */
   readonly pace: number | null
+  /** Null: the usual day of 2015. */
+  readonly baseTime: number | null
   readonly generator: NexmarkGenerator
   readonly sink: (typeof SINKS)[number]
   /** Where files go; empty unless `sink` is files. */
@@ -53,6 +57,7 @@ export function readArguments(args: readonly string[]): NexmarkArguments {
       rate: { type: 'string', default: '10000' },
       ooo: { type: 'string', default: '1' },
       pace: { type: 'string' },
+      'base-time': { type: 'string' },
       sink: { type: 'string', default: 'print' },
       path: { type: 'string', default: '' },
       subject: { type: 'string', default: '' },
@@ -70,10 +75,12 @@ export function readArguments(args: readonly string[]): NexmarkArguments {
     throw new RangeError('--sink jetstream: --subject is missing')
   const seed = integer('--seed', values.seed, 0)
   const rate = integer('--rate', values.rate, 1)
-  const nexmark = new NexmarkGenerator({ seed, rate, outOfOrderGroupSize: ooo })
+  const baseTime = values['base-time'] === undefined ? null : integer('--base-time', values['base-time'], 0)
+  const start = baseTime === null ? {} : { baseTime }
+  const nexmark = new NexmarkGenerator({ seed, rate, ...start, outOfOrderGroupSize: ooo })
   const pace = values.pace === undefined ? null : integer('--pace', values.pace, 1)
   const { path, subject } = values
-  return { events, seed, rate, ooo, pace, generator: nexmark, sink, path, subject }
+  return { events, seed, rate, ooo, pace, baseTime, generator: nexmark, sink, path, subject }
 }
 
 /** People, auctions and bids in one stream; event time trails the newest by 4 s. */
@@ -115,10 +122,10 @@ export function peopleOf(events: DataStream<Event>): DataStream<Person> {
 
 /** Sends results where the arguments say. */
 export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void {
-  const { sink, path, subject } = readArguments(env.args)
+  const { sink, path, subject, baseTime } = readArguments(env.args)
   const uid = 'results'
   if (sink === 'print') results.print({ uid })
-  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>(), { uid })
+  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>({ lag: baseTime !== null }), { uid })
   else if (sink === 'jetstream')
     results.sinkTo(jetstreamSink<T>({ subject, delivery: 'exactly-once' }), { uid })
   else {

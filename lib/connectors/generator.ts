@@ -39,7 +39,7 @@ interface RangeSplit extends Split {
 const RANGE_SPLIT: Type<RangeSplit> = t.object({ id: t.string, next: t.int64, step: t.int64 })
 
 /** At a rate, elements come in bursts of this many ms. */
-const BURST_MS = 10
+const BURST_MS = 2
 
 export function generator<T>(options: GeneratorOptions<T>): Source<T, RangeSplit, readonly RangeSplit[]> {
   const { count = Number.POSITIVE_INFINITY, ratePerSecond } = options

@@ -27,6 +27,8 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     nodes: 0,
     isBlackhole: false,
     out: null,
+    report: null,
+    verifyMinutes: null,
     isJson: false,
     jobArguments: [],
   })
@@ -45,6 +47,10 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     isBlackhole: true,
     isJson: true,
   })
+  t.match(read('--all'), { queries: nexmarkQueries(), report: 'nexmark.json' })
+  t.match(read('--all --report results'), { report: 'results' })
+  t.match(read('--verify'), { queries: nexmarkQueries(), verifyMinutes: 30 })
+  t.match(read('--verify --minutes 5 --query q7 --backend leveldb'), { verifyMinutes: 5, backend: 'leveldb' })
   t.equal(read('--help'), null)
 })
 
@@ -63,6 +69,8 @@ t.test('nexmark command line - mistakes are named, the nearest right thing too',
     ['--query q5 --parallelism 1,2 --out rows', /--out takes the rows of one run/],
     ['--query q5,q7 --out rows', /--out takes the rows of one run/],
     ['--query q5 --blackhole --digest', /--blackhole leaves no rows for --digest/],
+    ['--query q5 --all', /--all and --query exclude each other/],
+    ['--verify --minutes 0', /--minutes: expected an integer from 1/],
     ['--query q5 --backend rocks', /expected heap or leveldb, found "rocks"/],
     ['--query q5 --events', /--events/],
   ]

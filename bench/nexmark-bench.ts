@@ -1,0 +1,206 @@
+/**
+ * How fast the Nexmark queries are, each next to a loop without an engine that gives the same rows (nexmark-bare.ts).
+ *
+ *     npm run bench:nexmark                           all queries, heap, without checkpoints and with one every second
+ *     npm run bench:nexmark -- --query q5,q9          some
+ *     npm run bench:nexmark -- --help
+ *
+ * Each figure is that of a process started for it. The loop runs before and after the query, since what else the machine
+ * does changes: ratios of neighbours mean something, absolute figures of a shared machine little.
+ */
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { formatCount, textTable } from '../bin/text-table.ts'
+import { startBench } from './child-process.ts'
+import { BACKENDS, type Backend, nexmarkQueries } from './nexmark-arguments.ts'
+import { type BarGroup, barChart } from './nexmark-chart.ts'
+import { flameGraph, newestProfile } from './nexmark-flame.ts'
+import type { Measured } from './nexmark-measure.ts'
+
+const USAGE = `Usage: npm run bench:nexmark -- [options]
+
+Events per second of each query, events per second of processor time, latency, peak memory, and the ratio to a loop
+without an engine; lowest, median and highest over fresh processes. Ends with 1 if a ratio misses its target.
+
+  --query Q,...       default all
+  --runs N            processes per figure (3)
+  --events N          in each of them (1000000)
+  --parallelism P     subtasks of each operator (1); the loop has one thread whatever this is
+  --nodes N           on a cluster of its own; without it in one process
+  --backend B,...     heap, leveldb (both)
+  --checkpoints LIST  intervals, "none" for without (none,1s)
+  --latency R         in place of throughput: time from when an event was due to its result at the sink, at R events
+                      per second (in one process)
+  --profile DIR       in place of figures: a CPU profile and a flame graph of each query, into DIR
+  --json FILE         every run
+  --svg FILE          a chart of the ratios (default: none)
+`
+
+const STATELESS = ['q0', 'q1', 'q2', 'q14', 'q21', 'q22']
+/** Of the loop's events per second; heap, one subtask, no checkpoints. */
+const targetOf = (query: string): number => (STATELESS.includes(query) ? 0.6 : 0.35)
+const MEASURE = 'nexmark-measure.ts'
+
+interface Variant {
+  readonly backend: Backend
+  /** Between checkpoints; null: none. */
+  readonly interval: string | null
+}
+
+interface Figures {
+  readonly query: string
+  readonly variant: Variant
+  readonly runs: readonly { readonly sluice: Measured; readonly bare: Measured; readonly ratio: number }[]
+}
+
+const { values } = parseArgs({
+  options: {
+    query: { type: 'string', default: nexmarkQueries().join() },
+    runs: { type: 'string', default: '3' },
+    events: { type: 'string', default: '1000000' },
+    parallelism: { type: 'string', default: '1' },
+    nodes: { type: 'string', default: '0' },
+    backend: { type: 'string', default: BACKENDS.join() },
+    checkpoints: { type: 'string', default: 'none,1s' },
+    latency: { type: 'string' },
+    profile: { type: 'string' },
+    json: { type: 'string' },
+    svg: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+const queries = values.query.split(',')
+const events = Number(values.events)
+
+async function measure(
+  query: string,
+  subject: 'sluice' | 'bare',
+  more: readonly string[],
+): Promise<Measured> {
+  const child = startBench(MEASURE, [query, subject, '--events', values.events, ...more])
+  try {
+    const [measured] = await child.lines<Measured>('seconds')
+    await child.finished
+    return measured!
+  } finally {
+    await child.stop()
+  }
+}
+
+function argumentsOf({ backend, interval }: Variant): string[] {
+  const checkpoints = interval === null ? [] : ['--checkpoint-interval', interval]
+  return [...placeArguments(), '--backend', backend, ...checkpoints]
+}
+
+function placeArguments(): string[] {
+  return ['--parallelism', values.parallelism, '--nodes', values.nodes]
+}
+
+async function throughput(query: string, variant: Variant): Promise<Figures> {
+  const runs = []
+  for (let i = 0; i < Number(values.runs); i++) {
+    const before = await measure(query, 'bare', [])
+    const sluice = await measure(query, 'sluice', argumentsOf(variant))
+    const after = await measure(query, 'bare', [])
+    const bare = { ...after, seconds: (before.seconds + after.seconds) / 2 }
+    runs.push({ sluice, bare, ratio: bare.seconds / sluice.seconds })
+    say(`${query}, ${nameOf(variant)}: ${runs.at(-1)!.ratio.toFixed(2)} of the loop`)
+  }
+  return { query, variant, runs: runs.sort((a, b) => a.ratio - b.ratio) }
+}
+
+function nameOf({ backend, interval }: Variant): string {
+  return interval === null ? backend : `${backend}, checkpoints every ${interval}`
+}
+
+/** The target only holds where it was set. */
+function isMissed({ query, variant, runs }: Figures): boolean {
+  const isMeant = variant.backend === 'heap' && variant.interval === null && values.parallelism === '1'
+  return isMeant && values.nodes === '0' && middle(runs).ratio < targetOf(query)
+}
+
+function middle<T>(sorted: readonly T[]): T {
+  return sorted[Math.floor(sorted.length / 2)]!
+}
+
+function tableOf(all: readonly Figures[]): string {
+  const head = ['QUERY', 'STATE', 'EVENTS/S', 'PER CORE', 'PEAK MB', 'LOOP EVENTS/S', 'RATIO', 'TARGET']
+  const rows = all.map((figures) => {
+    const { query, variant, runs } = figures
+    const { sluice, bare } = middle(runs)
+    const ratios = [runs[0]!, middle(runs), runs.at(-1)!].map(({ ratio }) => ratio.toFixed(2))
+    return [
+      query,
+      nameOf(variant),
+      formatCount(Math.round(events / sluice.seconds)),
+      formatCount(Math.round(events / sluice.cpuSeconds)),
+      sluice.peakMb.toFixed(0),
+      formatCount(Math.round(events / bare.seconds)),
+      ratios.join(' / '),
+      isMissed(figures) ? `MISSED ${targetOf(query)}` : '',
+    ]
+  })
+  return textTable(head, rows)
+}
+
+function chartOf(all: readonly Figures[]): string {
+  const groups: BarGroup[] = queries.map((query) => ({
+    name: query,
+    bars: all
+      .filter((figures) => figures.query === query)
+      .map(({ variant, runs }) => ({
+        series: nameOf(variant),
+        low: runs[0]!.ratio,
+        value: middle(runs).ratio,
+        high: runs.at(-1)!.ratio,
+      })),
+    mark: targetOf(query),
+  }))
+  return barChart('Nexmark: events per second, as a share of a loop without an engine', groups)
+}
+
+async function latency(rate: string): Promise<void> {
+  const rows: string[][] = []
+  for (const query of queries) {
+    const { lagMs } = await measure(query, 'sluice', [...placeArguments(), '--pace', rate])
+    if (lagMs === null) continue
+    rows.push([query, ...[lagMs.p50, lagMs.p99, lagMs.p999].map((ms) => ms.toFixed(1))])
+    say(`${query}: p99 ${lagMs.p99.toFixed(1)} ms`)
+  }
+  process.stdout.write(`${textTable(['QUERY', 'P50 MS', 'P99 MS', 'P99.9 MS'], rows)}\n`)
+}
+
+async function profile(directory: string): Promise<void> {
+  for (const query of queries) {
+    const path = `${directory}/${query}`
+    const child = startBench(
+      MEASURE,
+      [query, 'sluice', '--events', values.events],
+      ['--cpu-prof', `--cpu-prof-dir=${path}`],
+    )
+    await child.finished
+    writeFileSync(`${path}.svg`, flameGraph(`${query}, ${formatCount(events)} events`, newestProfile(path)))
+    say(`${path}.svg`)
+  }
+}
+
+async function compare(): Promise<number> {
+  const backends = values.backend.split(',') as Backend[]
+  const intervals = values.checkpoints.split(',').map((text) => (text === 'none' ? null : text))
+  const variants = backends.flatMap((backend) => intervals.map((interval) => ({ backend, interval })))
+  const all: Figures[] = []
+  for (const query of queries) for (const variant of variants) all.push(await throughput(query, variant))
+  process.stdout.write(`${tableOf(all)}\n`)
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all)}\n`)
+  if (values.svg !== undefined) writeFileSync(values.svg, chartOf(all))
+  return all.some(isMissed) ? 1 : 0
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+if (values.help) process.stdout.write(USAGE)
+else if (values.profile !== undefined) await profile(values.profile)
+else if (values.latency !== undefined) await latency(values.latency)
+else process.exitCode = await compare()
