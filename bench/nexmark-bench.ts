@@ -5,8 +5,8 @@
  *     npm run bench:nexmark -- --query q5,q9          some
  *     npm run bench:nexmark -- --help
  *
- * Each figure is that of a process started for it. The loop runs before and after the query, since what else the machine
- * does changes: ratios of neighbours mean something, absolute figures of a shared machine little.
+ * Each figure is that of a process started for it. The loop runs before and after the query, since what else the
+ * machine does changes: ratios of neighbours mean something, absolute figures of a shared machine little.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -50,7 +50,17 @@ interface Variant {
 interface Figures {
   readonly query: string
   readonly variant: Variant
-  readonly runs: readonly { readonly sluice: Measured; readonly bare: Measured; readonly ratio: number }[]
+  /** By their ratio. */
+  readonly runs: readonly Run[]
+}
+
+interface Run {
+  readonly sluice: Measured
+  readonly bare: Measured
+  /** Of events per second. */
+  readonly ratio: number
+  /** Of events per second of processor time: what is left of the ratio where others take the processors away. */
+  readonly cpuRatio: number
 }
 
 const { values } = parseArgs({
@@ -97,13 +107,18 @@ function placeArguments(): string[] {
 }
 
 async function throughput(query: string, variant: Variant): Promise<Figures> {
-  const runs = []
+  const runs: Run[] = []
   for (let i = 0; i < Number(values.runs); i++) {
     const before = await measure(query, 'bare', [])
     const sluice = await measure(query, 'sluice', argumentsOf(variant))
     const after = await measure(query, 'bare', [])
-    const bare = { ...after, seconds: (before.seconds + after.seconds) / 2 }
-    runs.push({ sluice, bare, ratio: bare.seconds / sluice.seconds })
+    const bare = {
+      ...after,
+      seconds: (before.seconds + after.seconds) / 2,
+      cpuSeconds: (before.cpuSeconds + after.cpuSeconds) / 2,
+    }
+    const ratio = bare.seconds / sluice.seconds
+    runs.push({ sluice, bare, ratio, cpuRatio: bare.cpuSeconds / sluice.cpuSeconds })
     say(`${query}, ${nameOf(variant)}: ${runs.at(-1)!.ratio.toFixed(2)} of the loop`)
   }
   return { query, variant, runs: runs.sort((a, b) => a.ratio - b.ratio) }
@@ -124,7 +139,17 @@ function middle<T>(sorted: readonly T[]): T {
 }
 
 function tableOf(all: readonly Figures[]): string {
-  const head = ['QUERY', 'STATE', 'EVENTS/S', 'PER CORE', 'PEAK MB', 'LOOP EVENTS/S', 'RATIO', 'TARGET']
+  const head = [
+    'QUERY',
+    'STATE',
+    'EVENTS/S',
+    'PER CORE',
+    'PEAK MB',
+    'LOOP EVENTS/S',
+    'RATIO',
+    'BY CPU',
+    'TARGET',
+  ]
   const rows = all.map((figures) => {
     const { query, variant, runs } = figures
     const { sluice, bare } = middle(runs)
@@ -137,6 +162,7 @@ function tableOf(all: readonly Figures[]): string {
       sluice.peakMb.toFixed(0),
       formatCount(Math.round(events / bare.seconds)),
       ratios.join(' / '),
+      middle([...runs].sort((a, b) => a.cpuRatio - b.cpuRatio)).cpuRatio.toFixed(2),
       isMissed(figures) ? `MISSED ${targetOf(query)}` : '',
     ]
   })

@@ -1,4 +1,4 @@
-/** A CPU profile of V8 as a flame graph: width is time, what calls is below what it calls. A box says more when pointed at. */
+/** A CPU profile of V8 as a flame graph: width is time, callers are below callees. Boxes say more when pointed at. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 

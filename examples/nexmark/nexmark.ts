@@ -6,8 +6,8 @@
  *     --rate R     events per second of event time, default 10000
  *     --ooo G      events change places within groups of G, default 1
  *     --pace P     events per second as they are made; default: as fast as they are taken
- *     --base-time T  when the first event happens, ms since the epoch; default 2015-07-15. Then --sink blackhole measures
- *                  how far results are behind the clock
+ *     --base-time T  when the first event happens, ms since the epoch; default 2015-07-15. With it --sink blackhole
+ *                  measures how far results are behind the clock
  *     --sink K     print (default), blackhole; files: JSON lines into the directory --path; jetstream: JSON, exactly
  *                  once, to --subject
  */
