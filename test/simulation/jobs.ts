@@ -183,7 +183,7 @@ const grouped: Define = (env, frame) => {
   toSink(groups, frame)
 }
 
-/** Requests that take up to 60 ms; every seventh is refused twice. Faster than records come, so barriers do not wait. */
+/** Requests that take up to 60 ms; every seventh is refused twice. Faster than records, so barriers do not wait. */
 const asked: Define = (env, frame) => {
   const answers = events(env, frame).mapAsync(
     async (event, { attempt }) => {
