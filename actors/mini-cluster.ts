@@ -15,6 +15,7 @@ import { ClusterClient } from '../lib/client/cluster-client.ts'
 import { defaultConfig } from '../lib/config/resolve-config.ts'
 import type { Connections } from '../lib/function/connections.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
+import { nodeName } from '../lib/protocol/node.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../lib/storage/memory-blob-store.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
@@ -94,7 +95,7 @@ export class MiniCluster {
         onRefused: reject,
         onRegistered: resolve,
       })
-      system.spawn(subjects.control(`node-${NODE_ID}`), node)
+      system.spawn(subjects.control(nodeName(NODE_ID)), node)
     })
     await registered
     return new MiniCluster(new ClusterClient({ system, subjects, clock }), async () => {

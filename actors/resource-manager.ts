@@ -1,10 +1,10 @@
 /** Keeps the nodes and their slots. Shell of the slot ledger, which decides. */
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
-import { SluiceError } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import { idTaken } from '../lib/protocol/node.ts'
 import { notLeader } from '../lib/protocol/not-leader.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import { type LedgerOrder, type NodeReport, SlotLedger } from '../lib/scheduler/slot-ledger.ts'
@@ -108,11 +108,4 @@ function carrierOf({
       }
     }
   }
-}
-
-function idTaken(nodeId: string): SluiceError {
-  return new SluiceError(
-    'ID_TAKEN',
-    `another process is registered as node "${nodeId}" and answers; give this one another id (--id), or stop the other`,
-  )
 }

@@ -6,8 +6,9 @@ import { newId } from '../lib/base/ids.ts'
 import type { Logger } from '../lib/base/logger.ts'
 import type { Random } from '../lib/base/prng.ts'
 import type { Bus } from '../lib/bus/bus.ts'
-import { subjects as subjectsOf } from '../lib/bus/subjects.ts'
+import { type Subjects, subjects as subjectsOf } from '../lib/bus/subjects.ts'
 import { RESOURCE_MANAGER } from '../lib/protocol/dispatcher.ts'
+import { idTaken, type NodeProtocol, nodeName } from '../lib/protocol/node.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import { removeLeftOverState } from '../lib/storage/state-directory.ts'
 import { taskManager } from './task-manager.ts'
@@ -35,11 +36,14 @@ export interface RunningNode {
 }
 
 const GOODBYE_TIMEOUT_MS = 1000
+const PROBE_TIMEOUT_MS = 1000
 
+/** Rejects with ID_TAKEN, before any slot answers in another's name, if a process that lives has this id. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { controlBus, clock, random, log, nodeId, cluster } = options
   const subjects = subjectsOf(cluster)
   const system = new ActorSystem({ bus: controlBus, clock, random, logger: log })
+  await refuseTakenId(system, subjects, nodeId)
   await removeLeftOverState(options.stateDirectory)
   const slots = await ThreadSlotHost.start(options)
   let refuse: (error: SluiceError) => void = () => {}
@@ -59,7 +63,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     onRefused: (error) => refuse(error),
     onRegistered: () => options.onRegistered(),
   })
-  const ref = system.spawn(subjects.control(`node-${nodeId}`), node)
+  const ref = system.spawn(subjects.control(nodeName(nodeId)), node)
   return {
     refused,
     close: async () => {
@@ -72,4 +76,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await system.close()
     },
   }
+}
+
+/** One that does not answer is given up by the coordinator in time; until then the new one waits. */
+async function refuseTakenId(system: ActorSystem, subjects: Subjects, nodeId: string): Promise<void> {
+  const ref = system.ref<NodeProtocol>(subjects.control(nodeName(nodeId)))
+  const isTaken = await system.ask(ref, { kind: 'identify' }, PROBE_TIMEOUT_MS).then(
+    () => true,
+    () => false,
+  )
+  if (!isTaken) return
+  await system.close()
+  throw idTaken(nodeId)
 }

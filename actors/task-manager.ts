@@ -8,6 +8,7 @@ import { type ActorContext, type Behavior, handling } from '../lib/actor/behavio
 import type { SluiceError } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
+import type { NodeProtocol } from '../lib/protocol/node.ts'
 import type { NodeHeartbeatReply, ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import type { SlotProtocol } from '../lib/protocol/slot.ts'
 import type { NodeReport } from '../lib/scheduler/slot-ledger.ts'
@@ -37,7 +38,7 @@ export interface TaskManagerOptions {
   onRegistered(): void
 }
 
-type Protocol = {
+type Protocol = NodeProtocol & {
   heartbeat: { request: object }
   answered: { request: { reply: NodeHeartbeatReply } }
   unanswered: { request: { error: SluiceError } }
@@ -86,6 +87,7 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
 
   return handling<Protocol>(
     {
+      identify: (_message, sender) => sender.reply({ incarnation: options.incarnation }),
       heartbeat: (_message, _sender, context) => beat(context),
       answered: ({ reply }, _sender, context) => {
         isWaiting = false

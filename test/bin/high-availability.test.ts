@@ -6,11 +6,11 @@ import { EXIT } from '../../lib/base/errors.ts'
 import { startTestServer, temporaryDirectory } from '../support/nats-server.ts'
 import { type CliProcess, eventually, job, Workspace } from './cli-process.ts'
 
-const QUICK = ['-D', 'coordinator.lease=1s']
+const QUICK = ['-D', 'coordinator.lease=2s']
 const CHECKPOINTS = ['-D', 'checkpoint.interval=300ms']
 const RATE = 200
 
-t.setTimeout(240_000)
+t.setTimeout(300_000)
 
 class Cluster {
   readonly workspace: Workspace
@@ -64,6 +64,7 @@ t.test('high availability - a job that runs on', async (t) => {
   await c1.until(/"event":"ready"/)
   const c2 = cluster.startCoordinator('c2')
   await c2.until(/"event":"standby".*"leader":\{"id":"c1"/)
+  const coordinators = [c1, c2]
   await cluster.startNodes()
   const args = ['run', job('steady.ts'), '-p', '2', '-d', ...CHECKPOINTS, '--', cluster.ticks]
   t.equal((await workspace.run(args)).code, EXIT.ok)
@@ -84,6 +85,7 @@ t.test('high availability - a job that runs on', async (t) => {
 
   await t.test('the leader is stopped for a while: it finds out that it leads no more', async (t) => {
     const c3 = cluster.startCoordinator('c3')
+    coordinators.push(c3)
     await c3.until(/"event":"standby".*"leader":\{"id":"c2"/)
     c2.kill('SIGSTOP')
     await c3.until(/"event":"ready"/)
@@ -99,7 +101,7 @@ t.test('high availability - a job that runs on', async (t) => {
     const port = Number(new URL(server.url).port)
     process.kill(server.pid, 'SIGKILL')
     await c2.until(/nats connection lost/)
-    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await new Promise((resolve) => setTimeout(resolve, 5000))
     await startTestServer(t.parent as Test, { jetstream: true, storeDir, port })
     await eventually('somebody leads', async () => (await workspace.run(['jobs'])).code === EXIT.ok)
     t.match(await cluster.describe(), { state: 'running', attempt: 0, restarts: 0 })
@@ -119,5 +121,13 @@ t.test('high availability - a job that runs on', async (t) => {
     t.equal((await workspace.run(['cancel', 'steady'])).code, EXIT.ok)
     const free = async () => !(await workspace.run(['nodes', '--json'])).stdout.includes('"jobId":"')
     await eventually('all slots are free', free)
+  })
+
+  await t.test('the id of a node that lives is taken, whether anybody leads or not', async (t) => {
+    for (const coordinator of coordinators) coordinator.kill('SIGKILL')
+    const { code, stderr } = await workspace.run(['node', '--id', 'n1'])
+    t.equal(code, EXIT.usage)
+    t.match(stderr, /another process is registered as node "n1" and answers/)
+    t.match(await workspace.run(['jobs']), { code: EXIT.cannotConnect, stderr: /no coordinator answers/ })
   })
 })

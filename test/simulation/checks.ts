@@ -47,6 +47,11 @@ export function leftovers(cluster: SimulatedCluster, storage: SimulatedStorage, 
     expectNone(process, `subscriptions of jobs: ${ofJobs.slice(0, 3).join(' ')}`, ofJobs.length)
     expectNone(process, 'open stores', storage.openCountOf(process.bus.name))
   }
+  for (const { bus, name } of cluster.processes) {
+    if (!cluster.standsBy(name)) continue
+    const ofLeader = bus.subjects.filter((subject) => !/\.ctl\.coordinator/.test(subject))
+    if (ofLeader.length > 0) problems.push(`${when}, ${bus.name} stands by and listens to ${ofLeader[0]}`)
+  }
   for (const process of cluster.closed) {
     const { subjects } = process.bus
     expectNone(process, `subscriptions: ${subjects.slice(0, 3).join(' ')}`, subjects.length)

@@ -15,6 +15,7 @@ import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
 import type { KeyValue } from '../../lib/ha/key-value.ts'
 import { BusFramePort } from '../../lib/network/bus-frame-port.ts'
 import { RESOURCE_MANAGER } from '../../lib/protocol/dispatcher.ts'
+import { nodeName } from '../../lib/protocol/node.ts'
 import type { ResourceManagerProtocol } from '../../lib/protocol/resource-manager.ts'
 import type { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { MemoryKeyValue } from '../../lib/testing/memory-key-value.ts'
@@ -105,6 +106,11 @@ export class SimulatedCluster {
     return running.filter(([, coordinator]) => coordinator.running?.isLeading() === true).length
   }
 
+  /** Whether it is a coordinator that has started and does not lead. */
+  standsBy(name: string): boolean {
+    return this.#coordinators.get(name)?.running?.isLeading() === false
+  }
+
   /** Resolves once it has started. */
   async #startCoordinator(name: string): Promise<void> {
     const process = this.#newProcess(name)
@@ -169,7 +175,7 @@ export class SimulatedCluster {
       onRefused() {},
       onRegistered() {},
     })
-    const ref = system.spawn(SUBJECTS.control(`node-${nodeId}`), node)
+    const ref = system.spawn(SUBJECTS.control(nodeName(nodeId)), node)
     this.#running.set(nodeId, {
       ...process,
       close: async () => {
