@@ -259,6 +259,7 @@ export class JobCheckpoints {
   async end(state: JobState): Promise<void> {
     const { settings, jobId } = this.#options
     const { storageUri, retainOnCancel, retainOnFinish } = settings
+    if (this.#stoppedWith !== null) this.#demands.done(this.#stoppedWith)
     const isCancelled = state === 'cancelled' && this.#stoppedWith === null
     const isRetained = state === 'failed' || (isCancelled ? retainOnCancel : retainOnFinish)
     if (state === 'finished' && !isRetained) this.#deleteClaimed()
@@ -447,13 +448,15 @@ export class JobCheckpoints {
   async #storeMetadata(round: Round, order: Extract<Order, { kind: 'store' }>): Promise<void> {
     const { checkpointId, request } = order
     let isOk = true
+    let isForNothing = true
     this.#storing.add(checkpointId)
     try {
       const metadata = this.#metadata(round, order)
       const place = this.#placeOf(checkpointId, request)
       if (metadata.isSavepoint) await this.#findAll(place, blobNames(metadata))
       await this.#storage.put(place, METADATA, encodeMetadata(metadata))
-      if (this.#isPending(round, checkpointId)) await this.#complete(checkpointId, request)
+      isForNothing = !this.#isPending(round, checkpointId)
+      if (!isForNothing) await this.#complete(checkpointId, request)
     } catch (error) {
       this.#history.declined(checkpointId, `the metadata: ${toErrorRecord(error).message}`)
       this.#host.log.warn('the metadata of a checkpoint could not be written', {
@@ -466,6 +469,9 @@ export class JobCheckpoints {
     if (this.#isPending(round, checkpointId)) this.#decide({ kind: 'stored', checkpointId, isOk })
     // Given up meanwhile: with its metadata it would look complete.
     else if (!this.#hasLeft) await this.#undo(checkpointId, request)
+    // No leader to come can know of it, nor use its id; a savepoint it may be taking anew in the same place.
+    else if (isForNothing && request.type === 'checkpoint')
+      await this.#delete(this.#checkpointPlace(checkpointId))
   }
 
   /** The step that makes it real; until it has been announced it can still be given up. */
@@ -534,7 +540,10 @@ export class JobCheckpoints {
   }
 
   async #deleteFolder(place: CheckpointPlace): Promise<void> {
-    if (this.#hasLeft) return
+    if (!this.#hasLeft) await this.#delete(place)
+  }
+
+  async #delete(place: CheckpointPlace): Promise<void> {
     try {
       await this.#storage.delete(place)
     } catch (error) {
