@@ -17,6 +17,7 @@ import type { Connections } from '../lib/function/connections.ts'
 import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import { nodeName } from '../lib/protocol/node.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
+import type { KeyValueStore } from '../lib/storage/key-value-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../lib/storage/memory-blob-store.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
 import { openWorkingState } from '../lib/storage/state-directory.ts'
@@ -39,6 +40,8 @@ export interface MiniClusterOptions {
   readonly memory?: Map<string, MemoryBlobs>
   /** Where state is kept that memory cannot hold; default: that of `state.directory`. */
   readonly stateDirectory?: string
+  /** Instead of a directory, for slots that are not threads. */
+  openState?(memoryBytes: number): Promise<KeyValueStore>
   readonly logLevel?: LogLevel
   readonly logFormat?: 'json' | 'text'
 }
@@ -139,7 +142,8 @@ function inline(
     bus,
     subjects,
     busPort: new BusFramePort(bus, subjects),
-    openState: (memoryBytes) => openWorkingState(stateDirectoryOf(options), memoryBytes),
+    openState: (memoryBytes) =>
+      options.openState?.(memoryBytes) ?? openWorkingState(stateDirectoryOf(options), memoryBytes),
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
     heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
   })

@@ -100,37 +100,40 @@ t.test('schema evolution - what can be read is read', async (t) => {
   t.notOk(list.includes('null'))
 })
 
-t.test(
-  'schema evolution - all that cannot be read is told, by every subtask, and nothing is processed',
-  async (t) => {
-    const cluster = await VirtualCluster.start(3)
-    t.teardown(() => cluster.close())
-    const uri = await saved(cluster)
-    const list: string[] = []
-    const changed: Declared = {
-      trade: types.object({ price: types.string, symbol: types.string }) as unknown as Type<Trade>,
-      seen: SAVED.seen,
-      last: types.string as Type<never>,
-    }
-    const job = await cluster.submit(define(list, changed), {
-      checkpoint,
-      parallelism: 3,
-      restore: { uri, isPartialAllowed: false },
-      restart: { kind: 'fixed-delay', attempts: 100, delayMs: 10 },
-    })
-    const { state, restarts, error } = await cluster.waitForEnd(job)
-    t.same([state, restarts], ['failed', 0], 'it would not fit the next time either')
-    t.equal(error?.code, 'STATE_INCOMPATIBLE')
-    const misfits = error?.details?.misfits as StateMisfit[]
-    t.same(misfits.map(({ uid, state: name, path }) => `${uid} ${name} ${path}`).sort(), [
-      'others recent []',
-      'trades trade price',
-      'trades trade symbol',
-    ])
-    t.match(error?.message, /uid trades, state "trade", field price: was int64, is string/)
-    t.same(list, [])
-  },
-)
+for (const backend of ['heap', 'leveldb'] as const) {
+  t.test(
+    `schema evolution - all that cannot be read is told, and nothing is processed: ${backend}`,
+    async (t) => {
+      const cluster = await VirtualCluster.start(3)
+      t.teardown(() => cluster.close())
+      const uri = await saved(cluster)
+      const list: string[] = []
+      const changed: Declared = {
+        trade: types.object({ price: types.string, symbol: types.string }) as unknown as Type<Trade>,
+        seen: SAVED.seen,
+        last: types.string as Type<never>,
+      }
+      const job = await cluster.submit(define(list, changed), {
+        checkpoint,
+        parallelism: 3,
+        task: { state: { backend, timers: 'heap', memoryBytes: 1024 * 1024 } },
+        restore: { uri, isPartialAllowed: false },
+        restart: { kind: 'fixed-delay', attempts: 100, delayMs: 10 },
+      })
+      const { state, restarts, error } = await cluster.waitForEnd(job)
+      t.same([state, restarts], ['failed', 0], 'it would not fit the next time either')
+      t.equal(error?.code, 'STATE_INCOMPATIBLE')
+      const misfits = error?.details?.misfits as StateMisfit[]
+      t.same(misfits.map(({ uid, state: name, path }) => `${uid} ${name} ${path}`).sort(), [
+        'others recent []',
+        'trades trade price',
+        'trades trade symbol',
+      ])
+      t.match(error?.message, /uid trades, state "trade", field price: was int64, is string/)
+      t.same(list, [])
+    },
+  )
+}
 
 t.test('schema evolution - a state of another kind is not read as if it were the same', async (t) => {
   const cluster = await VirtualCluster.start(2)

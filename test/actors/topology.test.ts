@@ -30,13 +30,18 @@ interface Topology {
   readonly hasAudit?: boolean
 }
 
-/** How state is kept; the test is the same for each. */
+/** How state is kept; the test is the same for each. What LevelDB would store is in memory here. */
 interface Backend {
   readonly name: string
   readonly task: Partial<TaskSettings>
 }
 
 const HEAP: Backend = { name: 'heap', task: {} }
+/** So little memory that the cache has to let go of entries all the time. */
+const LEVELDB: Backend = {
+  name: 'leveldb',
+  task: { state: { backend: 'leveldb', timers: 'leveldb', memoryBytes: 1024 * 1024 } },
+}
 
 function define(table: Table, { isChainBroken = false, hasLimiter = false, hasAudit = false }: Topology) {
   return (env: StreamEnvironment) => {
@@ -151,7 +156,12 @@ async function run(stages: readonly Stage[]): Promise<Table> {
 }
 
 /** The backends of the three stages: each alone, and from each to another and back. */
-for (const [first, second, third] of [[HEAP, HEAP, HEAP]] as const) {
+for (const [first, second, third] of [
+  [HEAP, HEAP, HEAP],
+  [LEVELDB, LEVELDB, LEVELDB],
+  [HEAP, LEVELDB, HEAP],
+  [LEVELDB, HEAP, LEVELDB],
+] as const) {
   t.test(`topology - 2, 3, 1 subtasks on ${first.name}, ${second.name}, ${third.name}`, async (t) => {
     const table = await run([
       { parallelism: 2, backend: first, forMs: 1100, hasAudit: true },

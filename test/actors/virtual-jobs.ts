@@ -14,6 +14,7 @@ import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
 import type { BlobStore } from '../../lib/storage/blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
 import { runVirtually } from '../support/virtual-time.ts'
 
 /** Checkpoints every 200 ms, in memory; none may fail. */
@@ -61,6 +62,7 @@ export class VirtualCluster {
         slotCount,
         memory: virtual.#memory,
         hasThreads: false,
+        openState: async () => new MemoryKeyValueStore('soon'),
       }),
     )
     return virtual
