@@ -82,6 +82,21 @@ t.test('savepoint - taken while the job runs on; what follows it is not in it', 
   t.equal(second.rows.length + missing.length, undisturbed.rows.length)
 })
 
+t.test('savepoint - moved elsewhere it is still one', async (t) => {
+  const cluster = await VirtualCluster.start(3)
+  t.teardown(() => cluster.close())
+  const table = new Table()
+  const first = await cluster.submit(sums(table), { checkpoint, parallelism: 2 })
+  await cluster.clock.advance(1000)
+  await cluster.run(cluster.client.savepoint(first, { uri: 'memory:here', stop: 'suspend' }))
+  await cluster.waitForEnd(first)
+  cluster.moveStorage('memory:here', 'memory:over/there')
+  const restore = { uri: 'memory:over/there', isPartialAllowed: false }
+  const second = await cluster.submit(sums(table), { checkpoint, parallelism: 3, restore })
+  t.equal((await cluster.waitForEnd(second)).state, 'finished')
+  t.same(table.rows, undisturbed.rows)
+})
+
 t.test('savepoint - what it holds is not committed with it, or a restart would do so again', async (t) => {
   const cluster = await VirtualCluster.start(1)
   t.teardown(() => cluster.close())

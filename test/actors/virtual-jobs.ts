@@ -108,6 +108,12 @@ export class VirtualCluster {
     return new MemoryBlobStore(this.clock, this.#memory.get(uri) ?? new Map())
   }
 
+  /** What somebody does who moves a directory. */
+  moveStorage(from: string, to: string): void {
+    this.#memory.set(to, this.#memory.get(from) ?? new Map())
+    this.#memory.delete(from)
+  }
+
   /** What is in `memory:` storage. */
   get storedPaths(): string[] {
     return [...this.#memory.values()].flatMap((blobs) => [...blobs.keys()])
