@@ -18,9 +18,11 @@ import type { StoredEntry, WriteBatch } from './stored-entry.ts'
 /** Of an entry, its place in a Map and in the ring, and objects in its value; in bytes. */
 const ENTRY_OVERHEAD = 200
 const SOFT_SHARE = 7 / 8
-/** A batch is sent when so many entries wait. */
-const BATCH_ENTRIES = 512
+/** A batch is sent when so many entries wait; while one is under way more may come together. */
+const BATCH_ENTRIES_MIN = 512
 const BATCH_BYTES = 2 ** 20
+/** So many may wait; then the hand waits, too. Writes are done between two slices of a task, which are long. */
+const QUEUE_MAX = 8192
 /** How far the hand goes when an entry comes in. */
 const SWEEP_STEPS = 6
 
@@ -50,7 +52,7 @@ export class EntryCache {
   readonly #free: number[] = []
   #hand = 0
   #bytes = 0
-  /** Entries to be written; at most about as many as the ring has. */
+  /** Entries to be written; at most QUEUE_MAX, and what has been removed since the last batch. */
   #queue: AnyEntry[] = []
   #inFlight: Batch | null = null
   #isPumping = false
@@ -134,7 +136,7 @@ export class EntryCache {
   /** Moves the hand by up to `steps`; `kept` is in somebody's hands. */
   #sweep(steps: number, kept: AnyEntry | null): void {
     const ring = this.#ring
-    for (let i = 0; i < steps && this.#bytes > this.#softLimit; i++) {
+    for (let i = 0; i < steps && this.#bytes > this.#softLimit && this.#queue.length < QUEUE_MAX; i++) {
       if (this.#hand >= ring.length) this.#hand = 0
       const entry = ring[this.#hand++]
       if (entry === null || entry === undefined || entry === kept) continue
@@ -159,7 +161,7 @@ export class EntryCache {
   }
 
   #wantsBatch(kept: AnyEntry | null): boolean {
-    if (this.#queue.length >= BATCH_ENTRIES) return true
+    if (this.#queue.length >= BATCH_ENTRIES_MIN) return true
     if (this.#bytes <= this.#limit) return false
     // Twice round: the first time spares what was used.
     if (this.#queue.length === 0) this.#sweep(2 * this.#ring.length, kept)
@@ -170,7 +172,7 @@ export class EntryCache {
     const batch = new Batch()
     const queue = this.#queue
     let next = 0
-    for (; next < queue.length && batch.entries.length < BATCH_ENTRIES && batch.bytes < BATCH_BYTES; next++) {
+    for (; next < queue.length && batch.bytes < BATCH_BYTES; next++) {
       const entry = queue[next]!
       entry.isQueued = false
       // Gone meanwhile, or in use again: it would soon have to be written once more.
@@ -180,7 +182,7 @@ export class EntryCache {
       entry.isInFlight = true
       batch.entries.push(entry)
     }
-    this.#queue = queue.slice(next)
+    this.#queue = next === queue.length ? [] : queue.slice(next)
     if (batch.entries.length === 0) return
     this.#inFlight = batch
     this.writeCount++
