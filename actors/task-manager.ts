@@ -74,17 +74,6 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
     if (nowMs - refusedSinceMs > options.refusalPatienceMs) options.onRefused(error)
   }
 
-  function abandon(jobIds: readonly string[], context: ActorContext<Protocol>): void {
-    options.slots.slots.forEach(({ jobId }, index) => {
-      if (jobId === null || !jobIds.includes(jobId)) return
-      context.log.warn('abandoning a job nobody knows', { job: jobId, slot: index })
-      context.tell<SlotProtocol, 'abandon'>(
-        { subject: subjects.control(slotName(nodeId, index)) },
-        { kind: 'abandon', jobId },
-      )
-    })
-  }
-
   return handling<Protocol>(
     {
       identify: (_message, sender) => sender.reply({ incarnation: options.incarnation }),
@@ -99,7 +88,7 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
           options.onRegistered()
         }
         // One that has been replaced may not know the jobs of the one after it.
-        if (reply.epoch >= epoch) abandon(reply.unknownJobs, context)
+        if (reply.epoch >= epoch) abandon(reply.unknownJobs, options, context)
         epoch = Math.max(epoch, reply.epoch)
       },
       unanswered: ({ error }, _sender, context) => {
@@ -116,6 +105,21 @@ export function taskManager(options: TaskManagerOptions): Behavior<Protocol> {
       },
     },
   )
+}
+
+function abandon(
+  jobIds: readonly string[],
+  { nodeId, slots, subjects }: TaskManagerOptions,
+  context: ActorContext<Protocol>,
+): void {
+  slots.slots.forEach(({ jobId }, index) => {
+    if (jobId === null || !jobIds.includes(jobId)) return
+    context.log.warn('abandoning a job nobody knows', { job: jobId, slot: index })
+    context.tell<SlotProtocol, 'abandon'>(
+      { subject: subjects.control(slotName(nodeId, index)) },
+      { kind: 'abandon', jobId },
+    )
+  })
 }
 
 function reportOf({ nodeId, incarnation, host, pid, version, slots }: TaskManagerOptions): NodeReport {

@@ -1,6 +1,6 @@
 /**
- * A count per key over 5 M keys, most of them on disk: Zipf-distributed records (exponent 0.99) through a keyed count on
- * the LevelDB backend, against a loop over classic-level itself with a write-back cache of as many entries in front.
+ * A count per key over 5 M keys, most of them on disk: Zipf-distributed records (exponent 0.99) through a keyed count
+ * on the LevelDB backend, against a loop over classic-level itself with a write-back cache of as many entries in front.
  * Both are filled with every key first, and measured by the records after that.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
