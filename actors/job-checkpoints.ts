@@ -125,6 +125,14 @@ export class JobCheckpoints {
     this.#stoppedWith = this.#demands.stoppedWith
     this.#claimed = restore?.claimMode === 'claim' ? placeOf(restore.uri) : null
     this.#history = new CheckpointHistory(options.settings.historyMax)
+    for (const checkpointId of this.#completed) {
+      const subtaskCount = tasksOf(options.graph).length
+      this.#history.adopted({
+        checkpointId,
+        subtaskCount,
+        uri: this.#uriOf(this.#checkpointPlace(checkpointId)),
+      })
+    }
     this.#storage = new CheckpointStorage(options.settings.storageUri, (uri) => options.openStorage(uri))
   }
 
@@ -392,6 +400,10 @@ export class JobCheckpoints {
     return demand === undefined ? this.#checkpointPlace(checkpointId) : { storageUri: demand.uri, folder: '' }
   }
 
+  #uriOf({ storageUri, folder }: CheckpointPlace): string {
+    return folder === '' ? storageUri : folderUri(storageUri, folder.slice(0, -1))
+  }
+
   #checkpointPlace(checkpointId: number): CheckpointPlace {
     const { settings, jobId } = this.#options
     return { storageUri: settings.storageUri, folder: checkpointFolder(jobId, checkpointId) }
@@ -399,8 +411,7 @@ export class JobCheckpoints {
 
   #record({ checkpointId, request, tasks }: Extract<Order, { kind: 'trigger' }>): void {
     this.#lastId = checkpointId
-    const { storageUri, folder } = this.#placeOf(checkpointId, request)
-    const uri = folder === '' ? storageUri : folderUri(storageUri, folder.slice(0, -1))
+    const uri = this.#uriOf(this.#placeOf(checkpointId, request))
     const { type } = request
     const triggeredMs = this.#host.clock.now()
     const subtaskCount = tasks.length

@@ -28,7 +28,7 @@ export function checkpointTable(records: readonly CheckpointRecord[]): string {
     String(record.checkpointId),
     record.isUnaligned ? `${record.type}, unaligned` : record.type,
     record.status,
-    new Date(record.triggeredMs).toISOString(),
+    record.triggeredMs === null ? '-' : new Date(record.triggeredMs).toISOString(),
     record.durationMs === null ? '-' : formatDuration(record.durationMs),
     formatBytes(record.totalBytes),
     `${record.acknowledged}/${record.subtaskCount}`,

@@ -21,8 +21,8 @@ export interface CheckpointRecord {
   readonly status: 'pending' | 'completed' | 'failed'
   /** Why it failed; null if it has not. */
   readonly failure: string | null
-  /** When it was triggered, ms since the epoch. */
-  readonly triggeredMs: number
+  /** When it was triggered, ms since the epoch; null: under a leader before this one, and no more is known of it. */
+  readonly triggeredMs: number | null
   /** From the trigger to the end; null while it is pending. */
   readonly durationMs: number | null
   /** Of all subtasks together; `channelBytes` of it is data in flight. */
@@ -54,7 +54,7 @@ export interface CheckpointCounts {
 }
 
 export interface CheckpointSummary {
-  /** Since the job was submitted; savepoints included. */
+  /** Savepoints included. Of those under a leader before this one, only the checkpoints it kept are counted. */
   readonly counts: CheckpointCounts
   readonly lastCompleted: CheckpointRecord | null
   readonly lastSavepoint: CheckpointRecord | null
@@ -106,6 +106,14 @@ export class CheckpointHistory {
       if (this.#entries.size <= this.#recordsMax) break
       if (status !== 'pending') this.#entries.delete(id)
     }
+  }
+
+  /** A leader before this one has completed it. */
+  adopted(checkpoint: Pick<TriggeredCheckpoint, 'checkpointId' | 'subtaskCount' | 'uri'>): void {
+    const { checkpointId } = checkpoint
+    this.triggered({ ...checkpoint, type: 'checkpoint', triggeredMs: null }, 0)
+    this.completed(checkpointId, 0)
+    this.#entries.get(checkpointId)!.durationMs = null
   }
 
   acknowledged(checkpointId: number, task: string, stats: SnapshotStats, nowMs: number): void {

@@ -103,6 +103,16 @@ t.test(
   },
 )
 
+t.test('checkpoint history - what a leader before has kept counts', async (t) => {
+  const { all, trigger } = history()
+  for (const checkpointId of [4, 5]) all.adopted({ checkpointId, subtaskCount: 2, uri: `u${checkpointId}` })
+  trigger(7, 10)
+  t.same(all.summary.counts, { pending: 1, completed: 2, failed: 0 })
+  t.match(all.summary.lastCompleted, {
+    ...{ checkpointId: 5, status: 'completed', triggeredMs: null, durationMs: null, uri: 'u5' },
+  })
+})
+
 t.test('checkpoint history - savepoints are told apart', async (t) => {
   const { all, trigger } = history()
   trigger(1, 0)
