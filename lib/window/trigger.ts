@@ -34,6 +34,28 @@ export interface MergeContext extends TriggerContext {
   mergeState<T>(descriptor: StateDescriptor<ReducingState<T>>): void
 }
 
+/**
+ * Of one's own, for instance a result for the first record of a window and another at its end:
+ *
+ *     const FIRST = valueState<boolean>('has-fired', t.boolean)
+ *     const firstAndLast: Trigger<Order> = {
+ *       ...eventTimeTrigger<Order>(),
+ *       name: 'first and last',
+ *       onElement(order, timestamp, window, context) {
+ *         context.registerEventTimer(window.maxTimestamp)
+ *         const hasFired = context.state(FIRST)
+ *         if (hasFired.value() === true) return CONTINUE
+ *         hasFired.update(true)
+ *         return FIRE
+ *       },
+ *       clear(window, context) {
+ *         context.deleteEventTimer(window.maxTimestamp)
+ *         context.state(FIRST).clear()
+ *       },
+ *     }
+ *
+ * All timers a trigger sets are timers of the key and the window; what it has set and kept it removes in `clear`.
+ */
 export interface Trigger<T> {
   /** Shown in graphs and part of the job's fingerprint. */
   readonly name: string

@@ -17,6 +17,22 @@ import { GLOBAL_WINDOW, Window, windowStart } from './window.ts'
 
 export type TimeDomain = 'event' | 'processing'
 
+/**
+ * Of one's own, for instance business hours: windows from 8 to 18 o'clock (UTC), and none for the night:
+ *
+ *     const businessHours: WindowAssigner<Order> = {
+ *       name: 'business hours',
+ *       timeDomain: 'event',
+ *       isMerging: false,
+ *       fixedSizeMs: 10 * HOUR_MS,
+ *       assign(order, timestamp) {
+ *         const start = Math.floor(timestamp / DAY_MS) * DAY_MS + 8 * HOUR_MS
+ *         const isInside = timestamp >= start && timestamp < start + 10 * HOUR_MS
+ *         return isInside ? [new Window(start, start + 10 * HOUR_MS)] : []
+ *       },
+ *       defaultTrigger: () => eventTimeTrigger(),
+ *     }
+ */
 export interface WindowAssigner<T> {
   /** Shown in graphs and part of the job's fingerprint. */
   readonly name: string
@@ -27,6 +43,7 @@ export interface WindowAssigner<T> {
   readonly fixedSizeMs: number | null
   /** `timestamp` is the record's event time, or the clock's in processing time. */
   assign(value: T, timestamp: number): Window[]
+  /** What fires the windows where the job sets no trigger; with merging windows it needs `onMerge`. */
   defaultTrigger(): Trigger<T>
 }
 
