@@ -37,6 +37,7 @@ export { collection, type GeneratorOptions, generator } from './connectors/gener
 export { type JetStreamSourceOptions, jetstream } from './connectors/jetstream/jetstream.ts'
 export type { JetStreamStart } from './connectors/jetstream/jetstream-enumerator.ts'
 export { type JetStreamSinkOptions, jetstreamSink } from './connectors/jetstream/jetstream-sink.ts'
+export { type KeyValueSinkOptions, keyValueSink } from './connectors/jetstream/key-value-sink.ts'
 export type { JetStreamMessage } from './connectors/jetstream/pulled-message.ts'
 export { printSink } from './connectors/print.ts'
 export type {
