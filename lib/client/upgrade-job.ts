@@ -55,8 +55,7 @@ export async function upgradeJob(options: UpgradeOptions): Promise<UpgradedJob> 
   const next = await options.prepare(old)
   await refuseMisfit(options, old.jobId)
   onStep('stopping', old.jobId)
-  const { uri } = await client.savepoint(old.jobId, { uri: options.savepointUri, stop: 'suspend' })
-  await client.waitForEnd(old.jobId)
+  const uri = await stop(options, old.jobId)
   onStep('starting', uri)
   const restore = { uri, isPartialAllowed: options.isPartialAllowed }
   const settings = { ...next.settings, restore }
@@ -79,6 +78,23 @@ async function refuseMisfit(options: UpgradeOptions, jobId: string): Promise<voi
     `the new version does not fit the state of job ${jobId}, which runs on: ${problems.join('; ')}`,
     { details: { problems } },
   )
+}
+
+/** The URI of the savepoint it has ended with. */
+async function stop({ client, savepointUri }: UpgradeOptions, jobId: string): Promise<string> {
+  try {
+    const { uri } = await client.savepoint(jobId, { uri: savepointUri, stop: 'suspend' })
+    await client.waitForEnd(jobId)
+    return uri
+  } catch (thrown) {
+    const error = asError(thrown)
+    const hasFailed = error instanceof SluiceError && error.code === 'CHECKPOINT_FAILED'
+    const what = hasFailed
+      ? `job ${jobId} could not be stopped with a savepoint`
+      : `whether job ${jobId} has stopped is not known; sluice describe ${jobId} tells, and where its savepoint is`
+    const code: ErrorCode = error instanceof SluiceError ? error.code : 'JOB_FAILED'
+    throw new SluiceError(code, `${what}: ${error.message}`, { cause: error, details: { jobId } })
+  }
 }
 
 /** Resolves when the job is up. Rejects with what has kept it from coming up. */
