@@ -127,7 +127,10 @@ class ModeRun<I extends readonly unknown[], O> {
   }
 
   #options(): StreamHarnessOptions<I> {
-    return { ...this.#test.options, ...(this.#mode === 'pausing' ? { shouldPause: () => true } : {}) }
+    // Every other time: who pauses has to get on in between.
+    let asked = 0
+    const shouldPause = () => ++asked % 2 === 0
+    return { ...this.#test.options, ...(this.#mode === 'pausing' ? { shouldPause } : {}) }
   }
 
   /** What comes together: single steps, or all records up to the next step of another kind or input. */

@@ -118,6 +118,8 @@ export class OperatorHarness<O> {
   readonly #chain: CompiledChain
   readonly #watermarks: InputWatermarks
   readonly #batch = new RecordBatch()
+  /** The one that runs, and those that wait for it. */
+  readonly #deferred: (() => void)[] = []
   readonly #onOutput: (output: HarnessOutput<O>) => void
   #output: HarnessOutput<O>[] = []
   #pauseCount = 0
@@ -244,6 +246,20 @@ export class OperatorHarness<O> {
     if (this.keyed !== null) for (const _step of loadRestored(this.keyed, ROWS_PER_STEP));
   }
 
+  /** At once, but one after the other: what is deferred meanwhile comes next, not in the middle. */
+  #defer(callback: () => void): void {
+    this.#deferred.push(callback)
+    if (this.#deferred.length > 1) return
+    try {
+      for (let next = this.#deferred[0]; next !== undefined; next = this.#deferred[0]) {
+        next()
+        this.#deferred.shift()
+      }
+    } finally {
+      this.#deferred.length = 0
+    }
+  }
+
   #emit(output: HarnessOutput<O>): void {
     this.#onOutput(output)
   }
@@ -275,7 +291,7 @@ export class OperatorHarness<O> {
       timersOnRestore: options.timersOnRestore ?? 'fire',
       shouldPause: options.shouldPause ?? (() => false),
       wake: () => {},
-      defer: (callback) => callback(),
+      defer: (callback) => this.#defer(callback),
       fail: (error) => {
         throw error
       },

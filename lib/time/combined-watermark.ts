@@ -3,7 +3,7 @@
  * CombinedWatermarkStatus. The splits of a source are combined like that, and the inputs of an operator; the channels
  * of one input are not, see WatermarkValve.
  */
-import { checkWatermark, MAX_TIMESTAMP, MIN_TIMESTAMP } from './timestamp.ts'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './timestamp.ts'
 
 export class PartialWatermark {
   isIdle = false
@@ -13,9 +13,8 @@ export class PartialWatermark {
     return this.#watermark
   }
 
-  /** A watermark implies activity, whether or not it moves anything. True if it does. Throws TIMESTAMP_INVALID. */
+  /** A watermark implies activity, whether or not it moves anything. True if it does. */
   advance(timestamp: number): boolean {
-    checkWatermark(timestamp)
     this.isIdle = false
     if (timestamp <= this.#watermark) return false
     this.#watermark = timestamp

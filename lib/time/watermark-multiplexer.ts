@@ -5,6 +5,7 @@
  */
 import { assert, present } from '../base/assert.ts'
 import { CombinedWatermark, type PartialWatermark } from './combined-watermark.ts'
+import { checkWatermark } from './timestamp.ts'
 import type { WatermarkOutput } from './watermark-strategy.ts'
 
 interface Outputs {
@@ -66,6 +67,7 @@ export class WatermarkMultiplexer {
 function outputOf(part: PartialWatermark, update: () => void): WatermarkOutput {
   return {
     emitWatermark: (timestamp) => {
+      checkWatermark(timestamp)
       if (part.advance(timestamp)) update()
     },
     markIdle: () => {

@@ -204,6 +204,19 @@ const asked: Define = (env, frame) => {
   toSink(sums.aggregate(sumOf('asked'), { uid: 'sums', type: t.string }), frame)
 }
 
+/** Two sources that would drift apart, if they did not wait for each other. */
+const aligned: Define = (env, frame) => {
+  const strategy = boundedOutOfOrderness<Event>(`${DELAY_MS_MAX}ms`, ({ at }) => at).withAlignment(
+    'events',
+    '2s',
+  )
+  const read = (uid: string, ratePerSecond: number) =>
+    env.source(generator({ ...EVENTS, ratePerSecond }), { uid, watermarks: strategy, parallelism: 1 })
+  const both = checked(read('events', RATE), frame, 'events').union(read('others', 5 * RATE))
+  const all = both.keyBy(({ n }) => n % 4).window(tumbling('2s'))
+  toSink(all.aggregate(sumOf('aligned'), { uid: 'sums', type: t.string }), frame)
+}
+
 export const JOBS = {
   counts,
   dealt,
@@ -217,6 +230,7 @@ export const JOBS = {
   intervals,
   grouped,
   asked,
+  aligned,
 } as const
 
 export type JobKind = keyof typeof JOBS

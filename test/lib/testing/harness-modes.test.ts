@@ -103,3 +103,25 @@ t.test('modes - order matters where the test says so', async (t) => {
   await t.resolves(verifyInModes(totals, test))
   await t.rejects(verifyInModes(totals, { ...test, isOrdered: true }), { message: /mode one-at-a-time/ })
 })
+
+t.test('modes - joins and asynchronous functions, too', async () => {
+  await verifyInModes(
+    (orders: DataStream<Order>, names: DataStream<{ id: string; name: string }>) =>
+      orders
+        .keyBy(({ customer }) => customer)
+        .connect(names.keyBy(({ id }) => id))
+        .join((order, { name }) => `${name} ${order.amount}`, { uid: 'names' }),
+    {
+      steps: [...steps, record({ id: 'a', name: 'ann' }, 12, 1), record(order('a', 16), 13)],
+      expect: ['ann 1', 'ann 4', 'ann 16'],
+    },
+  )
+  await verifyInModes(
+    (orders: DataStream<Order>) =>
+      orders.mapAsync(async ({ amount }) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return amount * 2
+      }),
+    { steps, expect: [2, 4, 8, 16] },
+  )
+})
