@@ -8,9 +8,8 @@
  * nothing and deletes nothing that its successor relies on. What it had begun its successor gives up.
  */
 import type { ActorContext } from '../lib/actor/behavior.ts'
-import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
+import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
-import { addInFlight } from '../lib/checkpoint/channel-snapshot.ts'
 import {
   CheckpointCoordinator,
   type CheckpointEvent,
@@ -27,17 +26,16 @@ import {
   type CheckpointMetadata,
   checkpointFolder,
   encodeMetadata,
-  FORMAT_VERSION,
   folderUri,
+  jobFolder,
   METADATA,
-  operatorRecords,
+  metadataOf,
   type SnapshotHandle,
 } from '../lib/checkpoint/checkpoint-files.ts'
 import { CheckpointHistory, type CheckpointSummary } from '../lib/checkpoint/checkpoint-history.ts'
 import type { CheckpointRequest } from '../lib/checkpoint/checkpoint-request-decider.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { type CheckpointPlace, CheckpointStorage, placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
-import { deleteCheckpoint } from '../lib/checkpoint/delete-checkpoint.ts'
 import { taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
 import type { Placement } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
@@ -47,6 +45,7 @@ import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
 import type { JobState } from '../lib/scheduler/job-scheduler.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { AttemptSlots } from './attempt-slots.ts'
+import { CheckpointBlobs } from './checkpoint-blobs.ts'
 
 export interface JobCheckpointsOptions {
   readonly jobId: string
@@ -97,9 +96,12 @@ export class JobCheckpoints {
   readonly #options: JobCheckpointsOptions
   readonly #host: Host
   readonly #storage: CheckpointStorage
+  readonly #blobs: CheckpointBlobs
   #round: Round | null = null
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
+  /** Those of them that could not be read. Deleted with the next one that completes, till then somebody may look. */
+  #unreadable: readonly number[] = []
   #lastId = 0
   /** The request for the savepoint the job was to stop with, which is complete: it must not go on from an older one. */
   #stoppedWith: string | null = null
@@ -107,8 +109,6 @@ export class JobCheckpoints {
   readonly #background = new Set<Promise<void>>()
   readonly #demands: CheckpointDemands
   readonly #history: CheckpointHistory
-  /** What the job began from and has to delete, until it has. */
-  #claimed: CheckpointPlace | null
   #reservedId: number
   /** Their metadata is being written: whoever writes it cleans up if they are given up. */
   readonly #storing = new Set<number>()
@@ -117,14 +117,14 @@ export class JobCheckpoints {
   constructor(options: JobCheckpointsOptions, host: Host) {
     this.#options = options
     this.#host = host
-    const { restore, saved } = options
+    const { jobId, settings, restore, saved } = options
+    const { storageUri } = settings
     this.#completed = saved?.completed ?? []
     this.#reservedId = saved?.reservedId ?? 0
     this.#lastId = this.#reservedId
     this.#demands = new CheckpointDemands(saved?.demands)
     this.#stoppedWith = this.#demands.stoppedWith
-    this.#claimed = restore?.claimMode === 'claim' ? placeOf(restore.uri) : null
-    this.#history = new CheckpointHistory(options.settings.historyMax)
+    this.#history = new CheckpointHistory(settings.historyMax)
     for (const checkpointId of this.#completed) {
       const subtaskCount = tasksOf(options.graph).length
       this.#history.adopted({
@@ -133,7 +133,15 @@ export class JobCheckpoints {
         uri: this.#uriOf(this.#checkpointPlace(checkpointId)),
       })
     }
-    this.#storage = new CheckpointStorage(options.settings.storageUri, (uri) => options.openStorage(uri))
+    this.#storage = new CheckpointStorage(storageUri, (uri) => options.openStorage(uri))
+    this.#blobs = new CheckpointBlobs({
+      jobId,
+      storageUri,
+      storage: this.#storage,
+      claimed: restore?.claimMode === 'claim' ? placeOf(restore.uri) : null,
+      inherited: this.#completed,
+      log: host.log,
+    })
   }
 
   /** What the next attempt begins with; null: from the beginning. */
@@ -166,6 +174,25 @@ export class JobCheckpoints {
     return { jobId: this.#options.jobId, records, summary, detail }
   }
 
+  /**
+   * A subtask cannot read what its attempt was to begin with. The checkpoints that need what is damaged are of no use;
+   * true if an older one is left to begin with. Said once of an attempt, however many subtasks complain.
+   */
+  fallBack(error: ErrorRecord): boolean {
+    const latest = this.#completed.at(-1)
+    if (latest === undefined) return false
+    const name = `${error.details?.path ?? ''}`.split('/').at(-1)!
+    const useless = new Set([latest, ...this.#blobs.checkpointsWith(name)])
+    this.#unreadable = [...this.#unreadable, ...this.#completed.filter((id) => useless.has(id))]
+    this.#completed = this.#completed.filter((id) => !useless.has(id))
+    void this.#options.save().catch(() => {})
+    const next = this.#completed.at(-1) ?? null
+    const fields = { job: this.#options.jobId, checkpoint: latest, next, error: error.message }
+    if (next === null) this.#host.log.warn('no checkpoint is left to go on from', fields)
+    else this.#host.log.warn('a checkpoint is damaged, an older one takes its place', fields)
+    return next !== null
+  }
+
   /** How a savepoint is coming along; the first time it is asked for, it is begun. Throws CHECKPOINT_FAILED. */
   savepoint({ requestId, uri, stop }: SavepointRequest): DemandStatus {
     const { settings, jobId } = this.#options
@@ -193,6 +220,7 @@ export class JobCheckpoints {
     const { jobId, subjects, epoch } = this.#options
     const slots = new AttemptSlots({ jobId, graph, subjects, epoch, attempt, placement }, this.#host)
     this.#round = { slots, brain, finished: new Set(), triggered: new Map() }
+    this.#sweep(attempt)
   }
 
   /**
@@ -214,6 +242,7 @@ export class JobCheckpoints {
   async leave(): Promise<void> {
     this.#hasLeft = true
     this.#round = null
+    this.#blobs.leave()
     await this.close()
   }
 
@@ -222,6 +251,7 @@ export class JobCheckpoints {
     if (this.#round === null) return
     this.#decide({ kind: 'stopped', reason })
     this.#round = null
+    this.#blobs.attemptEnded()
     if (this.#stoppedWith !== null) {
       this.#demands.done(this.#stoppedWith)
       this.#options.onStopped()
@@ -234,8 +264,15 @@ export class JobCheckpoints {
   }
 
   acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): void {
-    if (attempt !== this.#round?.slots.attempt) return
-    this.#round.triggered.get(checkpointId)?.acknowledged.add(task)
+    const round = this.#round
+    if (round === null) return
+    if (attempt !== round.slots.attempt) {
+      if (attempt < round.slots.attempt) this.#blobs.acknowledgedLate(snapshot, round.slots.attempt)
+      return
+    }
+    const triggered = round.triggered.get(checkpointId)
+    triggered?.acknowledged.add(task)
+    this.#blobs.acknowledged(task, { checkpointId, isPending: triggered !== undefined }, snapshot)
     this.#history.acknowledged(checkpointId, task, snapshot.stats, this.#nowMs())
     this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
   }
@@ -270,20 +307,32 @@ export class JobCheckpoints {
     if (this.#stoppedWith !== null) this.#demands.done(this.#stoppedWith)
     const isCancelled = state === 'cancelled' && this.#stoppedWith === null
     const isRetained = state === 'failed' || (isCancelled ? retainOnCancel : retainOnFinish)
-    if (state === 'finished' && !isRetained) this.#deleteClaimed()
-    if (isRetained || this.#lastId === 0) return
+    if (state === 'finished' && !isRetained) this.#blobs.discardClaimed()
+    if (this.#lastId === 0) return
+    if (isRetained) {
+      this.#sweep(Number.POSITIVE_INFINITY)
+      return
+    }
     for (const checkpointId of this.#completed) this.#history.discarded(checkpointId)
     this.#completed = []
-    await this.#deleteFolder({ storageUri, folder: `${jobId}/` })
+    this.#blobs.discardFolder({ storageUri, folder: jobFolder(jobId) })
+    await this.#blobs.close()
     // Nothing is left for a leader to come.
     this.#lastId = 0
     this.#reservedId = 0
     await this.#options.save().catch(() => {})
   }
 
+  /** Nothing is left of what attempts before this one have stored but what checkpoints need. */
+  #sweep(attempt: number): void {
+    const completed = [...this.#unreadable, ...this.#completed]
+    this.#blobs.sweep({ attempt, lastId: this.#lastId, completed })
+  }
+
   /** Waits for what is being written and deleted. */
   async close(): Promise<void> {
     while (this.#background.size > 0) await Promise.all(this.#background)
+    await this.#blobs.close()
     await this.#storage.close()
   }
 
@@ -326,7 +375,7 @@ export class JobCheckpoints {
       case 'discard':
         this.#completed = this.#completed.filter((id) => id !== order.checkpointId)
         this.#history.discarded(order.checkpointId)
-        this.#inBackground(this.#deleteFolder(this.#checkpointPlace(order.checkpointId)))
+        this.#blobs.discard(order.checkpointId)
         break
       case 'failJob':
         this.#options.onFailed({
@@ -353,7 +402,8 @@ export class JobCheckpoints {
   ): Promise<void> {
     const isSavepoint = request.type === 'savepoint'
     const isLast = isSavepoint && this.#demands.find(request.id)?.stop !== 'none'
-    if (this.#completed.length >= this.#options.settings.retained) this.#deleteClaimed()
+    if (!isSavepoint) this.#dropUnreadable()
+    if (this.#completed.length >= this.#options.settings.retained) this.#blobs.discardClaimed()
     if (isLast) this.#stoppedWith = request.id
     this.#history.completed(checkpointId, this.#nowMs())
     this.#host.log.info(`${request.type} completed`, { checkpoint: checkpointId })
@@ -378,7 +428,18 @@ export class JobCheckpoints {
     if (!isTriedAgain) this.#demands.failed(request.id, reason)
     this.#completed = this.#completed.filter((id) => id !== checkpointId)
     if ((isTriedAgain && request.type === 'savepoint') || this.#storing.has(checkpointId)) return
-    this.#inBackground(this.#deleteFolder(this.#placeOf(checkpointId, request)))
+    this.#discard(checkpointId, request)
+  }
+
+  #dropUnreadable(): void {
+    for (const id of this.#unreadable) this.#blobs.discard(id)
+    this.#unreadable = []
+  }
+
+  /** What has come to nothing. */
+  #discard(checkpointId: number, request: CheckpointRequest): void {
+    if (request.type === 'savepoint') this.#blobs.discardFolder(this.#placeOf(checkpointId, request))
+    else this.#blobs.discard(checkpointId)
   }
 
   /** Whose acknowledgement has not come, the first of them. */
@@ -462,9 +523,15 @@ export class JobCheckpoints {
     let isForNothing = true
     this.#storing.add(checkpointId)
     try {
-      const metadata = this.#metadata(round, order)
+      const { timestamp = 0, enumerators = [] } = round.triggered.get(checkpointId) ?? {}
+      const head = { checkpointId, timestamp, enumerators, isSavepoint: request.type === 'savepoint' }
+      const metadata = metadataOf(
+        { jobId: this.#options.jobId, ...head },
+        this.#options.graph,
+        order.snapshots,
+      )
       const place = this.#placeOf(checkpointId, request)
-      if (metadata.isSavepoint) await this.#findAll(place, blobNames(metadata))
+      if (metadata.isSavepoint) await this.#storage.requireAll(place, blobNames(metadata))
       await this.#storage.put(place, METADATA, encodeMetadata(metadata))
       isForNothing = !this.#isPending(round, checkpointId)
       if (!isForNothing) await this.#complete(checkpointId, request)
@@ -482,7 +549,7 @@ export class JobCheckpoints {
     else if (!this.#hasLeft) await this.#undo(checkpointId, request)
     // No leader to come can know of it, nor use its id; a savepoint it may be taking anew in the same place.
     else if (isForNothing && request.type === 'checkpoint')
-      await this.#delete(this.#checkpointPlace(checkpointId))
+      await this.#unwrite(this.#checkpointPlace(checkpointId))
   }
 
   /** The step that makes it real; until it has been announced it can still be given up. */
@@ -498,38 +565,16 @@ export class JobCheckpoints {
       () => true,
       () => false,
     )
-    if (isSaved) await this.#deleteFolder(this.#placeOf(checkpointId, request))
+    if (isSaved) this.#discard(checkpointId, request)
   }
 
-  /** A savepoint may go where no other file of the job does, and which nobody has tried: a disk of each host's own. */
-  async #findAll({ storageUri, folder }: CheckpointPlace, names: readonly string[]): Promise<void> {
-    const found = await this.#storage.use(storageUri, (store) => store.list(folder))
-    const paths = new Set(found.map(({ path }) => path))
-    const missing = names.filter((name) => !paths.has(`${folder}${name}`))
-    if (missing.length === 0) return
-    throw new SluiceError(
-      'STORAGE_UNUSABLE',
-      `${missing.length} of ${names.length} files that nodes have written to ${storageUri} are not there for the coordinator: it must be storage that all hosts share`,
-    )
-  }
-
-  #metadata(
-    round: Round,
-    { checkpointId, request, snapshots }: Extract<Order, { kind: 'store' }>,
-  ): CheckpointMetadata {
-    const { jobId, graph } = this.#options
-    const { timestamp = 0, enumerators = [] } = round.triggered.get(checkpointId) ?? {}
-    return {
-      formatVersion: FORMAT_VERSION,
-      checkpointId,
-      timestamp,
-      jobId,
-      jobName: graph.jobName,
-      isSavepoint: request.type === 'savepoint',
-      operators: operatorRecords(graph, snapshots),
-      enumerators,
-      inFlight: addInFlight([...snapshots.values()].flatMap(({ inFlight }) => inFlight)),
-    }
+  /** Its blobs are for the next leader to find. */
+  async #unwrite(place: CheckpointPlace): Promise<void> {
+    await this.#storage
+      .deleteBlob(place, METADATA)
+      .catch((error) =>
+        this.#host.log.warn('the metadata of a checkpoint that is none is left over', { ...place, error }),
+      )
   }
 
   async #settle(round: Round, checkpointId: number, mustCommit: boolean): Promise<void> {
@@ -539,31 +584,6 @@ export class JobCheckpoints {
 
   #isPending(round: Round, checkpointId: number): boolean {
     return this.#round === round && round.triggered.has(checkpointId)
-  }
-
-  /** As many newer ones are complete as are kept, or nobody needs any. */
-  #deleteClaimed(): void {
-    const place = this.#claimed
-    if (place === null) return
-    this.#claimed = null
-    const deleted = this.#storage.use(place.storageUri, (store) => deleteCheckpoint(store, place.folder))
-    this.#inBackground(deleted.catch((error) => this.#warnLeftover(place, error)))
-  }
-
-  async #deleteFolder(place: CheckpointPlace): Promise<void> {
-    if (!this.#hasLeft) await this.#delete(place)
-  }
-
-  async #delete(place: CheckpointPlace): Promise<void> {
-    try {
-      await this.#storage.delete(place)
-    } catch (error) {
-      this.#warnLeftover(place, error)
-    }
-  }
-
-  #warnLeftover(place: CheckpointPlace, error: unknown): void {
-    this.#host.log.warn('files of a checkpoint are left over', { ...place, error })
   }
 
   #nowMs(): number {

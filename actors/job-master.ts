@@ -15,7 +15,7 @@ import type { JobEntry } from '../lib/ha/job-store.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { JobRecord } from '../lib/protocol/job-record.ts'
-import type { JobDescription, JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
+import type { JobDescription, JobNotice, JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import type { Deployment, SlotProtocol } from '../lib/protocol/slot.ts'
 import {
@@ -63,12 +63,15 @@ type Protocol = JobMasterProtocol & {
 
 const TICK_MS = 100
 const ORDER_TIMEOUT_MS = 5000
+/** The oldest is forgotten. */
+const NOTICES_MAX = 20
 
 export class JobMaster {
   readonly #options: JobMasterOptions
   readonly #metrics = new Map<string, SubtaskMetrics>()
   #scheduler!: JobScheduler
   #context!: ActorContext<Protocol>
+  readonly #notices: JobNotice[] = []
   #endedMs: number | null = null
   /** Null: the job takes none. */
   #checkpoints: JobCheckpoints | null = null
@@ -98,7 +101,10 @@ export class JobMaster {
           if (epoch === this.#options.epoch) this.#decide({ kind: 'slotsLost', slots, reason })
         },
         report: ({ slot, attempt, subtasks }, sender) => {
-          if (attempt === this.#scheduler.attempt) this.#note(subtasks)
+          if (attempt === this.#scheduler.attempt) {
+            this.#note(subtasks)
+            this.#fallBack(attempt, subtasks)
+          }
           this.#decide({ kind: 'reported', slot, attempt, subtasks })
           this.#onHeard()
           const isCurrent = this.#held.length > 0 || this.#scheduler.isCurrent(slot, attempt)
@@ -411,6 +417,17 @@ export class JobMaster {
     }
   }
 
+  /** The first report of it decides; in the others the attempt is failing already. */
+  #fallBack(attempt: number, subtasks: readonly SubtaskReport[]): void {
+    const error = subtasks.find((subtask) => subtask.error?.code === 'CHECKPOINT_UNREADABLE')?.error
+    if (error === undefined || this.#scheduler.state !== 'deploying') return
+    const canFallBack = this.#checkpoints?.fallBack(error) ?? false
+    const what = canFallBack ? 'went back to an older checkpoint' : 'no checkpoint is left to go on from'
+    this.#notices.push({ atMs: this.#context.clock.now(), text: `${what}: ${error.message}` })
+    if (this.#notices.length > NOTICES_MAX) this.#notices.shift()
+    this.#decide({ kind: 'restoreFailed', attempt, error, canFallBack })
+  }
+
   #summary(): JobSummary {
     const { submission, submittedMs } = this.#options
     const { state, error, restartCount, slotsHeld, slotsNeeded } = this.#scheduler
@@ -433,6 +450,7 @@ export class JobMaster {
     return {
       ...this.#summary(),
       graph,
+      notices: this.#notices,
       attempt: this.#scheduler.attempt,
       checkpoints: this.#checkpoints?.summary ?? null,
       vertices: graph.vertices.map(({ id, name, parallelism }) => ({

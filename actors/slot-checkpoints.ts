@@ -1,24 +1,30 @@
 /**
  * Where one job attempt in one slot meets checkpoint storage: reads what its subtasks begin with, stores their
- * snapshots, and tells the job master that it has.
+ * snapshots, and tells the job master that it has. What a subtask has to tell of its snapshots is told in their order,
+ * each when the one before it has been heard.
  */
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
-import { toErrorRecord } from '../lib/base/errors.ts'
+import { SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
 import { inFlightOf } from '../lib/checkpoint/channel-snapshot.ts'
 import {
-  checkpointFolder,
-  encodeSubtask,
+  type BlobOrigin,
+  blobName,
+  folderUri,
   type SnapshotHandle,
-  subtaskBlob,
+  sharedFolder,
 } from '../lib/checkpoint/checkpoint-files.ts'
 import { type AssignedInputs, CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
 import { type CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
-import { statesOf } from '../lib/checkpoint/state-record.ts'
-import type { SnapshotTimes, SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
+import { taskId } from '../lib/checkpoint/first-tasks.ts'
+import { SnapshotChain, type StateSize, type StoredState } from '../lib/checkpoint/snapshot-chain.ts'
+import { SnapshotUpload, UploadLane } from '../lib/checkpoint/snapshot-upload.ts'
+import { mergeSubtaskStates, statesOf } from '../lib/checkpoint/state-record.ts'
+import type { SnapshotTarget, SnapshotTimes, SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
+import type { CheckpointBarrier } from '../lib/network/stream-event.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { Deployment } from '../lib/protocol/slot.ts'
@@ -37,11 +43,28 @@ export const NOTHING_RESTORED: Restored = {
   enumeratorState: () => undefined,
 }
 
+interface Subtask {
+  readonly chain: SnapshotChain
+  /** By checkpoint, those that are not done. */
+  readonly uploads: Map<number, Upload>
+  /** All that was to be told has been told. */
+  told: Promise<void>
+}
+
+interface Upload {
+  readonly upload: SnapshotUpload
+  readonly isSavepoint: boolean
+  /** Null until all keyed state has been written, and for ever if the checkpoint has come to nothing by then. */
+  taken: { readonly snapshot: SubtaskSnapshot; readonly times: SnapshotTimes } | null
+}
+
 export class SlotCheckpoints {
   readonly #environment: SlotEnvironment
   readonly #deployment: Deployment
   readonly #settings: CheckpointSettings
   readonly #storage: CheckpointStorage
+  readonly #lane = new UploadLane()
+  readonly #subtasks = new Map<string, Subtask>()
   /** Of savepoints that are under way. */
   readonly #places = new Map<number, CheckpointPlace>()
   #isClosed = false
@@ -53,13 +76,17 @@ export class SlotCheckpoints {
     this.#storage = new CheckpointStorage(settings.storageUri, (uri) => environment.openStorage(uri))
   }
 
-  /** Throws as CheckpointReader does. */
+  /** Throws CHECKPOINT_UNREADABLE, and otherwise as CheckpointReader does. */
   async restore(plans: readonly SubtaskPlan[]): Promise<Restored> {
     const { restore } = this.#deployment
     if (restore === null) return NOTHING_RESTORED
-    return await this.#storage.use(restore.storageUri, async (store) =>
-      this.#read(await CheckpointReader.open(store, restore.folder), plans),
-    )
+    try {
+      return await this.#storage.use(restore.storageUri, async (store) =>
+        this.#read(await CheckpointReader.open(store, restore.folder), plans),
+      )
+    } catch (error) {
+      throw asUnreadable(error, restore)
+    }
   }
 
   /** A savepoint is on its way, which does not go where checkpoints go. */
@@ -67,8 +94,13 @@ export class SlotCheckpoints {
     this.#places.set(checkpointId, place)
   }
 
+  /** Nobody waits for a checkpoint any more. Of a savepoint, what is still being written is given up. */
   ended(checkpointId: number): void {
     this.#places.delete(checkpointId)
+    for (const { uploads } of this.#subtasks.values()) {
+      const open = uploads.get(checkpointId)
+      if (open?.isSavepoint === true) void open.upload.giveUp()
+    }
   }
 
   async #read(reader: CheckpointReader, plans: readonly SubtaskPlan[]): Promise<Restored> {
@@ -89,67 +121,127 @@ export class SlotCheckpoints {
     }
   }
 
+  /** The snapshot of a subtask is about to be taken. */
+  open(
+    plan: SubtaskPlan,
+    { checkpointId, isSavepoint }: CheckpointBarrier,
+    size: StateSize | null,
+    onChange: () => void,
+  ): SnapshotTarget {
+    const subtask = this.#subtaskOf(plan)
+    const { attempt } = this.#deployment
+    const reference = { attempt, checkpointId, vertexId: plan.vertex.id, index: plan.index }
+    const place = isSavepoint ? this.#places.get(checkpointId) : this.#sharedPlace()
+    const upload = new SnapshotUpload({
+      link: subtask.chain.begin(isSavepoint, size),
+      lane: this.#lane,
+      nameOf: (number) => blobName(reference, number),
+      put: (name, content, signal) => this.#storage.put(knownPlace(place), name, content, signal),
+      delete: (name) => this.#storage.deleteBlob(knownPlace(place), name),
+      onChange,
+    })
+    subtask.uploads.set(checkpointId, { upload, isSavepoint, taken: null })
+    if (place === undefined || this.#isClosed) void upload.giveUp()
+    const before = subtask.told
+    subtask.told = this.#follow(subtask, reference, before)
+    return upload
+  }
+
+  /** All keyed state of the snapshot has been written; this is the rest. */
+  store(plan: SubtaskPlan, checkpointId: number, snapshot: SubtaskSnapshot, times: SnapshotTimes): void {
+    const open = this.#subtaskOf(plan).uploads.get(checkpointId)
+    if (open === undefined) return
+    open.taken = { snapshot, times }
+    open.upload.finish(snapshot)
+  }
+
+  /** As `store`, of a checkpoint that will not be: the job master does not hear of it. */
+  storeUnused(plan: SubtaskPlan, checkpointId: number, snapshot: SubtaskSnapshot): void {
+    this.#subtaskOf(plan).uploads.get(checkpointId)?.upload.finish(snapshot)
+  }
+
   /** Resolves when the job master knows that the snapshot is stored, or cannot be, or does not care any more. */
-  async store(
-    { vertex, index }: SubtaskPlan,
-    checkpointId: number,
-    snapshot: SubtaskSnapshot,
-    times: SnapshotTimes,
-  ): Promise<void> {
-    const { jobId, attempt } = this.#deployment
-    const reference = { attempt, checkpointId, vertexId: vertex.id, index }
+  async #follow(subtask: Subtask, reference: BlobOrigin, before: Promise<void>): Promise<void> {
+    const { checkpointId } = reference
+    const open = subtask.uploads.get(checkpointId)!
+    const { upload } = open
     try {
-      const name = subtaskBlob(vertex.id, index, attempt, checkpointId)
-      const bytes = encodeSubtask(snapshot)
-      await this.#storage.put(this.#placeOf(checkpointId), name, bytes)
-      const handle = this.#handleOf(name, bytes.length, snapshot, times)
-      await this.#tell({ kind: 'acknowledge', ...reference, snapshot: handle })
+      const stored = await upload.done
+      await before
+      const state = subtask.chain.stored(upload.link, stored)
+      if (state === null) throw new SluiceError('CHECKPOINT_FAILED', 'a snapshot it builds on is not stored')
+      if (open.taken === null) return
+      const snapshot = this.#handleOf(state, bytesOf(stored), open, open.taken)
+      await this.#tell({ kind: 'acknowledge', ...reference, snapshot })
     } catch (error) {
-      if (this.#isClosed) return
-      this.#environment.log.warn('a snapshot could not be stored', {
-        job: jobId,
-        checkpoint: checkpointId,
-        error,
-      })
-      await this.decline({ vertex, index }, checkpointId, error)
+      subtask.chain.failed(upload.link)
+      await before
+      await this.#declineStored(reference, error)
+    } finally {
+      subtask.uploads.delete(checkpointId)
     }
   }
 
+  async #declineStored(reference: BlobOrigin, error: unknown): Promise<void> {
+    if (this.#isClosed) return
+    const { jobId } = this.#deployment
+    const { checkpointId } = reference
+    this.#environment.log.warn('a snapshot could not be stored', {
+      job: jobId,
+      checkpoint: checkpointId,
+      error,
+    })
+    await this.#decline(reference, error)
+  }
+
   /** There will be no snapshot. Resolves when the job master knows, or does not care any more. */
-  async decline(
-    { vertex, index }: Pick<SubtaskPlan, 'vertex' | 'index'>,
-    checkpointId: number,
-    error: unknown,
-  ): Promise<void> {
-    const reference = { attempt: this.#deployment.attempt, checkpointId, vertexId: vertex.id, index }
+  decline({ vertex, index }: SubtaskPlan, checkpointId: number, error: unknown): Promise<void> {
+    const { attempt } = this.#deployment
+    return this.#decline({ attempt, checkpointId, vertexId: vertex.id, index }, error)
+  }
+
+  async #decline(reference: BlobOrigin, error: unknown): Promise<void> {
     await this.#tell({ kind: 'decline', ...reference, error: toErrorRecord(error) }).catch(() => {})
   }
 
   #handleOf(
-    name: string,
-    byteLength: number,
-    { operators, inputs }: SubtaskSnapshot,
-    { isUnaligned, alignmentMs, syncMs, frozenMs }: SnapshotTimes,
+    { blobs, keyed }: StoredState,
+    writtenBytes: number,
+    { isSavepoint }: Upload,
+    { snapshot, times }: NonNullable<Upload['taken']>,
   ): SnapshotHandle {
+    const { operators, inputs } = snapshot
+    const { isUnaligned, alignmentMs, syncMs, frozenMs } = times
     const asyncMs = this.#environment.clock.monotonic() - frozenMs
     const unions = operators
       .filter(({ operatorState }) => operatorState.some(({ mode }) => mode === 'union'))
       .map(({ id }) => id)
     const inFlight = inFlightOf(inputs)
     const channelBytes = inFlight.reduce((sum, edge) => sum + edge.byteLength, 0)
-    const bytes = { totalBytes: byteLength, channelBytes }
-    const stats = { isUnaligned, alignmentMs, syncMs, asyncMs, ...bytes }
-    return { name, byteLength, unions, states: statesOf(operators), inFlight, stats }
+    const states = mergeSubtaskStates([keyed, statesOf(operators)])
+    const stats = { isUnaligned, alignmentMs, syncMs, asyncMs, totalBytes: writtenBytes, channelBytes }
+    return { blobs, isShared: !isSavepoint, unions, states, inFlight, stats }
   }
 
+  /** What is still being stored is given up; that it is deleted is not waited for. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#storage.close()
+    const open = [...this.#subtasks.values()].flatMap(({ uploads }) => [...uploads.values()])
+    const givenUp = Promise.all(open.map(({ upload }) => upload.giveUp()))
+    void givenUp.then(() => this.#storage.close())
   }
 
-  #placeOf(checkpointId: number): CheckpointPlace {
-    const folder = checkpointFolder(this.#deployment.jobId, checkpointId)
-    return this.#places.get(checkpointId) ?? { storageUri: this.#settings.storageUri, folder }
+  #subtaskOf({ vertex, index }: SubtaskPlan): Subtask {
+    const id = taskId(vertex.id, index)
+    const known = this.#subtasks.get(id)
+    if (known !== undefined) return known
+    const subtask = { chain: new SnapshotChain(this.#settings), uploads: new Map(), told: Promise.resolve() }
+    this.#subtasks.set(id, subtask)
+    return subtask
+  }
+
+  #sharedPlace(): CheckpointPlace {
+    return { storageUri: this.#settings.storageUri, folder: sharedFolder(this.#deployment.jobId) }
   }
 
   #tell<K extends 'acknowledge' | 'decline'>(
@@ -162,4 +254,20 @@ export class SlotCheckpoints {
     const isObsolete = () => this.#isClosed
     return askPersistently<JobMasterProtocol, K>(system, jobMaster, message as never, { clock, isObsolete })
   }
+}
+
+const bytesOf = ({ blobs }: StoredState): number => blobs.reduce((sum, { byteLength }) => sum + byteLength, 0)
+
+/** A savepoint whose place is not known any more was given up before its barrier came. */
+function knownPlace(place: CheckpointPlace | undefined): CheckpointPlace {
+  if (place !== undefined) return place
+  throw new SluiceError('CHECKPOINT_FAILED', 'the savepoint was given up')
+}
+
+/** Missing and damaged are one thing for whoever restores: this checkpoint is of no use, another may be. */
+function asUnreadable(error: unknown, { storageUri, folder }: CheckpointPlace): unknown {
+  const { code, message, details } = toErrorRecord(error)
+  if (code !== 'CHECKPOINT_DAMAGED' && code !== 'BLOB_NOT_FOUND') return error
+  const text = `the checkpoint ${folderUri(storageUri, folder)} cannot be read: ${message}`
+  return new SluiceError('CHECKPOINT_UNREADABLE', text, { cause: error, details: { ...details } })
 }

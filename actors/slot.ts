@@ -11,6 +11,7 @@
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling } from '../lib/actor/behavior.ts'
 import { type BuiltJob, buildJob } from '../lib/api/job.ts'
+import { present } from '../lib/base/assert.ts'
 import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import { newBarrier } from '../lib/checkpoint/checkpoint-settings.ts'
 import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
@@ -236,8 +237,12 @@ export class Slot {
         onChange: () => this.#changed(),
         onDeclined: (plan, checkpointId, error) =>
           void assignment.checkpoints?.decline(plan, checkpointId, error),
+        onUnused: (plan, checkpointId, snapshot) =>
+          assignment.checkpoints?.storeUnused(plan, checkpointId, snapshot),
+        openSnapshot: (plan, barrier, size, onChange) =>
+          present(assignment.checkpoints, 'checkpoints').open(plan, barrier, size, onChange),
         onSnapshot: (plan, { checkpointId }, snapshot, times) =>
-          void assignment.checkpoints?.store(plan, checkpointId, snapshot, times),
+          assignment.checkpoints?.store(plan, checkpointId, snapshot, times),
       },
     )
     const alignment = this.#startAlignment(assignment)

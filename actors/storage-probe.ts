@@ -37,6 +37,7 @@ const RETRY_MS = 200
 const ANSWER_TIMEOUT_MS = 3000
 /** Nobody has said anything about storage. */
 const UNANSWERED = [
+  'CANNOT_CONNECT',
   'TIMEOUT',
   'NO_RESPONDERS',
   'MAILBOX_FULL',

@@ -3,7 +3,7 @@
  * Absolute figures move with the machine and its neighbours; the ratio of two measurements of one process, taken
  * within seconds of each other, mostly does not.
  *
- *     npm run bench                 all, 5 processes each (2 for slow-sink, which takes a minute)
+ *     npm run bench                 all, 5 processes each (2 of slow-sink and 1 of large-state: a minute or two each)
  *     npm run bench -- chain nats   some
  *     npm run bench -- --runs 10    more processes
  *     npm run bench -- --json       one JSON line per benchmark on stdout
@@ -122,6 +122,14 @@ const BENCHMARKS: readonly Benchmark[] = [
     measures: 'growth of resident memory (MB) in 60 s behind a sink at 1 % of the source, to the limit',
     target: { atMost: 1 },
     runs: 2,
+  },
+  {
+    name: 'large-state',
+    file: 'large-state.ts',
+    measures:
+      'checkpoint of 1 GiB of state of which 1 % changed, p99 (ms) from trigger to completion, to the limit',
+    target: { atMost: 1 },
+    runs: 1,
   },
 ]
 

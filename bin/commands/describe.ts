@@ -33,6 +33,7 @@ function describeJob(job: JobDescription, nowMs: number): string {
     `slots        ${slotsHeld} of ${slotsNeeded}`,
     `restarts     ${restarts}`,
     ...checkpointLines(job),
+    ...job.notices.map(({ atMs, text }) => `notice       ${new Date(atMs).toISOString()} ${text}`),
     '',
   ]
   const rows = job.vertices.map((vertex) => rowOf(vertexTotals(vertex)))

@@ -53,6 +53,7 @@ const ERROR_KINDS = {
   STATE_TOO_LARGE: kind('keyed state passed its memory limit', EXIT.failed),
   CHECKPOINT_FAILED: kind('a checkpoint could not be completed', EXIT.failed, true),
   CHECKPOINT_SUBSUMED: kind('a newer checkpoint came before this one was through', EXIT.failed, true),
+  CHECKPOINT_UNREADABLE: kind('a checkpoint to begin from is damaged or incomplete', EXIT.failed),
   CHECKPOINT_DAMAGED: kind('a checkpoint is damaged', EXIT.failed),
   STORAGE_FAILED: kind('storage could not be read or written', EXIT.failed, true),
   STORAGE_UNUSABLE: kind('storage cannot be used', EXIT.usage),

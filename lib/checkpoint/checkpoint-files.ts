@@ -1,22 +1,21 @@
 /**
- * What a checkpoint looks like in storage: one blob per subtask, and one with the metadata, which is written last and
- * makes the checkpoint real.
+ * What a checkpoint looks like in storage: blobs with the state of subtasks, and one with the metadata, which is
+ * written last and makes the checkpoint real.
  *
- *     <folder>/<vertex>-<index>-...         the state of a subtask: SubtaskSnapshot
- *     <folder>/meta                         CheckpointMetadata, with the names of the others
+ *     <job id>/chk-<id>/meta      CheckpointMetadata, with the names of the blobs
+ *     <job id>/shared/<blob>      a piece of a subtask's snapshot (snapshot-blob.ts), of one checkpoint or several
  *
- * The folder of a checkpoint is `<job id>/chk-<id>` in the job's storage; a savepoint is a store of its own, named by
- * its URI, and nothing in it says where it is: it can be copied and moved.
+ *     meta                        a savepoint is a store of its own, named by its URI, and nothing in it says where
+ *     <blob>                      it is: it can be copied and moved
  *
- * Both are msgpack. The store around it checks that they are whole; what is checked here is that they are ours.
+ * Metadata is msgpack. The store around it checks that it is whole; what is checked here is that it is ours.
  */
 import { Packr } from 'msgpackr'
 import { SluiceError } from '../base/errors.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import type { EdgeInFlight } from './channel-snapshot.ts'
+import { addInFlight, type EdgeInFlight } from './channel-snapshot.ts'
 import { taskId } from './first-tasks.ts'
 import { mergeStates, type StateRecord, type SubtaskStates } from './state-record.ts'
-import type { SubtaskSnapshot } from './subtask-snapshot.ts'
 
 /** State of one operator, by subtask. */
 export interface OperatorRecord {
@@ -24,7 +23,7 @@ export interface OperatorRecord {
   readonly name: string
   readonly parallelism: number
   readonly maxParallelism: number
-  /** Name of the blob of each subtask; null: it had finished, and has no state. */
+  /** Of each subtask, under which name `snapshots` has it; null: it had finished, and has no state. */
   readonly subtasks: readonly (string | null)[]
   /** Whether a list state of it is a union, of which every subtask gets the elements of all. */
   readonly hasUnion: boolean
@@ -40,6 +39,8 @@ export interface CheckpointMetadata {
   readonly jobName: string
   readonly isSavepoint: boolean
   readonly operators: readonly OperatorRecord[]
+  /** By task: the blobs that are its state, in the order in which they apply. */
+  readonly snapshots: Readonly<Record<string, readonly BlobReference[]>>
   /** State of split enumerators, by the operator id of their source. */
   readonly enumerators: readonly { readonly id: string; readonly state: Uint8Array }[]
   /** Of a checkpoint that was taken unaligned: edges with data in flight. */
@@ -48,11 +49,17 @@ export interface CheckpointMetadata {
 
 export const FORMAT_VERSION = 2
 
-/** What a subtask acknowledges with. */
-export interface SnapshotHandle {
-  /** Name of the blob in the checkpoint's folder. */
+export interface BlobReference {
   readonly name: string
   readonly byteLength: number
+}
+
+/** What a subtask acknowledges with. */
+export interface SnapshotHandle {
+  /** What its state is made of, in the order in which they apply; not all need have been stored for this checkpoint. */
+  readonly blobs: readonly BlobReference[]
+  /** Whether the blobs are in the folder that the checkpoints of the job share: not those of a savepoint. */
+  readonly isShared: boolean
   /** Operators with union state. */
   readonly unions: readonly string[]
   /** All states of the subtask, those included whose entries lie in blobs of earlier checkpoints. */
@@ -79,13 +86,13 @@ export interface SnapshotStats {
 }
 
 /** `snapshots`: by task id; tasks that had finished have none. */
-export function operatorRecords(
+function operatorRecords(
   { vertices }: JobGraph,
   snapshots: ReadonlyMap<string, SnapshotHandle>,
 ): OperatorRecord[] {
   return vertices.flatMap(({ id: vertexId, operators, parallelism, maxParallelism }) => {
     const handles = Array.from({ length: parallelism }, (_, index) => snapshots.get(taskId(vertexId, index)))
-    const subtasks = handles.map((handle) => handle?.name ?? null)
+    const subtasks = handles.map((handle, index) => (handle === undefined ? null : taskId(vertexId, index)))
     return operators.map(({ id, name }) => {
       const states = mergeStates(handles.flatMap((handle) => handle?.states[id] ?? []))
       const hasUnion = handles.some((handle) => handle?.unions.includes(id) === true)
@@ -94,21 +101,76 @@ export function operatorRecords(
   })
 }
 
+function snapshotRecords(snapshots: ReadonlyMap<string, SnapshotHandle>): CheckpointMetadata['snapshots'] {
+  return Object.fromEntries([...snapshots].map(([task, { blobs }]) => [task, blobs]))
+}
+
+/** `snapshots`: by task id; tasks that had finished have none. */
+export function metadataOf(
+  head: Pick<CheckpointMetadata, 'checkpointId' | 'timestamp' | 'jobId' | 'isSavepoint' | 'enumerators'>,
+  graph: JobGraph,
+  snapshots: ReadonlyMap<string, SnapshotHandle>,
+): CheckpointMetadata {
+  return {
+    ...head,
+    formatVersion: FORMAT_VERSION,
+    jobName: graph.jobName,
+    operators: operatorRecords(graph, snapshots),
+    snapshots: snapshotRecords(snapshots),
+    inFlight: addInFlight([...snapshots.values()].flatMap(({ inFlight }) => inFlight)),
+  }
+}
+
 /** Ends with a slash. */
 export const checkpointFolder = (jobId: string, checkpointId: number): string =>
   `${jobId}/chk-${checkpointId}/`
 
 export const METADATA = 'meta'
+const SHARED = 'shared/'
 
 /** Names of all blobs of a checkpoint but the metadata. */
-export function blobNames({ operators }: CheckpointMetadata): string[] {
-  const names = operators.flatMap(({ subtasks }) => subtasks.filter((name) => name !== null))
-  return [...new Set(names)]
+export function blobNames({ snapshots }: CheckpointMetadata): string[] {
+  const blobs = Object.values(snapshots).flat()
+  return [...new Set(blobs.map(({ name }) => name))]
 }
 
-/** Attempt and checkpoint are part of the name: an old one that still writes must not write over a new one. */
-export const subtaskBlob = (vertexId: string, index: number, attempt: number, checkpointId: number): string =>
-  `${vertexId}-${index}-${attempt}-${checkpointId}`
+/** Ends with a slash. */
+export const jobFolder = (jobId: string): string => `${jobId}/`
+export const sharedFolder = (jobId: string): string => `${jobId}/${SHARED}`
+
+/** Where the blobs are that the metadata in `folder` names. */
+export function blobFolder({ isSavepoint }: CheckpointMetadata, folder: string): string {
+  return isSavepoint ? folder : `${jobFolderOf(folder)}${SHARED}`
+}
+
+/** The folder of the job that a checkpoint's folder is in. */
+export const jobFolderOf = (folder: string): string => folder.replace(/[^/]+\/$/, '')
+
+/**
+ * Attempt and checkpoint are part of the name: an old one that still writes must not write over a new one, and what
+ * nobody refers to can be told from what is just being written.
+ */
+export const blobName = ({ vertexId, index, attempt, checkpointId }: BlobOrigin, number: number): string =>
+  `${vertexId}-${index}-${attempt}-${checkpointId}-${number}`
+
+export interface BlobOrigin {
+  readonly vertexId: string
+  readonly index: number
+  readonly attempt: number
+  readonly checkpointId: number
+}
+
+/** The attempt that stored a blob; undefined for a name that is none of ours. */
+export function attemptOf(name: string): number | undefined {
+  const attempt = /-(\d+)-\d+-\d+$/.exec(name)?.[1]
+  return attempt === undefined ? undefined : Number(attempt)
+}
+
+/** The checkpoint whose metadata this is; undefined if it is none. `path`: within the folder of the job. */
+export function checkpointIdOf(path: string): number | undefined {
+  const id = /^chk-(\d+)\/meta$/.exec(path)?.[1]
+  return id === undefined ? undefined : Number(id)
+}
 
 /** The URI of a folder of a store. */
 export function folderUri(storageUri: string, folder: string): string {
@@ -118,17 +180,6 @@ export function folderUri(storageUri: string, folder: string): string {
 }
 
 const packr = new Packr({ useRecords: false, moreTypes: false })
-
-export function encodeSubtask(snapshot: SubtaskSnapshot): Uint8Array {
-  return packr.pack(snapshot)
-}
-
-export function decodeSubtask(bytes: Uint8Array, path: string): SubtaskSnapshot {
-  const value = unpack(bytes, path)
-  if (typeof value === 'object' && value !== null && 'operators' in value && 'inputs' in value)
-    return value as SubtaskSnapshot
-  throw notOurs(path)
-}
 
 export function encodeMetadata(metadata: CheckpointMetadata): Uint8Array {
   return packr.pack(metadata)

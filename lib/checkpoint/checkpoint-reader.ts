@@ -1,6 +1,6 @@
 /**
- * Reads a checkpoint for those who restore from it: the metadata once, and of the subtasks' blobs those that are
- * needed, each once.
+ * Reads a checkpoint for those who restore from it: the metadata once, and of the blobs those that are needed, each
+ * once, several at a time. What is missing or damaged is told by its name.
  */
 
 import type { SubtaskPlan } from '../graph/execution-graph.ts'
@@ -19,12 +19,14 @@ import {
 import { type AssignedState, assignState, neededSubtasks, type Share } from './assign-state.ts'
 import { type EdgeName, edgeName, isSameEdge } from './channel-snapshot.ts'
 import {
+  type BlobReference,
+  blobFolder,
   type CheckpointMetadata,
   decodeMetadata,
-  decodeSubtask,
   METADATA,
   type OperatorRecord,
 } from './checkpoint-files.ts'
+import { decodePart, mergeParts, type SnapshotPart } from './snapshot-blob.ts'
 import type { OperatorSnapshot, SubtaskSnapshot } from './subtask-snapshot.ts'
 
 /** What a subtask begins with at its inputs. */
@@ -34,16 +36,18 @@ export interface AssignedInputs {
   /** In the order of the subtask's input channels. */
   readonly channels: readonly AssignedChannel[]
 }
+/** Blobs that are read at once. */
+const GETS_MAX = 4
 
 export class CheckpointReader {
   readonly metadata: CheckpointMetadata
   readonly #store: BlobStore
   readonly #folder: string
-  readonly #blobs = new Map<string, Promise<SubtaskSnapshot>>()
+  readonly #snapshots = new Map<string, Promise<SubtaskSnapshot>>()
 
   private constructor(store: BlobStore, folder: string, metadata: CheckpointMetadata) {
     this.#store = store
-    this.#folder = folder
+    this.#folder = blobFolder(metadata, folder)
     this.metadata = metadata
   }
 
@@ -53,7 +57,7 @@ export class CheckpointReader {
     return new CheckpointReader(store, folder, decodeMetadata(await store.get(path), `${store.uri} ${path}`))
   }
 
-  /** What a subtask of an operator begins with; undefined if the checkpoint has nothing of the operator. */
+  /** What a subtask of an operator begins with; undefined if the checkpoint has nothing of it. Throws as `open`. */
   async read(operatorId: string, share: Share): Promise<AssignedState | undefined> {
     const record = this.metadata.operators.find(({ id }) => id === operatorId)
     if (record === undefined) return undefined
@@ -129,9 +133,22 @@ export class CheckpointReader {
   async #subtask(record: OperatorRecord, index: number): Promise<SubtaskSnapshot | undefined> {
     const name = record.subtasks[index] ?? null
     if (name === null) return undefined
+    const snapshot = this.#snapshots.get(name) ?? this.#snapshot(name)
+    this.#snapshots.set(name, snapshot)
+    return await snapshot
+  }
+
+  async #snapshot(name: string): Promise<SubtaskSnapshot> {
+    const blobs = this.metadata.snapshots[name] ?? []
+    const parts: SnapshotPart[] = []
+    for (let i = 0; i < blobs.length; i += GETS_MAX) {
+      parts.push(...(await Promise.all(blobs.slice(i, i + GETS_MAX).map((blob) => this.#part(blob)))))
+    }
+    return mergeParts(parts, `the state of ${name} in ${this.#store.uri}`)
+  }
+
+  async #part({ name }: BlobReference): Promise<SnapshotPart> {
     const path = `${this.#folder}${name}`
-    const blob = this.#blobs.get(path) ?? this.#store.get(path).then((bytes) => decodeSubtask(bytes, path))
-    this.#blobs.set(path, blob)
-    return await blob
+    return decodePart(await this.#store.get(path), path)
   }
 }

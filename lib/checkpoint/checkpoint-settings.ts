@@ -36,6 +36,10 @@ export interface CheckpointSettings {
   readonly retainOnFinish: boolean
   /** Of how many the history tells. */
   readonly historyMax: number
+  /** Whether a subtask stores what has changed since its last snapshot, or everything. */
+  readonly isIncremental: boolean
+  /** Deltas that are kept one upon the other before they are folded. */
+  readonly deltasMax: number
 }
 
 /** The barrier that a checkpoint begins with. Savepoints are portable, and so hold nothing that is in flight. */

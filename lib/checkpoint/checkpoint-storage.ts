@@ -48,8 +48,33 @@ export class CheckpointStorage {
     }
   }
 
-  put({ storageUri, folder }: CheckpointPlace, name: string, content: BlobContent): Promise<void> {
-    return this.use(storageUri, (store) => store.put(`${folder}${name}`, content))
+  put(
+    { storageUri, folder }: CheckpointPlace,
+    name: string,
+    content: BlobContent,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const options = signal === undefined ? {} : { signal }
+    return this.use(storageUri, (store) => store.put(`${folder}${name}`, content, options))
+  }
+
+  deleteBlob({ storageUri, folder }: CheckpointPlace, name: string): Promise<void> {
+    return this.use(storageUri, (store) => store.delete(`${folder}${name}`))
+  }
+
+  /**
+   * Throws STORAGE_UNUSABLE unless all of these are in the folder. A savepoint may go where no other file of the job
+   * does, and which nobody has tried: a disk of each host's own.
+   */
+  async requireAll({ storageUri, folder }: CheckpointPlace, names: readonly string[]): Promise<void> {
+    const found = await this.use(storageUri, (store) => store.list(folder))
+    const paths = new Set(found.map(({ path }) => path))
+    const missing = names.filter((name) => !paths.has(`${folder}${name}`))
+    if (missing.length === 0) return
+    throw new SluiceError(
+      'STORAGE_UNUSABLE',
+      `${missing.length} of ${names.length} files that nodes have written to ${storageUri} are not there for the coordinator: it must be storage that all hosts share`,
+    )
   }
 
   /** Everything that is in the folder. */

@@ -3,7 +3,7 @@
  * without reading the state itself.
  */
 import type { RedistributionMode } from '../state/operator-state.ts'
-import type { TableLayout } from '../state/state-chunk.ts'
+import type { StateChunk, TableLayout } from '../state/state-chunk.ts'
 import type { Schema } from '../types/schema.ts'
 import type { OperatorSnapshot } from './subtask-snapshot.ts'
 
@@ -14,7 +14,7 @@ export interface StateRecord {
   readonly kind: TableLayout | RedistributionMode
   /** Type of the values; null for timers. */
   readonly schema: Schema | null
-  /** Rows, or elements. */
+  /** Rows, or elements. What a base and deltas say of one entry counts each time. */
   readonly entryCount: number
   readonly byteLength: number
 }
@@ -29,6 +29,19 @@ export function statesOf(operators: readonly OperatorSnapshot[]): SubtaskStates 
       return states.length === 0 ? [] : [[operator.id, states]]
     }),
   )
+}
+
+/** The states of a subtask that several say something of. */
+export function mergeSubtaskStates(all: readonly SubtaskStates[]): SubtaskStates {
+  const ids = new Set(all.flatMap((states) => Object.keys(states)))
+  return Object.fromEntries(
+    [...ids].map((id) => [id, mergeStates(all.flatMap((states) => states[id] ?? []))]),
+  )
+}
+
+/** What a chunk of keyed state says of its state. */
+export function recordOf({ table, layout, schema, rowCount, rows }: StateChunk): StateRecord {
+  return { name: table, kind: layout, schema, entryCount: rowCount, byteLength: rows.length }
 }
 
 /** States of the same name, kind and type as one. */
@@ -48,15 +61,7 @@ export function mergeStates(records: readonly StateRecord[]): StateRecord[] {
 
 function recordsOf({ keyed, operatorState }: OperatorSnapshot): StateRecord[] {
   return [
-    ...keyed
-      .filter(({ isDeletion }) => !isDeletion)
-      .map(({ table, layout, schema, rowCount, rows }) => ({
-        name: table,
-        kind: layout,
-        schema,
-        entryCount: rowCount,
-        byteLength: rows.length,
-      })),
+    ...keyed.filter(({ isDeletion }) => !isDeletion).map(recordOf),
     ...operatorState.map(({ name, mode, schema, items }) => ({
       name,
       kind: mode,

@@ -4,8 +4,10 @@
  */
 import { KeyedSnapshot } from '../state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import { KeyedWalk } from '../state/keyed-walk.ts'
 import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
+import type { SnapshotKind } from '../state/state-table.ts'
 import type { InputSnapshot } from './channel-snapshot.ts'
 
 /** Where an operator of a chain keeps its state. */
@@ -18,7 +20,7 @@ export interface StatefulOperator {
 export interface OperatorSnapshot {
   readonly id: string
   readonly operatorState: readonly OperatorStateSnapshot[]
-  /** In the order in which they have to be applied. */
+  /** In the order in which they have to be applied. Empty where they go elsewhere: see SnapshotTarget. */
   readonly keyed: readonly StateChunk[]
 }
 
@@ -43,28 +45,68 @@ export interface SnapshotTimes {
   readonly frozenMs: number
 }
 
+/** Where the keyed state of one snapshot goes, as it is written. */
+export interface SnapshotTarget {
+  readonly kind: SnapshotKind
+  /** Whether a step of the walk over all state is to be taken. */
+  readonly isFolding: boolean
+  /** `busy`: it takes nothing more just now, and says when. `closed`: it takes nothing any more. */
+  readonly state: 'ready' | 'busy' | 'closed'
+  /** `isWalked`: a step of the walk has written it. */
+  add(operatorId: string, chunk: StateChunk, isWalked: boolean): void
+  /** The walk has come to its end. */
+  folded(): void
+}
+
+/** Walks over all keyed state of a subtask, by operator. */
+export class SubtaskWalk {
+  readonly #walks = new Map<string, KeyedWalk>()
+
+  constructor(operators: readonly StatefulOperator[]) {
+    for (const { id, keyed } of operators) if (keyed !== null) this.#walks.set(id, new KeyedWalk(keyed))
+  }
+
+  of(operatorId: string): KeyedWalk | null {
+    return this.#walks.get(operatorId) ?? null
+  }
+
+  get hasEnded(): boolean {
+    return [...this.#walks.values()].every((walk) => walk.hasEnded)
+  }
+}
+
 /** A snapshot between the freeze, which is its construction, and its last byte. */
 export class FrozenSubtask {
   readonly #operators: { readonly snapshot: OperatorSnapshot; readonly keyed: KeyedSnapshot | null }[]
   #next = 0
 
-  constructor(operators: readonly StatefulOperator[]) {
+  /** Keyed state goes to `target`. */
+  constructor(operators: readonly StatefulOperator[], target: SnapshotTarget, walk: SubtaskWalk | null) {
     this.#operators = operators.map(({ id, keyed, operatorState }) => {
-      const chunks: StateChunk[] = []
-      const snapshot = { id, operatorState: operatorState.snapshot(), keyed: chunks }
-      return {
-        snapshot,
-        keyed: keyed === null ? null : new KeyedSnapshot(keyed, 'savepoint', (chunk) => chunks.push(chunk)),
-      }
+      const snapshot = { id, operatorState: operatorState.snapshot(), keyed: [] }
+      if (keyed === null) return { snapshot, keyed }
+      const keyedWalk = walk?.of(id) ?? null
+      const taken: KeyedSnapshot = new KeyedSnapshot(
+        keyed,
+        target.kind,
+        (chunk) => target.add(id, chunk, taken.isWalking),
+        keyedWalk?.hasEnded === true ? null : keyedWalk,
+      )
+      return { snapshot, keyed: taken }
     })
   }
 
-  /** Writes up to `entryCount` entries of one table; the state when nothing is left, else null: call again. */
+  /** Writes up to `entryCount` entries of one table; the rest of the state when nothing is left, else null. */
   drain(entryCount: number): readonly OperatorSnapshot[] | null {
     for (; this.#next < this.#operators.length; this.#next++) {
       const { keyed } = this.#operators[this.#next]!
       if (keyed !== null && !keyed.drain(entryCount)) return null
     }
     return this.#operators.map(({ snapshot }) => snapshot)
+  }
+
+  /** As KeyedSnapshot.abandon. */
+  abandon(): void {
+    for (const { keyed } of this.#operators) keyed?.abandon()
   }
 }

@@ -70,6 +70,8 @@ export function checkpointSettings(config: Config, storageUri = config['storage.
     retainOnCancel: config['checkpoint.retainOnCancel'],
     retainOnFinish: config['checkpoint.retainOnFinish'],
     historyMax: config['checkpoint.history'],
+    isIncremental: config['checkpoint.incremental'],
+    deltasMax: config['checkpoint.deltasMax'],
   }
 }
 

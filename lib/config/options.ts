@@ -157,6 +157,16 @@ export const OPTIONS = {
     max: 1000,
     doc: 'of how many `sluice checkpoints` tells',
   }),
+  'checkpoint.incremental': flag({
+    fallback: true,
+    doc: 'store what has changed since the last checkpoint; false: everything, every time',
+  }),
+  'checkpoint.deltasMax': number({
+    fallback: 50,
+    min: 1,
+    max: 10_000,
+    doc: 'incremental checkpoints one upon the other before they are folded',
+  }),
 
   'state.backend': oneOf(['heap', 'leveldb'], {
     fallback: 'heap',

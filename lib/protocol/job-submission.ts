@@ -88,8 +88,17 @@ export interface VertexDescription {
   readonly subtasks: readonly SubtaskDescription[]
 }
 
+/** Something that people should know of, though the job goes on. */
+export interface JobNotice {
+  /** Ms since the epoch. */
+  readonly atMs: number
+  readonly text: string
+}
+
 export interface JobDescription extends JobSummary {
   readonly graph: JobGraph
+  /** The latest, oldest first. */
+  readonly notices: readonly JobNotice[]
   readonly attempt: number
   /** Null: the job takes none. */
   readonly checkpoints: CheckpointSummary | null

@@ -90,6 +90,16 @@ export type JobEvent =
   | { readonly kind: 'refused'; readonly error: ErrorRecord }
   /** More checkpoints have failed than are tolerated. */
   | { readonly kind: 'checkpointsFailed'; readonly error: ErrorRecord }
+  /**
+   * What the attempt was to begin with cannot be read. `canFallBack`: the next attempt begins with something older, and
+   * is none of the restart strategy's; otherwise the job has failed.
+   */
+  | {
+      readonly kind: 'restoreFailed'
+      readonly attempt: number
+      readonly error: ErrorRecord
+      readonly canFallBack: boolean
+    }
   | { readonly kind: 'cancelRequested' }
   | { readonly kind: 'tick' }
 
@@ -132,6 +142,8 @@ interface Attempt {
   /** Slots that are part of it and not lost, and when each was last heard of. */
   readonly slots: Map<string, { readonly location: SlotLocation; heardMs: number }>
   isStarted: boolean
+  /** Null unless what it was to begin with could not be read: whether there is something else. */
+  canFallBack: boolean | null
 }
 
 export class JobScheduler {
@@ -234,6 +246,8 @@ export class JobScheduler {
         return this.#end('failed', nowMs)
       case 'checkpointsFailed':
         return this.#fail(event.error, nowMs)
+      case 'restoreFailed':
+        return this.#onRestoreFailed(event, nowMs)
       case 'cancelRequested':
         return this.#onCancel(nowMs)
       case 'tick':
@@ -283,6 +297,7 @@ export class JobScheduler {
       ),
       slots: new Map(this.#slots.map((location) => [keyOf(location), { location, heardMs }])),
       isStarted: false,
+      canFallBack: null,
     }
     return this.#attempt
   }
@@ -415,8 +430,22 @@ export class JobScheduler {
     ]
   }
 
+  #onRestoreFailed(
+    { attempt, error, canFallBack }: Extract<JobEvent, { kind: 'restoreFailed' }>,
+    nowMs: number,
+  ): JobOrder[] {
+    const current = this.#attempt
+    if (current === null || current.number !== attempt || this.#state !== 'deploying') return []
+    current.canFallBack = canFallBack
+    return this.#fail(error, nowMs)
+  }
+
   #afterFailure(nowMs: number): JobOrder[] {
-    const { canRestart, backoffMs } = this.#options.restart.onFailure(nowMs)
+    const canFallBack = this.#attempt?.canFallBack ?? null
+    const { canRestart, backoffMs } =
+      canFallBack === null
+        ? this.#options.restart.onFailure(nowMs)
+        : { canRestart: canFallBack, backoffMs: 0 }
     // It would not fit the next time either.
     const isLasting = this.#error?.code === 'STATE_INCOMPATIBLE'
     if (!canRestart || isLasting) return this.#end('failed', nowMs)

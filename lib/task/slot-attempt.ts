@@ -3,7 +3,8 @@
  * tells it what the job master wants and passes on what it reports.
  */
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
-import type { SnapshotTimes, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
+import type { StateSize } from '../checkpoint/snapshot-chain.ts'
+import type { SnapshotTarget, SnapshotTimes, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
 import { isFinal, type SubtaskPlan } from '../graph/execution-graph.ts'
 import type { CheckpointBarrier } from '../network/stream-event.ts'
 import { type BuiltTask, buildTasks, type SlotEnvironment } from './build-tasks.ts'
@@ -20,6 +21,13 @@ interface Member extends BuiltTask {
 export interface SlotAttemptListener {
   /** A report would say something new. */
   onChange(): void
+  /** As TaskListener. */
+  openSnapshot(
+    plan: SubtaskPlan,
+    barrier: CheckpointBarrier,
+    size: StateSize | null,
+    onChange: () => void,
+  ): SnapshotTarget
   onSnapshot(
     plan: SubtaskPlan,
     barrier: CheckpointBarrier,
@@ -27,6 +35,7 @@ export interface SlotAttemptListener {
     times: SnapshotTimes,
   ): void
   /** There will be no snapshot of the subtask for the checkpoint. */
+  onUnused(plan: SubtaskPlan, checkpointId: number, snapshot: SubtaskSnapshot): void
   onDeclined(plan: SubtaskPlan, checkpointId: number, error: Error): void
 }
 
@@ -140,6 +149,8 @@ export class SlotAttempt {
         this.#listener.onChange()
       },
       onWake: () => this.#loop.wake(),
+      openSnapshot: (barrier, size, onChange) => this.#listener.openSnapshot(plan, barrier, size, onChange),
+      onUnused: (checkpointId, snapshot) => this.#listener.onUnused(plan, checkpointId, snapshot),
       onDeclined: (checkpointId, error) => this.#listener.onDeclined(plan, checkpointId, error),
       onSnapshot: (barrier, snapshot, times) => this.#listener.onSnapshot(plan, barrier, snapshot, times),
     }

@@ -17,7 +17,13 @@ import type { Clock, TimerHandle } from '../base/clock.ts'
 import { asError, SluiceError } from '../base/errors.ts'
 import { BarrierGate } from '../checkpoint/barrier-gate.ts'
 import { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
-import type { SnapshotTimes, StatefulOperator, SubtaskSnapshot } from '../checkpoint/subtask-snapshot.ts'
+import type { StateSize } from '../checkpoint/snapshot-chain.ts'
+import type {
+  SnapshotTarget,
+  SnapshotTimes,
+  StatefulOperator,
+  SubtaskSnapshot,
+} from '../checkpoint/subtask-snapshot.ts'
 import { isFinal, type SubtaskState } from '../graph/execution-graph.ts'
 import type { OutputChannel } from '../network/channel.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
@@ -45,9 +51,12 @@ export interface TaskListener {
   onState(state: SubtaskState, error?: Error): void
   /** There is something to do again. */
   onWake(): void
-  /** What a checkpoint keeps of this subtask. */
+  /** As TaskCheckpointsOptions. */
+  openSnapshot(barrier: CheckpointBarrier, size: StateSize | null, onChange: () => void): SnapshotTarget
+  /** What a checkpoint keeps of this subtask besides what has gone to the target. */
   onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot, times: SnapshotTimes): void
   /** There will be no snapshot for the checkpoint. */
+  onUnused(checkpointId: number, snapshot: SubtaskSnapshot): void
   onDeclined(checkpointId: number, error: Error): void
 }
 
@@ -180,6 +189,8 @@ export class StreamTask {
         watermark: this.#input?.valve.watermark ?? Number.NEGATIVE_INFINITY,
         inputs: this.#input?.snapshot(recording) ?? [],
       }),
+      openSnapshot: (barrier, size, onChange) => this.#listener.openSnapshot(barrier, size, onChange),
+      onUnused: (checkpointId, snapshot) => this.#listener.onUnused(checkpointId, snapshot),
       onDeclined: (checkpointId, error) => this.#listener.onDeclined(checkpointId, error),
       onGivenUp: (checkpointId) => this.#input?.giveUp(checkpointId, this.#nowMs()),
       onSnapshot: (barrier, snapshot, times) => this.#listener.onSnapshot(barrier, snapshot, times),
@@ -315,7 +326,7 @@ export class StreamTask {
     for (;;) {
       this.#checkpoints.drain()
       const result = this.#once()
-      if (result === 'progress' || this.#checkpoints.isWriting) hasProgressed = true
+      if (result === 'progress' || this.#checkpoints.canWrite) hasProgressed = true
       else {
         if (result === 'idle') this.#flushLocal()
         return hasProgressed && result !== 'ended' ? 'progress' : result
@@ -405,7 +416,7 @@ export class StreamTask {
 
   #finish(): StepResult {
     // A snapshot that was begun is written first: nobody would once the task has ended.
-    if (this.#checkpoints.isWriting) return 'progress'
+    if (this.#checkpoints.isWriting) return this.#checkpoints.canWrite ? 'progress' : 'blocked'
     this.#enter('finishing')
     this.#chain.finish().then(
       () => {
@@ -426,6 +437,7 @@ export class StreamTask {
     this.#checkpoints.takeTriggered()
     if (this.#checkpoints.isHolding) return this.#checkpoints.advance() ? 'progress' : 'blocked'
     if (this.#checkpoints.isWriting) {
+      if (!this.#checkpoints.canWrite) return 'blocked'
       this.#checkpoints.drain()
       return 'progress'
     }

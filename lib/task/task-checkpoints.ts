@@ -6,19 +6,24 @@
  * P1. From when a snapshot is decided on until the state is frozen no record is processed: `isHolding`.
  * P2. The barrier leaves before any record that follows it, and after all that came before.
  * P3. After a barrier that the task was told to halt at nothing is processed, unless its checkpoint is given up.
- * P4. One snapshot is written at a time; the next barrier has what is left of the last written at once.
+ * P4. One snapshot is written at a time, a millisecond's worth per step, and not faster than it can be stored; the
+ *     next barrier is held until the last byte of the one before it has been written.
  * P5. An unaligned snapshot is complete when its data in flight has been recorded, however long the state has been.
- * P6. What is said of a checkpoint that has been given up came late, and changes nothing.
+ * P6. What is said of a checkpoint that has been given up came late, and changes nothing. Its state is written to the
+ *     end all the same, as the next snapshot builds on it; only a target that is closed ends that.
  */
 import { assert } from '../base/assert.ts'
 import { asError, SluiceError } from '../base/errors.ts'
 import type { InputSnapshot } from '../checkpoint/channel-snapshot.ts'
+import type { StateSize } from '../checkpoint/snapshot-chain.ts'
 import {
   FrozenSubtask,
   type OperatorSnapshot,
+  type SnapshotTarget,
   type SnapshotTimes,
   type StatefulOperator,
   type SubtaskSnapshot,
+  SubtaskWalk,
 } from '../checkpoint/subtask-snapshot.ts'
 import type { RecordWriter } from '../network/record-writer.ts'
 import type { CheckpointBarrier } from '../network/stream-event.ts'
@@ -38,8 +43,12 @@ export interface TaskCheckpointsOptions {
   endEventTime(): void
   /** The task has ended: there is nothing to commit any more. */
   hasEnded(): boolean
-  /** A snapshot is complete and may be stored. */
+  /** A snapshot is about to be taken; `size` is null without keyed state. `onChange`: the state of the target has. */
+  openSnapshot(barrier: CheckpointBarrier, size: StateSize | null, onChange: () => void): SnapshotTarget
+  /** All keyed state has gone to the target, and this is the rest. */
   onSnapshot(barrier: CheckpointBarrier, snapshot: SubtaskSnapshot, times: SnapshotTimes): void
+  /** As onSnapshot, but of a checkpoint that will not be: the snapshot is only built on. */
+  onUnused(checkpointId: number, snapshot: SubtaskSnapshot): void
   /** There will be no snapshot, and the coordinator does not know. */
   onDeclined(checkpointId: number, error: Error): void
   /** Nobody waits for this checkpoint any more. */
@@ -49,8 +58,10 @@ export interface TaskCheckpointsOptions {
   onError(error: Error): void
 }
 
-/** Entries written per call: a fraction of a millisecond. */
-const DRAIN_ENTRIES = 1000
+/** How long a step writes. */
+const DRAIN_MS = 1
+/** Entries written between two looks at the clock. */
+const DRAIN_ENTRIES = 64
 /** Checkpoints given up that are remembered: an order for an older one would have to be late by as many. */
 const GIVEN_UP_MAX = 100
 
@@ -61,6 +72,7 @@ interface Held extends SnapshotTrigger {
 
 interface Frozen {
   readonly barrier: CheckpointBarrier
+  readonly target: SnapshotTarget
   readonly subtask: FrozenSubtask
   readonly atInputs: { readonly watermark: number; readonly inputs: readonly InputSnapshot[] }
   readonly recording: ChannelRecording | null
@@ -79,6 +91,7 @@ export class TaskCheckpoints {
   #frozen: Frozen | null = null
   /** All state is written; data in flight is still being recorded. At most one: the gate records for one checkpoint. */
   #recording: Frozen | null = null
+  #walk: SubtaskWalk | null = null
   #commits: Promise<void> = Promise.resolve()
   readonly #givenUp: number[] = []
   #takenId = 0
@@ -97,6 +110,11 @@ export class TaskCheckpoints {
 
   get isWriting(): boolean {
     return this.#frozen !== null
+  }
+
+  /** There is something to write, and somewhere to write it to; otherwise `onWake` says when. */
+  get canWrite(): boolean {
+    return this.#frozen !== null && this.#frozen.target.state !== 'busy'
   }
 
   /** Checkpoints up to this one need not be waited for: their barriers have passed, or will never come. */
@@ -178,7 +196,9 @@ export class TaskCheckpoints {
     const { chain } = this.#options
     if (held === null || held.phase === 'preparing' || !chain.isSnapshotSafe) return false
     if (held.phase === 'prepared') {
-      this.#freeze(held)
+      if (this.#frozen === null) this.#freeze(held)
+      else if (this.canWrite) this.drain()
+      else return false
       return true
     }
     held.phase = 'preparing'
@@ -195,21 +215,41 @@ export class TaskCheckpoints {
   /** Writes a piece of the frozen state, and gives out a snapshot that is complete. */
   drain(): void {
     this.#finishRecording()
-    const frozen = this.#frozen
-    if (frozen === null) return
-    frozen.operators = frozen.subtask.drain(DRAIN_ENTRIES)
+    const { nowMs } = this.#options
+    const endMs = nowMs() + DRAIN_MS
+    while (this.canWrite) {
+      this.#write(this.#frozen!)
+      if (nowMs() >= endMs) return
+    }
+  }
+
+  #write(frozen: Frozen): void {
+    const { target, subtask } = frozen
+    if (target.state === 'closed') {
+      subtask.abandon()
+      this.#frozen = null
+      return
+    }
+    frozen.operators = subtask.drain(DRAIN_ENTRIES)
     if (frozen.operators === null) return
     this.#frozen = null
+    if (target.isFolding && this.#walk?.hasEnded === true) {
+      this.#walk = null
+      target.folded()
+    }
     // One before it that still waits has been given up: see the gate.
+    if (this.#recording !== null) this.#leaveUnused(this.#recording)
     this.#recording = frozen
     this.#finishRecording()
   }
 
   #freeze({ barrier, startedMs, sinceMs, recording }: Held): void {
-    while (this.#frozen !== null) this.drain()
-    const { writers, operators, nowMs } = this.#options
+    const { writers, operators, nowMs, onWake } = this.#options
     for (const writer of writers) writer.event(barrier)
-    const subtask = new FrozenSubtask(operators)
+    const target = this.#options.openSnapshot(barrier, sizeOf(operators), onWake)
+    if (target.kind === 'base') this.#walk = null
+    if (target.isFolding) this.#walk ??= new SubtaskWalk(operators)
+    const subtask = new FrozenSubtask(operators, target, target.isFolding ? this.#walk : null)
     const atInputs = this.#options.snapshotInputs(recording)
     const frozenMs = nowMs()
     const times = {
@@ -218,7 +258,7 @@ export class TaskCheckpoints {
       syncMs: frozenMs - sinceMs,
       frozenMs,
     }
-    this.#frozen = { barrier, subtask, atInputs, recording, startedMs, times, operators: null }
+    this.#frozen = { barrier, target, subtask, atInputs, recording, startedMs, times, operators: null }
     this.#frozenId = barrier.checkpointId
     this.#held = null
   }
@@ -228,8 +268,10 @@ export class TaskCheckpoints {
     const { barrier, recording, operators, atInputs, startedMs, times } = this.#recording
     const state = recording?.state ?? 'complete'
     if (state === 'recording') return
+    const frozen = this.#recording
     this.#recording = null
     const { checkpointId } = barrier
+    if (state !== 'complete') this.#leaveUnused(frozen)
     if (state === 'complete') {
       const alignmentMs = recording === null ? times.alignmentMs : recording.completedMs - startedMs
       this.#options.onSnapshot(barrier, { operators: operators!, ...atInputs }, { ...times, alignmentMs })
@@ -242,6 +284,12 @@ export class TaskCheckpoints {
     }
   }
 
+  /** Without the data in flight it is part of no checkpoint, but the next snapshot builds on its state. */
+  #leaveUnused({ barrier, operators, atInputs }: Frozen): void {
+    const { checkpointId } = barrier
+    this.#options.onUnused(checkpointId, { operators: operators!, watermark: atInputs.watermark, inputs: [] })
+  }
+
   async #commit(checkpointId: number): Promise<void> {
     if (this.#options.hasEnded()) return
     try {
@@ -250,5 +298,14 @@ export class TaskCheckpoints {
       this.#options.onError(asError(error))
     }
     this.#options.onWake()
+  }
+}
+
+function sizeOf(operators: readonly StatefulOperator[]): StateSize | null {
+  const backends = operators.flatMap(({ keyed }) => (keyed === null ? [] : [keyed]))
+  if (backends.length === 0) return null
+  return {
+    entryCount: backends.reduce((sum, { size }) => sum + size, 0),
+    changedCount: backends.reduce((sum, { changedCount }) => sum + changedCount, 0),
   }
 }

@@ -116,7 +116,7 @@ t.test('recovery - at least once: nothing is lost, and no channel waits', async 
 })
 
 t.test(
-  'recovery - checkpoints are cleaned up when the job has finished, and kept when it failed',
+  'recovery - checkpoints are cleaned up when the job has finished, and kept, and no more, when it failed',
   async (t) => {
     const cluster = await VirtualCluster.start(1)
     t.teardown(() => cluster.close())
@@ -130,7 +130,9 @@ t.test(
     const two = await cluster.submit(windows(new Table(), failingAt(1500)), { checkpoint })
     t.equal((await cluster.waitForEnd(two)).state, 'failed')
     await cluster.clock.advance(1000)
-    const folders = new Set(cluster.storedPaths.map((path) => path.split('/').slice(0, 2).join('/')))
-    t.equal(folders.size, checkpoint.retained, [...folders].join(' '))
+    const { checkpoints, missing, strays } = await cluster.checkpoints()
+    t.equal(checkpoints.size, checkpoint.retained, [...checkpoints.keys()].join(' '))
+    t.same(missing, [])
+    t.same(strays, [])
   },
 )

@@ -15,6 +15,7 @@ import type { BlobStore } from '../../lib/storage/blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
+import { type StoredCheckpoints, storedCheckpoints } from '../support/stored-checkpoints.ts'
 import { runVirtually } from '../support/virtual-time.ts'
 
 /** Checkpoints every 200 ms, in memory; none may fail. */
@@ -31,6 +32,8 @@ export const virtualCheckpoint: CheckpointSettings = {
   retainOnFinish: false,
   historyMax: 20,
   alignmentTimeoutMs: null,
+  isIncremental: true,
+  deltasMax: 5,
 }
 
 export interface VirtualJobOptions {
@@ -117,6 +120,16 @@ export class VirtualCluster {
   /** What is in `memory:` storage. */
   get storedPaths(): string[] {
     return [...this.#memory.values()].flatMap((blobs) => [...blobs.keys()])
+  }
+
+  /** What is in `memory:` storage; changes to it are changes of what is stored. */
+  get memory(): MemoryBlobs {
+    return this.#memory.get('memory:') ?? new Map()
+  }
+
+  /** Of `memory:` storage. */
+  checkpoints(): Promise<StoredCheckpoints> {
+    return storedCheckpoints(new MemoryBlobStore(this.clock, this.memory))
   }
 
   waitForEnd(jobId: string): Promise<JobDescription> {

@@ -36,6 +36,7 @@ function description(
   }))
   return {
     jobId: 'j',
+    notices: [],
     name: 'count',
     state,
     submittedMs: 0,

@@ -4,6 +4,7 @@
  */
 import type { Test } from 'tap'
 import type { BlobStore } from '../../lib/storage/blob-store.ts'
+import { checkpointContract } from './checkpoint-contract.ts'
 
 export interface BlobFixture {
   /** One more handle on the same storage, as another process would have. */
@@ -42,6 +43,7 @@ export function blobStoreContract(
   givingUp(t, area)
   housekeeping(t, area)
   if (hasRange) ranges(t, area)
+  checkpointContract(t, name, factory)
 }
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

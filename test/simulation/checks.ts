@@ -61,9 +61,14 @@ export function leftovers(cluster: SimulatedCluster, storage: SimulatedStorage, 
   return problems
 }
 
-/** Checkpoints of jobs that have ended are deleted, or at least do not look like any; savepoints are not. */
-export function leftoverFiles({ paths }: SimulatedStorage): string[] {
-  const left = paths.filter((path) => path.endsWith('/meta') && !path.includes('/savepoints/'))
+/**
+ * Checkpoints of jobs that have ended are deleted, but for what somebody stored who was cut off and did not know; that
+ * does not look like one. Those of jobs that have failed are not, nor are savepoints.
+ */
+export function leftoverFiles({ events, damages }: Plan, { paths }: SimulatedStorage): string[] {
+  if (damages.length > 0) return []
+  const pattern = events.length === 0 ? /\/(meta$|shared\/)/ : /\/meta$/
+  const left = paths.filter((path) => pattern.test(path) && !path.includes('savepoints/'))
   return left.length === 0 ? [] : [`${left.length} files are left, the first: ${left[0]}`]
 }
 

@@ -40,6 +40,8 @@ export interface Plan {
     readonly concurrentMax: number
     readonly tolerableFailures: number
     readonly retained: number
+    readonly isIncremental: boolean
+    readonly deltasMax: number
   }
   /** How many; one of them leads. */
   readonly coordinators: number
@@ -72,6 +74,8 @@ export interface Plan {
   readonly events: readonly PlannedEvent[]
   /** As in CheckpointSettings. */
   readonly alignmentTimeoutMs: number | null
+  /** When something happens to one of the blobs of a checkpoint, ms after the job was handed in. */
+  readonly damages: readonly { readonly atMs: number; readonly how: 'deleted' | 'flipped' | 'cut' }[]
   /** From then on nothing goes wrong any more. */
   readonly faultsEndMs: number
 }
@@ -113,6 +117,23 @@ function calmed(plan: Plan): Plan {
 
 function drawn(seed: number): Plan {
   const random = new Draw(seed)
+  const plan = drawPlan(seed, random)
+  return { ...plan, damages: damagesOf(random, plan) }
+}
+
+/**
+ * Who goes back to an older checkpoint does again what has been committed since: only a sink that overwrites comes to
+ * the same. And a savepoint would have nobody to take it.
+ */
+function damagesOf(random: Draw, { sink, savepoint, faultsEndMs }: Omit<Plan, 'damages'>): Plan['damages'] {
+  if (sink !== 'upsert' || savepoint !== null || random.chance(0.5)) return []
+  return Array.from({ length: random.int(2, 8) }, () => ({
+    atMs: random.int(500, Math.min(faultsEndMs, JOB_MS)),
+    how: random.one(['deleted', 'flipped', 'cut']),
+  }))
+}
+
+function drawPlan(seed: number, random: Draw): Omit<Plan, 'damages'> {
   const nodes = Array.from({ length: random.int(2, 4) }, () => random.int(1, 2))
   const slots = nodes.reduce((sum, count) => sum + count, 0)
   const parallelismMax = Math.min(4, slots)
@@ -135,6 +156,8 @@ function drawn(seed: number): Plan {
       concurrentMax: random.one([1, 1, 1, 2, 3]),
       tolerableFailures: random.one([0, 2, 1_000_000]),
       retained: random.int(1, 3),
+      isIncremental: random.chance(0.9),
+      deltasMax: random.one([1, 2, 5, 50]),
     },
     coordinators,
     leaseMs: random.one([600, 1500, 3000]),

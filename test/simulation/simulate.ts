@@ -132,7 +132,7 @@ export class Simulation {
     this.#problems.push(...(await this.#rest('after the job')))
     await this.#within(this.cluster.close(), 'close')
     this.#problems.push(...(await this.#rest('after the close')))
-    if (!hasStorageFaults(this.plan)) this.#problems.push(...leftoverFiles(this.storage))
+    if (!hasStorageFaults(this.plan)) this.#problems.push(...leftoverFiles(this.plan, this.storage))
   }
 
   async #rest(when: string): Promise<readonly string[]> {
@@ -183,6 +183,9 @@ export class Simulation {
 
   #scheduleEvents(): void {
     const { cluster, clock } = this
+    for (const { atMs, how } of this.plan.damages) {
+      clock.schedule(atMs, () => this.#note('simulator', `${how}: ${this.storage.damage(how)}`))
+    }
     for (const event of this.plan.events) {
       clock.schedule(event.atMs, () => {
         const { process } = event

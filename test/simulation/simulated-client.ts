@@ -59,7 +59,7 @@ export class SimulatedClient {
     const { plan } = this.#options
     await this.#submit('first', graphOf(plan.parallelism), plan.parallelism, null)
     const uri = plan.savepoint === null ? null : await this.#savepoint('first')
-    const first = await this.#waitForEnd('first')
+    const first = await this.#untilReadable('first', graphOf(plan.parallelism))
     if (uri === null || plan.savepoint?.stop !== 'suspend') {
       expectState(first, ['finished'])
       return { restarts: first.restarts, savepoints: this.#savepoints }
@@ -98,6 +98,18 @@ export class SimulatedClient {
       `${job.jobId} is ${job.state}, attempt ${job.attempt}, ${job.slotsHeld} of ${job.slotsNeeded} slots${error}`,
       ...subtasks,
     ]
+  }
+
+  /** A job that has no checkpoint left that can be read fails; who handed it in does so again. */
+  async #untilReadable(jobId: string, graph: JobGraph): Promise<JobDescription> {
+    const { plan } = this.#options
+    for (let number = 0, id = jobId; ; number++) {
+      const job = await this.#waitForEnd(id)
+      const isDamaged = job.state === 'failed' && job.error?.code === 'CHECKPOINT_UNREADABLE'
+      if (!isDamaged || plan.damages.length === 0) return job
+      id = `${jobId}-again-${number}`
+      await this.#submit(id, graph, plan.parallelism, null)
+    }
   }
 
   /** A savepoint that cannot be read refuses the job at once; who hands it in tries again. */

@@ -2,6 +2,7 @@
 import type { Clock } from '../../lib/base/clock.ts'
 import type { Random } from '../../lib/base/prng.ts'
 import type { BlobStore } from '../../lib/storage/blob-store.ts'
+import { ChecksummedBlobStore } from '../../lib/storage/checksummed-blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { FaultyBlobStore } from '../../lib/testing/faulty-blob-store.ts'
 
@@ -30,11 +31,29 @@ export class SimulatedStorage {
     this.#open.set(process, mine)
     const store: BlobStore = new ClosingStore(clock, blobs, () => mine.delete(store))
     mine.add(store)
-    return new FaultyBlobStore(store, { ...this.#faults, clock })
+    return new FaultyBlobStore(new ChecksummedBlobStore(store), { ...this.#faults, clock })
   }
 
   openCountOf(process: string): number {
     return this.#open.get(process)?.size ?? 0
+  }
+
+  /** Does something to a blob of a checkpoint, preferably one that was stored lately; its path, if there is any. */
+  damage(how: 'deleted' | 'flipped' | 'cut'): string | null {
+    for (const blobs of this.#blobs.values()) {
+      const paths = [...blobs.keys()].filter((path) => path.includes('/shared/'))
+      const path = paths.at(-1 - this.#faults.random.nextInt(Math.min(4, paths.length)))
+      const blob = path === undefined ? undefined : blobs.get(path)
+      if (path === undefined || blob === undefined) continue
+      if (how === 'deleted') blobs.delete(path)
+      else {
+        const content = how === 'cut' ? blob.content.slice(0, -7) : blob.content.slice()
+        if (how === 'flipped') content[this.#faults.random.nextInt(content.length)]! ^= 1
+        blobs.set(path, { ...blob, content })
+      }
+      return path
+    }
+    return null
   }
 
   get paths(): string[] {

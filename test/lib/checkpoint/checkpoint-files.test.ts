@@ -5,18 +5,20 @@ import { Packr } from 'msgpackr'
 import t from 'tap'
 import { SluiceError } from '../../../lib/base/errors.ts'
 import {
+  attemptOf,
+  blobFolder,
+  blobName,
   type CheckpointMetadata,
   checkpointFolder,
+  checkpointIdOf,
   decodeMetadata,
-  decodeSubtask,
   encodeMetadata,
-  encodeSubtask,
   FORMAT_VERSION,
   folderUri,
-  subtaskBlob,
+  sharedFolder,
 } from '../../../lib/checkpoint/checkpoint-files.ts'
 import { runs } from '../types/schema-arbitrary.ts'
-import { contentsOfAll, newSubtasks, recordOf, Subtask } from './subtasks.ts'
+import { recordOf } from './subtasks.ts'
 
 const metadata: CheckpointMetadata = {
   formatVersion: FORMAT_VERSION,
@@ -26,6 +28,7 @@ const metadata: CheckpointMetadata = {
   jobName: 'a job, größer',
   isSavepoint: false,
   operators: [recordOf(2), recordOf(1, { id: 'other', subtasks: [null], hasUnion: false })],
+  snapshots: { 'v/0': [{ name: 'v-0-1-3-0', byteLength: 12 }], 'v/1': [] },
   enumerators: [{ id: 'source', state: new Uint8Array([0, 255, 7]) }],
   inFlight: [],
 }
@@ -47,50 +50,30 @@ t.test('checkpoint files - metadata comes back as it was', async (t) => {
   t.ok(state instanceof Uint8Array)
 })
 
-t.test('checkpoint files - a subtask goes on from its bytes', async () => {
-  fc.assert(
-    fc.property(fc.uniqueArray(fc.nat(1000), { maxLength: 30 }), (values) => {
-      const [before] = newSubtasks(1, values)
-      const snapshot = decodeSubtask(encodeSubtask(before!.save()), 'blob')
-      const after = new Subtask(snapshot.operators[0]!, 1, 0)
-      assert.deepEqual(contentsOfAll([after]), contentsOfAll([before!]))
-    }),
-    runs(100),
-  )
-})
-
-t.test('checkpoint files - what is cut short is damaged, wherever it was cut', async (t) => {
-  const files = [
-    { bytes: encodeMetadata(metadata), decode: decodeMetadata },
-    { bytes: encodeSubtask(newSubtasks(1, [1, 2, 3])[0]!.save()), decode: decodeSubtask },
-  ]
-  for (const { bytes, decode } of files) {
-    for (let length = 0; length < bytes.length; length++) {
-      const error = errorOf(() => decode(bytes.slice(0, length), 'a/blob'))
-      assert.equal(error?.code, 'CHECKPOINT_DAMAGED', `${length} of ${bytes.length} bytes`)
-      assert.match(error.message, /a\/blob/)
-    }
-    const longer = new Uint8Array([...bytes, 1])
-    t.equal(errorOf(() => decode(longer, 'a/blob'))?.code, 'CHECKPOINT_DAMAGED', 'a byte too many')
+t.test('checkpoint files - metadata that is cut short is damaged, wherever it was cut', async (t) => {
+  const bytes = encodeMetadata(metadata)
+  for (let length = 0; length < bytes.length; length++) {
+    const error = errorOf(() => decodeMetadata(bytes.slice(0, length), 'a/blob'))
+    assert.equal(error?.code, 'CHECKPOINT_DAMAGED', `${length} of ${bytes.length} bytes`)
+    assert.match(error.message, /a\/blob/)
   }
+  const longer = new Uint8Array([...bytes, 1])
+  t.equal(errorOf(() => decodeMetadata(longer, 'a/blob'))?.code, 'CHECKPOINT_DAMAGED', 'a byte too many')
 })
 
 t.test('checkpoint files - any bytes are read or refused', async () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-      for (const decode of [decodeMetadata, decodeSubtask]) {
-        const error = errorOf(() => decode(bytes, 'blob'))
-        assert(error === null || ['CHECKPOINT_DAMAGED', 'STATE_INCOMPATIBLE'].includes(error.code))
-      }
+      const error = errorOf(() => decodeMetadata(bytes, 'blob'))
+      assert(error === null || ['CHECKPOINT_DAMAGED', 'STATE_INCOMPATIBLE'].includes(error.code))
     }),
     runs(1000),
   )
 })
 
-t.test('checkpoint files - one is not taken for the other', async (t) => {
+t.test('checkpoint files - what is no metadata is not taken for it', async (t) => {
   const notOurs = { code: 'CHECKPOINT_DAMAGED', message: /is not part of a checkpoint/ }
-  t.throws(() => decodeMetadata(encodeSubtask({ operators: [], watermark: 0, inputs: [] }), 'x'), notOurs)
-  t.throws(() => decodeSubtask(encodeMetadata(metadata), 'x'), notOurs)
+  t.throws(() => decodeMetadata(new Packr().pack({ operators: [] }), 'x'), notOurs)
   t.throws(() => decodeMetadata(new Packr().pack(null), 'x'), notOurs)
   t.throws(() => decodeMetadata(new Packr().pack('meta'), 'x'), notOurs)
 })
@@ -104,7 +87,16 @@ t.test('checkpoint files - another format is refused by its number', async (t) =
 })
 
 t.test('checkpoint files - names', async (t) => {
-  t.equal(`${checkpointFolder('job', 12)}${subtaskBlob('v', 3, 1, 12)}`, 'job/chk-12/v-3-1-12')
+  const name = blobName({ vertexId: 'a-1-2-3', index: 3, attempt: 7, checkpointId: 12 }, 2)
+  t.equal(name, 'a-1-2-3-3-7-12-2')
+  t.equal(attemptOf(name), 7)
+  t.equal(attemptOf('meta'), undefined)
+  t.equal(checkpointFolder('job', 12), 'job/chk-12/')
+  t.equal(checkpointIdOf('chk-12/meta'), 12)
+  t.equal(checkpointIdOf('shared/chk-12/meta'), undefined)
+  t.equal(blobFolder(metadata, checkpointFolder('job', 12)), sharedFolder('job'))
+  t.equal(blobFolder(metadata, 'chk-12/'), 'shared/')
+  t.equal(blobFolder({ ...metadata, isSavepoint: true }, ''), '')
   t.equal(folderUri('file:///data', 'savepoints/x'), 'file:///data/savepoints/x')
   t.equal(folderUri('file:///data/', 'x'), 'file:///data/x')
   t.equal(folderUri('s3://bucket/base?region=eu', 'x'), 's3://bucket/base/x?region=eu')

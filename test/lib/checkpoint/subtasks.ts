@@ -1,13 +1,16 @@
 /** The subtasks of one operator with state of every sort, saved and begun from a share of what was saved. */
 import type { AssignedState } from '../../../lib/checkpoint/assign-state.ts'
 import type { OperatorRecord } from '../../../lib/checkpoint/checkpoint-files.ts'
+import { encodeChunk, encodeRest } from '../../../lib/checkpoint/snapshot-blob.ts'
 import { FrozenSubtask, type SubtaskSnapshot } from '../../../lib/checkpoint/subtask-snapshot.ts'
 import { keyGroupOf, subtaskOfKeyGroup } from '../../../lib/state/key-group.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
 import { mapState, valueState } from '../../../lib/state/state-descriptor.ts'
+import { joinParts } from '../../../lib/storage/blob-content.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { contentsOf, load, MAX_PARALLELISM } from '../state/backends.ts'
+import { CollectingTarget } from './collecting-target.ts'
 
 const total = valueState('total', types.int64)
 const rules = mapState<string, number>('rules', types.int64)
@@ -48,10 +51,12 @@ export class Subtask {
   /** `entryCount` entries at a time. */
   save(entryCount = 3): SubtaskSnapshot {
     const operator = { id: OPERATOR_ID, keyed: this.keyed, operatorState: this.#operatorState }
-    const frozen = new FrozenSubtask([operator])
+    const target = new CollectingTarget()
+    const frozen = new FrozenSubtask([operator], target, null)
     for (;;) {
       const operators = frozen.drain(entryCount)
-      if (operators !== null) return { operators, watermark: Number.NEGATIVE_INFINITY, inputs: [] }
+      const watermark = Number.NEGATIVE_INFINITY
+      if (operators !== null) return target.whole({ operators, watermark, inputs: [] })
     }
   }
 }
@@ -97,9 +102,16 @@ export function recordOf(parallelism: number, more: Partial<OperatorRecord> = {}
     name: 'the operator',
     parallelism,
     maxParallelism: MAX_PARALLELISM,
-    subtasks: Array.from({ length: parallelism }, (_, index) => `v-${index}-0`),
+    subtasks: Array.from({ length: parallelism }, (_, index) => `v/${index}`),
     hasUnion: true,
     states: [],
     ...more,
   }
+}
+
+/** The bytes of the one blob that a snapshot is. */
+export function blobOf({ operators, ...others }: SubtaskSnapshot): Uint8Array {
+  const chunks = operators.flatMap(({ id, keyed }) => keyed.flatMap((chunk) => encodeChunk(id, chunk)))
+  const rest = encodeRest({ operators: operators.map((operator) => ({ ...operator, keyed: [] })), ...others })
+  return joinParts([...chunks, ...rest])
 }

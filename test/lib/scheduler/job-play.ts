@@ -14,6 +14,7 @@
  *     report n/0 a.0=failed b.0=running    single subtasks; failed ones with an error of their name
  *     deploy-failed n/0                    deploy-failed n/0 #0
  *     take-over                            another leader goes on with what this one has saved
+ *     unreadable older                     what it was to begin with; unreadable none: and there is nothing else
  */
 
 import { SeededRandom } from '../../../lib/base/prng.ts'
@@ -115,6 +116,10 @@ export class JobPlay {
           attempt,
           subtasks: this.#statuses(rest[0]!, rest.slice(1)),
         }
+      case 'unreadable': {
+        const error = { code: 'CHECKPOINT_UNREADABLE', message: 'damaged' } as const
+        return { kind: 'restoreFailed', attempt, error, canFallBack: rest[0] === 'older' }
+      }
       case 'deploy-failed':
         return {
           kind: 'deployFailed',

@@ -14,6 +14,7 @@ import type { RestoredInputs } from '../../../lib/task/input-processor.ts'
 import { StreamTask } from '../../../lib/task/stream-task.ts'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { t as types } from '../../../lib/types/t.ts'
+import { CollectingTarget } from '../checkpoint/collecting-target.ts'
 import { chainOf, contextOf, EDGE, NotingOperator, NotingWriter, TIME } from './chains.ts'
 
 export interface HandTaskOptions {
@@ -39,6 +40,11 @@ export class HandTask {
   readonly task: StreamTask
   wakes = 0
   readonly declined: string[] = []
+  readonly unused: number[] = []
+  readonly targets = new Map<number, CollectingTarget>()
+  /** Of the snapshots that follow. */
+  isStorageBusy = false
+  onTargetChange: () => void = () => {}
   readonly snapshots: [number, SubtaskSnapshot][] = []
 
   constructor(options: HandTaskOptions = {}) {
@@ -68,7 +74,16 @@ export class HandTask {
           this.states.push(error === undefined ? state : `${state}: ${error.message}`),
         onWake: () => this.wakes++,
         onDeclined: (checkpointId, error) => this.declined.push(`${checkpointId}: ${error.message}`),
-        onSnapshot: ({ checkpointId }, snapshot) => this.snapshots.push([checkpointId, snapshot]),
+        onUnused: (checkpointId) => this.unused.push(checkpointId),
+        openSnapshot: ({ checkpointId, isSavepoint }, _size, onChange) => {
+          const target = new CollectingTarget(isSavepoint ? 'savepoint' : 'base')
+          if (this.isStorageBusy) target.state = 'busy'
+          this.targets.set(checkpointId, target)
+          this.onTargetChange = onChange
+          return target
+        },
+        onSnapshot: ({ checkpointId }, snapshot) =>
+          this.snapshots.push([checkpointId, this.targets.get(checkpointId)!.whole(snapshot)]),
       },
     )
     const all: StreamOperator<unknown>[] = [...(source === undefined ? [] : [source]), ...this.operators]

@@ -1,0 +1,162 @@
+/**
+ * The brain of one subtask's snapshots: which is a base and which a delta, when old deltas are folded, and which blobs
+ * together are its state at a checkpoint. One per subtask and attempt.
+ *
+ * A delta holds what has changed since the snapshot before it, whatever became of that snapshot's checkpoint. So the
+ * chain is made of all snapshots since the last base, those of aborted checkpoints included: what they have stored is
+ * needed by those that follow. One that could not be stored breaks the chain, and the next is a base.
+ *
+ * Folding keeps a chain from growing for ever. Taking a new base would do, but the bigger the state, the longer the
+ * checkpoint that has to wait for it; merging stored blobs would have all of them read and decoded again. Here the
+ * deltas themselves do it: while folding is on, each one writes some of the unchanged entries besides the changed ones
+ * (KeyedWalk), a small multiple of what it writes anyway. When all have had their turn, what came before the first of
+ * these deltas is not needed any more. No checkpoint is much longer than the others, and no pause is longer at all.
+ * This is the incremental cleaning of log-structured storage, in the place of the periodic materialisation of Flink's
+ * changelog backend.
+ *
+ * S1. Chains are told in the order of their snapshots, each with nothing but stored blobs.
+ * S2. Savepoints stand by themselves: nothing builds on them, and they build on nothing.
+ * S3. Nothing builds on what another attempt has stored.
+ */
+import { assert } from '../base/assert.ts'
+import type { SnapshotKind } from '../state/state-table.ts'
+import type { BlobReference } from './checkpoint-files.ts'
+import { mergeSubtaskStates, type SubtaskStates } from './state-record.ts'
+
+export interface ChainLimits {
+  /** False: every snapshot is a base. */
+  readonly isIncremental: boolean
+  /** Folding begins when there are more, or when they have more bytes than the base. */
+  readonly deltasMax: number
+}
+
+/** Of all keyed state of a subtask. */
+export interface StateSize {
+  readonly entryCount: number
+  /** Since the last base or delta. */
+  readonly changedCount: number
+}
+
+export interface Link {
+  readonly kind: SnapshotKind
+  /** Whether a step of the walk over all state is to be taken. */
+  readonly isFolding: boolean
+}
+
+export interface StoredState {
+  /** In the order in which they apply. */
+  readonly blobs: readonly BlobReference[]
+  /** The keyed states that are in them. */
+  readonly keyed: SubtaskStates
+}
+
+/** What has come of a snapshot. */
+export interface StoredSnapshot extends StoredState {
+  /** Of these, what the walk has written. */
+  readonly walkedBytes: number
+  /** The walk has come to its end. */
+  readonly hasFolded: boolean
+}
+
+interface Member extends Link {
+  /** All that its state is made of, itself last. */
+  readonly members: readonly Member[]
+  stored: StoredSnapshot | null
+}
+
+/** If this share of all entries has changed, a base is no larger than a delta. */
+const BASE_SHARE = 0.5
+
+export class SnapshotChain {
+  readonly #limits: ChainLimits
+  /** Null: the next is a base. */
+  #last: Member | null = null
+  /** The first delta of the walk that is under way. */
+  #foldFrom: Member | null = null
+  /** A walk has ended: the next chain begins with its first delta. */
+  #cutFrom: Member | null = null
+
+  constructor(limits: ChainLimits) {
+    this.#limits = limits
+  }
+
+  /** A snapshot is about to be frozen. `size`: null if the subtask has no keyed state. */
+  begin(isSavepoint: boolean, size: StateSize | null): Link {
+    if (isSavepoint) return newMember('savepoint', false, [])
+    const last = this.#last
+    const isBase =
+      last === null ||
+      size === null ||
+      !this.#limits.isIncremental ||
+      size.changedCount >= size.entryCount * BASE_SHARE
+    const member = isBase ? this.#beginBase() : this.#beginDelta(last)
+    this.#last = member
+    return member
+  }
+
+  /** Returns what is its state, with all that it builds on; null: something of that is missing. */
+  stored(link: Link, stored: StoredSnapshot): StoredState | null {
+    const member = link as Member
+    assert(member.stored === null, 'a snapshot is stored once')
+    member.stored = stored
+    if (stored.hasFolded && this.#foldFrom !== null && member.members.includes(this.#foldFrom)) {
+      this.#cutFrom = this.#foldFrom
+      this.#foldFrom = null
+    }
+    const parts = member.members.flatMap((each) => each.stored ?? [])
+    if (parts.length < member.members.length) return null
+    const keyed = mergeSubtaskStates(parts.map((part) => part.keyed))
+    return { blobs: parts.flatMap(({ blobs }) => blobs), keyed }
+  }
+
+  /** It could not be stored, or was given up. */
+  failed(link: Link): void {
+    if (link.kind === 'savepoint' || this.#last?.members.includes(link as Member) !== true) return
+    this.#last = null
+    this.#foldFrom = null
+    this.#cutFrom = null
+  }
+
+  #beginBase(): Member {
+    this.#foldFrom = null
+    this.#cutFrom = null
+    return newMember('base', false, [])
+  }
+
+  #beginDelta({ members }: Member): Member {
+    let before = members
+    if (this.#cutFrom !== null) {
+      before = members.slice(members.indexOf(this.#cutFrom))
+      this.#cutFrom = null
+    }
+    const isFolding = this.#foldFrom !== null || this.#isFoldingDue(before)
+    const member = newMember('delta', isFolding, before)
+    if (isFolding) this.#foldFrom ??= member
+    return member
+  }
+
+  #isFoldingDue(members: readonly Member[]): boolean {
+    if (members.length > this.#limits.deltasMax) return true
+    let baseBytes = 0
+    let deltaBytes = 0
+    for (const { kind, stored } of members) {
+      const bytes = stored === null ? 0 : bytesOf(stored)
+      // What an earlier walk has written is what a base would be.
+      const ofBase = kind === 'base' ? bytes : (stored?.walkedBytes ?? 0)
+      baseBytes += ofBase
+      deltaBytes += bytes - ofBase
+    }
+    return deltaBytes > baseBytes
+  }
+}
+
+function newMember(kind: SnapshotKind, isFolding: boolean, before: readonly Member[]): Member {
+  const members: Member[] = [...before]
+  const member: Member = { kind, isFolding, members, stored: null }
+  members.push(member)
+  return member
+}
+
+function bytesOf({ blobs }: StoredSnapshot): number {
+  return blobs.reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
