@@ -23,7 +23,7 @@ const BATCH_ENTRIES_MIN = 512
 const BATCH_BYTES = 2 ** 20
 /** So many may wait; then the hand waits, too. Writes are done between two slices of a task, which are long. */
 const QUEUE_MAX = 8192
-/** How far the hand goes when an entry comes in. */
+/** How far the hand goes at most to find one that can go when an entry comes in; a faster one would not see use. */
 const SWEEP_STEPS = 6
 
 type AnyEntry = StoredEntry<unknown>
@@ -103,7 +103,7 @@ export class EntryCache {
     entry.bytes = bytes + ENTRY_OVERHEAD
     this.#bytes += entry.bytes
     if (this.#bytes <= this.#softLimit) return
-    this.#sweep(SWEEP_STEPS, entry)
+    this.#sweep(SWEEP_STEPS, 1, entry)
     this.#pump(entry)
   }
 
@@ -133,17 +133,23 @@ export class EntryCache {
     this.#queue.push(entry)
   }
 
-  /** Moves the hand by up to `steps`; `kept` is in somebody's hands. */
-  #sweep(steps: number, kept: AnyEntry | null): void {
+  /** Moves the hand by up to `steps`, or to the last of so many victims; `kept` is in somebody's hands. */
+  #sweep(steps: number, victims: number, kept: AnyEntry | null): void {
     const ring = this.#ring
+    let found = 0
     for (let i = 0; i < steps && this.#bytes > this.#softLimit && this.#queue.length < QUEUE_MAX; i++) {
+      if (found === victims) return
       if (this.#hand >= ring.length) this.#hand = 0
       const entry = ring[this.#hand++]
       if (entry === null || entry === undefined || entry === kept) continue
       if (entry.isReferenced) entry.isReferenced = false
       else if (!entry.table.mayLeave(entry)) continue
-      else if (entry.isDirty) this.#enqueue(entry)
-      else if (!entry.isInFlight) this.#evict(entry)
+      else if (entry.isQueued || entry.isInFlight) continue
+      else {
+        if (entry.isDirty) this.#enqueue(entry)
+        else this.#evict(entry)
+        found++
+      }
     }
   }
 
@@ -164,7 +170,7 @@ export class EntryCache {
     if (this.#queue.length >= BATCH_ENTRIES_MIN) return true
     if (this.#bytes <= this.#limit) return false
     // Twice round: the first time spares what was used.
-    if (this.#queue.length === 0) this.#sweep(2 * this.#ring.length, kept)
+    if (this.#queue.length === 0) this.#sweep(2 * this.#ring.length, BATCH_ENTRIES_MIN, kept)
     return this.#queue.length > 0 && this.#bytes > this.#limit
   }
 

@@ -92,16 +92,6 @@ const STATES = [
   { backend: 'heap', timers: 'heap' },
 ] as const
 
-/** Every third run keeps its state in a store. */
-const STATES = [
-  { backend: 'heap', timers: 'heap' },
-  { backend: 'leveldb', timers: 'leveldb' },
-  { backend: 'heap', timers: 'heap' },
-  { backend: 'heap', timers: 'heap' },
-  { backend: 'leveldb', timers: 'heap' },
-  { backend: 'heap', timers: 'heap' },
-] as const
-
 /** How long a job of ours takes by itself, about. */
 const JOB_MS = 8000
 
