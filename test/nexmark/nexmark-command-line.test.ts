@@ -23,6 +23,7 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     parallelisms: [1],
     events: { events: 100_000, seed: 1, rate: 10_000, ooo: 1 },
     backend: 'heap',
+    stateMemory: '256mb',
     checkpointInterval: null,
     nodes: 0,
     isBlackhole: false,
