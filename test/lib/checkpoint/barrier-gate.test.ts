@@ -56,6 +56,8 @@ function player(gate: BarrierGate, more: Parameters<typeof barrierOf>[1] = {}) {
         return words(gate.onBarrier(a, barrierOf(b, more), nowMs))
       case 'cancel':
         return words(gate.onCancel(a))
+      case 'endArrives':
+        return words(gate.onEndArrival(a))
       case 'end':
         return words(gate.onEnd(a))
       default:
@@ -114,6 +116,18 @@ t.test('barrier gate - a channel that ends counts as one whose barrier was reach
   t.same(without('reach 0 1'), ['block 0'])
   t.same(without('end 1'), ['abort 1 end-of-input', 'unblock'])
   t.same(without('reach 0 1'), [])
+})
+
+t.test('barrier gate - an end that has arrived completes channel state, and nothing else', async (t) => {
+  const aligned = player(new BarrierGate(2))
+  t.same(aligned('reach 0 1'), ['block 0'])
+  t.same(aligned('endArrives 1'), [], 'what was sent before it is still to be processed')
+  t.same(aligned('end 1'), ['trigger 1', 'complete 1', 'unblock'])
+  const unaligned = player(new BarrierGate(2), { isUnaligned: true })
+  t.same(unaligned('endArrives 1'), [])
+  t.same(unaligned('arrive 0 1'), ['trigger 1 recording 0,1', 'recorded 0'])
+  t.same(unaligned('endArrives 1'), ['recorded 1', 'complete 1'])
+  t.same(unaligned('arrive 0 2'), ['trigger 2 recording 0,1', 'recorded 0'], 'the channel is still open')
 })
 
 t.test(

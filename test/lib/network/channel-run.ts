@@ -25,11 +25,15 @@ export interface ChannelRunOptions extends Omit<FaultyPortOptions, 'clock' | 'ra
   readonly frameBytes?: number
   readonly recordBytesMax?: number
   readonly timeoutMs?: number
+  /** Default: barriers go with the records now and then. */
+  readonly hasBarriers?: boolean
+  /** Asked every ms. */
+  readonly isOver?: () => boolean
   /** Called every ms. */
   readonly onMs?: (run: ChannelRun) => void
 }
 
-const RECORD = types.object({ n: types.int64, text: types.string })
+export const RECORD = types.object({ n: types.int64, text: types.string })
 const ADDRESS = { jobId: 'job', attempt: 0, edgeId: 'e0', from: 1, to: 2 }
 const TICK_MS = 200
 const LINGER_MS = 5
@@ -86,7 +90,7 @@ export class ChannelRun {
         this.input.tick(ms)
       }
       if (this.output.oldestUnsentMs <= ms - LINGER_MS) this.output.flush()
-      if (this.isDone) return
+      if (this.isDone || this.#options.isOver?.() === true) return
     }
   }
 
@@ -113,7 +117,7 @@ export class ChannelRun {
         this.output.write({ n, text: 'x'.repeat(sizeOf(n)) }, n % 128)
         this.expected.push(n)
         if (n % 7 === 0) this.#writeEvent({ kind: 'watermark', timestamp: n })
-        if (n % 501 === 0) this.#writeEvent(barrier(n))
+        if (n % 501 === 0 && this.#options.hasBarriers !== false) this.#writeEvent(barrier(n))
       }
     }
   }
