@@ -95,6 +95,8 @@ export function assignChannels(share: InputShare, saved: readonly SavedInput[]):
   const old = saved.flatMap(({ channels }) => channels)
   const schema = saved[0]?.schema ?? null
   const isMoved = !isUnchanged(share)
+  const hasNewOwners =
+    share.parallelism !== share.parallelismBefore || partitioner !== share.partitionerBefore
   const shared = isMoved || isFromReaders ? sharedWatermarks(partitioner, saved) : null
   return froms.map((from, place) => {
     const ours = old.filter((channel) =>
@@ -105,7 +107,7 @@ export function assignChannels(share: InputShare, saved: readonly SavedInput[]):
       frames: ours.flatMap(({ frames }) => frames),
       hasWatermarks: shared === null,
       watermarkAfter: shared === null ? UNKNOWN : shared.watermarkAfter,
-      isToBeSifted: isMoved,
+      isToBeSifted: hasNewOwners,
       schema,
     }
   })
