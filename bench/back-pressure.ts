@@ -36,7 +36,7 @@ async function run(seconds: number, settings: Partial<CheckpointSettings>): Prom
     const hasArrived = vertices.at(-1)!.subtasks.some(({ metrics }) => (metrics?.recordsIn ?? 0) > 0)
     if (hasArrived) fullMs = Math.min(fullMs, Date.now() + WARM_UP_MS)
     for (const record of [checkpoints?.lastCompleted, checkpoints?.lastFailed]) {
-      if (record !== null && record !== undefined && record.triggeredMs > fullMs)
+      if (record !== null && record !== undefined && (record.triggeredMs ?? 0) > fullMs)
         records.set(record.checkpointId, record)
     }
     if (Date.now() > fullMs + seconds * 1000) stop.abort()
