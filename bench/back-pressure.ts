@@ -1,5 +1,5 @@
 /**
- * How long checkpoints take behind a sink throttled to 1 %, so that all channels are full (back-pressure-job.ts): p99 of
+ * How long checkpoints take behind a sink throttled to 1 %, every channel full (back-pressure-job.ts): p99 of
  * unaligned ones from the trigger to the end, in ms, to the 2 s it may be. Also checked: that the barriers of aligned
  * ones do not get through to the sink in more than twice that time.
  *
