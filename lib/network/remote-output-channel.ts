@@ -148,6 +148,8 @@ export class RemoteOutputChannel implements OutputChannel {
     this.#eventPositions.length = 0
     this.#sizeCheckAt = 1
     this.oldestUnsentMs = Number.POSITIVE_INFINITY
+    // Silence counts from when there is something to be answered, however long the task has waited to be started.
+    if (!this.#isOutstanding) this.#heardMs = this.#options.nowMs()
     for (const frame of this.#split(out)) this.#waiting.push(frame)
     this.#sendWaiting(this.#grantedBytes)
   }
@@ -162,8 +164,7 @@ export class RemoteOutputChannel implements OutputChannel {
   }
 
   tick(nowMs: number): void {
-    const isOutstanding = this.#waiting.length > 0 || this.#acknowledged !== this.#nextSequence
-    if (!isOutstanding) {
+    if (!this.#isOutstanding) {
       this.#heardMs = nowMs
       return
     }
@@ -173,6 +174,10 @@ export class RemoteOutputChannel implements OutputChannel {
       this.#retriedMs = nowMs
       this.#probe()
     }
+  }
+
+  get #isOutstanding(): boolean {
+    return this.#waiting.length > 0 || this.#acknowledged !== this.#nextSequence
   }
 
   close(): void {
