@@ -33,6 +33,9 @@ async function each<T>(items: readonly T[], use: (item: T) => Promise<void>): Pr
   await Promise.all([lane(), lane(), lane()])
 }
 
+// Some tests start two dozen processes.
+t.setTimeout(180_000)
+
 t.test('help - lists every verb and the exit codes, on stdout, and is no error', async (t) => {
   const workspace = await Workspace.open(t)
   await each([[], ['--help']], async (args) => {
