@@ -143,7 +143,8 @@ function groups(): Pick<Group, 'paths' | 'rowsOf' | 'close'>[] {
     (directory, signal) => localRunner(CHECKPOINTS, directory, signal),
     [plain('local, checkpoints, parallelism 2', MANY, 2)],
   )
-  return [...BACKENDS.map(localGroup), checkpointed, ...BACKENDS.map(clusterGroup)]
+  const onBackends = BACKENDS.flatMap((backend) => [localGroup(backend), clusterGroup(backend)])
+  return [checkpointed, ...onBackends]
 }
 
 function localGroup(backend: Backend): Group {
