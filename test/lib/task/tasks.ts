@@ -1,6 +1,6 @@
 /** Stream tasks to be stepped by hand: noting operators in a line, channels whose other ends the test holds. */
 import { SeededRandom } from '../../../lib/base/prng.ts'
-import type { SubtaskSnapshot } from '../../../lib/checkpoint/subtask-snapshot.ts'
+import type { SnapshotTimes, SubtaskSnapshot } from '../../../lib/checkpoint/subtask-snapshot.ts'
 import type { SubtaskState } from '../../../lib/graph/execution-graph.ts'
 import type { OutputChannel } from '../../../lib/network/channel.ts'
 import { LocalChannel } from '../../../lib/network/local-channel.ts'
@@ -45,6 +45,7 @@ export class HandTask {
   /** Of the snapshots that follow. */
   isStorageBusy = false
   onTargetChange: () => void = () => {}
+  readonly times: SnapshotTimes[] = []
   readonly snapshots: [number, SubtaskSnapshot][] = []
 
   constructor(options: HandTaskOptions = {}) {
@@ -82,8 +83,10 @@ export class HandTask {
           this.onTargetChange = onChange
           return target
         },
-        onSnapshot: ({ checkpointId }, snapshot) =>
-          this.snapshots.push([checkpointId, this.targets.get(checkpointId)!.whole(snapshot)]),
+        onSnapshot: ({ checkpointId }, snapshot, times) => {
+          this.snapshots.push([checkpointId, this.targets.get(checkpointId)!.whole(snapshot)])
+          this.times.push(times)
+        },
       },
     )
     const all: StreamOperator<unknown>[] = [...(source === undefined ? [] : [source]), ...this.operators]
