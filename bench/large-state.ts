@@ -82,10 +82,6 @@ async function measured() {
       .filter(({ status }) => status === 'completed')
       .sort((a, b) => a.checkpointId - b.checkpointId)
     const later = completed.slice(filledAfter(completed.map(({ totalBytes }) => totalBytes)))
-    if (process.env.LARGE_STATE_VERBOSE !== undefined)
-      process.stderr.write(
-        `${completed.map((c) => `${c.durationMs}/${(c.totalBytes / MB).toFixed(0)}`).join(' ')}\n`,
-      )
     if (later.length >= wanted) return later.slice(0, wanted)
   }
 }
