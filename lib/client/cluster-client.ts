@@ -159,22 +159,27 @@ export class ClusterClient {
   /** While one coordinator takes over from another nobody answers for a moment; asking twice changes nothing. */
   async #patiently<T>(ask: () => Promise<T>): Promise<T> {
     const deadlineMs = this.#clock.monotonic() + TAKE_OVER_PATIENCE_MS
+    let isLast = false
     for (;;) {
       try {
         return await ask()
       } catch (error) {
         if (!(error instanceof SluiceError) || !UNANSWERED.includes(error.code)) throw error
-        if (this.#clock.monotonic() >= deadlineMs || !(await this.#isTakingOver())) throw explained(error)
+        if (isLast || this.#clock.monotonic() >= deadlineMs) throw explained(error)
+        const leadership = await this.#probeLeadership()
+        if (leadership === 'unknown') throw explained(error)
+        // It may have come to lead since the question was asked.
+        isLast = leadership === 'led'
         await sleep(this.#clock, POLL_MS)
       }
     }
   }
 
-  /** Whether a coordinator is there, and none leads, or none that answers. */
-  async #isTakingOver(): Promise<boolean> {
+  /** `open`: a coordinator is there, and none leads, or none that answers. `unknown`: there is none. */
+  async #probeLeadership(): Promise<'led' | 'open' | 'unknown'> {
     return await this.#system.ask(this.#coordinators, { kind: 'identify' }, PROBE_TIMEOUT_MS).then(
-      ({ self, leader }) => self.incarnation !== leader?.incarnation,
-      () => false,
+      ({ self, leader }) => (self.incarnation === leader?.incarnation ? 'led' : 'open'),
+      () => 'unknown',
     )
   }
 }

@@ -145,7 +145,7 @@ export const OPTIONS = {
   }),
   'checkpoint.retainOnCancel': flag({
     fallback: false,
-    doc: 'keep them when the job is cancelled, to begin from (run --from); of a job that fails they are kept',
+    doc: 'keep them when the job is cancelled, to begin from; those of a job that fails always are',
   }),
   'checkpoint.retainOnFinish': flag({
     fallback: false,
@@ -188,7 +188,7 @@ export const OPTIONS = {
 
   'restart.strategy': oneOf(['none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
     fallback: 'none',
-    doc: 'of a job that fails: fixed-delay, exponential-delay (with jitter), failure-rate (so many per interval)',
+    doc: 'of a job that fails: fixed-delay, exponential-delay with jitter, failure-rate per interval',
   }),
   'restart.attempts': number({
     fallback: undefined,

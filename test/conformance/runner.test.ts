@@ -77,7 +77,7 @@ t.test('runner - what a config names and nobody knows fails its case', async (t)
   const { lines, code } = await run(directory)
   t.match(lines[2], /unknown assigner \{"type":"daily"\}/)
   t.match(lines[4], /unknown colour/)
-  t.equal(lines.at(-1), '0 passed, 2 failed')
+  t.equal(lines.at(-1), '0 passed, 4 failed', 'on the heap and in LevelDB')
   t.equal(code, 1)
 })
 

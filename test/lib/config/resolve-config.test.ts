@@ -39,7 +39,7 @@ const VALUES = {
   string: ['a', 'b', 'c'],
   number: ['2', '3', '4'],
   duration: ['2s', '3s', '4s'],
-  bytes: ['2kb', '3kb', '4kb'],
+  bytes: ['2mb', '3mb', '4mb'],
 }
 
 t.test(
