@@ -161,7 +161,7 @@ export class JobMaster {
   #answer<R>(sender: Sender<R>, answer: (checkpoints: JobCheckpoints) => R): void {
     try {
       if (this.#checkpoints === null) throw noCheckpoints()
-      if (this.#isAdopting) throw new SluiceError('NO_RESPONDERS', 'the job is being taken over: ask again')
+      if (this.#isAdopting) throw new SluiceError('JOB_TAKEN_OVER', 'the job is being taken over: ask again')
       sender.reply(answer(this.#checkpoints))
     } catch (error) {
       sender.fail(asError(error))

@@ -61,6 +61,7 @@ const ERROR_KINDS = {
   CANNOT_CONNECT: kind('the NATS server cannot be reached', EXIT.cannotConnect, true),
   NO_RESPONDERS: kind('nobody answers on this subject', EXIT.cannotConnect, true),
   TIMEOUT: kind('no answer arrived in time', EXIT.timeout, true),
+  JOB_TAKEN_OVER: kind('a new leader has not heard of all of the job yet', EXIT.timeout, true),
   MAILBOX_FULL: kind('an actor mailbox is full', EXIT.failed, true),
   ACTOR_STOPPED: kind('the actor has stopped', EXIT.failed),
   PAYLOAD_TOO_LARGE: kind('a message is larger than the bus carries', EXIT.failed),

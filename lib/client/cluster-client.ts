@@ -37,8 +37,8 @@ export interface TakenCheckpoint {
 /** How long requests are repeated while coordinators are there and none of them leads. */
 const TAKE_OVER_PATIENCE_MS = 20_000
 const PROBE_TIMEOUT_MS = 1000
-/** Nobody has said anything; other errors are answers. */
-const UNANSWERED = ['TIMEOUT', 'NO_RESPONDERS']
+/** Nobody has said anything, or to ask again; other errors are answers. */
+const MOMENTARY = ['TIMEOUT', 'NO_RESPONDERS', 'JOB_TAKEN_OVER']
 
 /** How often a job is asked how it is doing while somebody waits for it. */
 const POLL_MS = 200
@@ -164,9 +164,9 @@ export class ClusterClient {
       try {
         return await ask()
       } catch (error) {
-        if (!(error instanceof SluiceError) || !UNANSWERED.includes(error.code)) throw error
+        if (!(error instanceof SluiceError) || !MOMENTARY.includes(error.code)) throw error
         if (isLast || this.#clock.monotonic() >= deadlineMs) throw explained(error)
-        const leadership = await this.#probeLeadership()
+        const leadership = error.code === 'JOB_TAKEN_OVER' ? 'open' : await this.#probeLeadership()
         if (leadership === 'unknown') throw explained(error)
         // It may have come to lead since the question was asked.
         isLast = leadership === 'led'
