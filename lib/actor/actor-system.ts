@@ -257,6 +257,9 @@ function subjectOf(cell: ActorCell, envelope: Envelope): string {
 }
 
 /** Answers over the bus in the format of the question, once. */
+/** What is kept of a message whose error is too large for the bus: fits in any payload a server may be limited to. */
+const BARE_MESSAGE_CHARACTERS = 250
+
 class BusSender implements Sender {
   readonly #message: BusMessage
   readonly #logger: Logger
@@ -283,7 +286,7 @@ class BusSender implements Sender {
       this.#send({ value })
     } catch (error) {
       this.#logger.error('reply could not be sent', { subject: this.#message.subject, error })
-      this.#send({ error: toErrorRecord(error) })
+      this.#sendError(error)
     }
   }
 
@@ -291,7 +294,17 @@ class BusSender implements Sender {
   fail(error: unknown): void {
     if (!this.isAsk || this.#isDone) return
     this.#isDone = true
-    this.#send({ error: toErrorRecord(error) })
+    this.#sendError(error)
+  }
+
+  /** An error has to arrive: one the bus does not carry goes without its stack, causes and details. */
+  #sendError(thrown: unknown): void {
+    const error = toErrorRecord(thrown)
+    try {
+      this.#send({ error })
+    } catch {
+      this.#send({ error: { code: error.code, message: error.message.slice(0, BARE_MESSAGE_CHARACTERS) } })
+    }
   }
 
   #send(reply: ReplyRecord): void {

@@ -112,22 +112,29 @@ export class SluiceError extends Error {
 /** Depth at which a chain of causes is cut when it is turned into a record: cycles and jokes end here. */
 const CAUSE_DEPTH_MAX = 8
 
+/** Longer messages and stacks, those with a whole document in them, are cut: a record has to fit into a message. */
+const MESSAGE_CHARACTERS_MAX = 8_192
+const STACK_CHARACTERS_MAX = 16_384
+
 /** Any thrown value as plain data, stack and causes included. */
 export function toErrorRecord(thrown: unknown, depth = 0): ErrorRecord {
   const error = asError(thrown)
   const cause = error.cause
+  const isNamed = error instanceof SluiceError || error.name === 'Error'
   return {
     code: error instanceof SluiceError ? error.code : 'INTERNAL',
-    message:
-      error instanceof SluiceError || error.name === 'Error'
-        ? error.message
-        : `${error.name}: ${error.message}`,
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    message: cut(isNamed ? error.message : `${error.name}: ${error.message}`, MESSAGE_CHARACTERS_MAX),
+    ...(error.stack === undefined ? {} : { stack: cut(error.stack, STACK_CHARACTERS_MAX) }),
     ...(error instanceof SluiceError && Object.keys(error.details).length > 0
       ? { details: error.details }
       : {}),
     ...(cause === undefined || depth >= CAUSE_DEPTH_MAX ? {} : { cause: toErrorRecord(cause, depth + 1) }),
   }
+}
+
+function cut(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text
+  return `${text.slice(0, charactersMax)} ... (${text.length - charactersMax} characters more)`
 }
 
 /** The error a record describes, with the stack of the place where it was thrown. */

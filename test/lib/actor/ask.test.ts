@@ -60,6 +60,7 @@ t.test('ask - call sites that do not fit the protocol do not compile', async (t)
 type Thrower = {
   throwCoded: { request: object; reply: never }
   throwPlain: { request: object; reply: never }
+  throwLong: { request: object; reply: never }
   refuse: { request: object; reply: never }
   ignore: { request: object; reply: never }
   twice: { request: object; reply: number }
@@ -74,6 +75,9 @@ const thrower = (): Behavior<Thrower> =>
     },
     throwPlain: () => {
       throw new TypeError('not a function')
+    },
+    throwLong: () => {
+      throw new Error('x'.repeat(1000))
     },
     refuse: (_, sender) => sender.fail(new SluiceError('JOB_NOT_FOUND', 'no job j1')),
     ignore: () => {},
@@ -143,6 +147,16 @@ t.test('ask - a reply too large for the bus becomes an error, and the actor live
   const ref = system.spawn('thrower', thrower)
   await t.rejects(run(system.ask(ref, { kind: 'huge' }, 1000)), { code: 'PAYLOAD_TOO_LARGE' })
   t.ok(system.isRunning(ref))
+})
+
+t.test('ask - an error too large for the bus arrives without its stack', async (t) => {
+  const { system, run } = virtualNetwork({ payloadBytesMax: 400 })
+  const ref = system.spawn('thrower', thrower, patient)
+  await t.rejects(run(system.ask(ref, { kind: 'throwLong' }, 1000)), {
+    code: 'INTERNAL',
+    message: /^x{250}$/,
+  })
+  await t.rejects(run(system.ask(ref, { kind: 'huge' }, 1000)), { code: 'PAYLOAD_TOO_LARGE' })
 })
 
 t.test('ask - a kind the actor does not know is refused at once', async (t) => {

@@ -37,3 +37,9 @@ t.test('assert - states the fact that was expected', async (t) => {
   t.equal(present(0, 'zero'), 0)
   t.throws(() => unreachable('x' as never), { message: 'unreachable case: x' })
 })
+
+t.test('errors - a message and a stack as long as a document are cut in a record', async (t) => {
+  const record = toErrorRecord(new Error('x'.repeat(100_000)))
+  t.match(record.message, /^x{8192} \.\.\. \(91808 characters more\)$/)
+  t.ok((record.stack?.length ?? 0) < 17_000)
+})
