@@ -17,7 +17,7 @@ export interface Sink<I, W = unknown, C = unknown> {
   readonly accepts?: (value: I) => void
   /** `restored`: what the writers of the subtasks this one stands for had saved; empty on a fresh start. */
   createWriter(context: SinkContext, restored: readonly W[]): SinkWriter<I, W, C>
-  /** Type of what writers save in checkpoints; needed if `snapshot` is implemented. */
+  /** Type of what writers save in checkpoints; needed if `snapshot` returns anything. */
   readonly writerStateType?: Type<W>
   createCommitter?(context: SinkContext): Committer<C>
   /** Type of committables; needed if there is a committer. */
@@ -57,7 +57,7 @@ export interface SinkWriter<I, W = unknown, C = unknown> {
   flush(isEndOfInput: boolean): void | Promise<void>
   /** Hands over what has been written since the last call, to be committed. Called after `flush`. */
   prepareCommit?(): readonly C[] | Promise<readonly C[]>
-  /** What a new writer needs to go on. Called after `prepareCommit`. */
+  /** What a new writer needs to go on. Called at every checkpoint, after `prepareCommit`. */
   snapshot?(checkpointId: number): readonly W[]
   close(): void | Promise<void>
 }

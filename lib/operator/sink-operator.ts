@@ -4,6 +4,7 @@
  * snapshot holds was part of a complete checkpoint and is committed (again) before anything new. Flink's
  * SinkWriterOperator and CommitterOperator in one.
  */
+import { SluiceError } from '../base/errors.ts'
 import type { Committer, Sink, SinkContext, SinkWriter, WriteContext } from '../function/sink.ts'
 import type { OperatorListState } from '../state/operator-state.ts'
 import { MIN_TIMESTAMP, timestampOrUndefined } from '../time/timestamp.ts'
@@ -95,7 +96,7 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
       each.checkpointId === NEXT_CHECKPOINT ? { ...each, checkpointId } : each,
     )
     await this.#preCommit(checkpointId)
-    this.#writerState?.update(this.#writer.snapshot?.(checkpointId) ?? [])
+    this.#saveWriter(this.#writer.snapshot?.(checkpointId) ?? [])
     this.#pendingState?.update(this.#pending)
   }
 
@@ -122,6 +123,17 @@ export class SinkOperator<I> extends OneInputOperator<I, never> {
     } finally {
       await this.#committer?.close?.()
     }
+  }
+
+  /** A writer is told of every checkpoint, one without anything to save as well: it may count by them. */
+  #saveWriter(states: readonly unknown[]): void {
+    if (this.#writerState === null && states.length > 0) {
+      throw new SluiceError(
+        'UNSUPPORTED',
+        `the writer of sink ${this.#sink.name} has ${states.length} states to save, and the sink no writerStateType to save them with`,
+      )
+    }
+    this.#writerState?.update(states)
   }
 
   async #preCommit(checkpointId: number): Promise<void> {

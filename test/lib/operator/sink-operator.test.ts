@@ -108,6 +108,38 @@ t.test(
   },
 )
 
+/** A sink whose writer has states of which the sink does not say the type. */
+function untyped(log: SinkLog, states: readonly string[]): Sink<string> {
+  const { writerStateType: _, ...sink } = loggingSink(log)
+  const createWriter: typeof sink.createWriter = (context, restored) => {
+    const writer = sink.createWriter(context, restored)
+    const snapshot = (checkpointId: number) => {
+      writer.snapshot?.(checkpointId)
+      return states
+    }
+    return { ...writer, snapshot }
+  }
+  return { ...sink, createWriter } as unknown as Sink<string>
+}
+
+t.test('sink - a writer that has nothing to save is told of every checkpoint, too', async (t) => {
+  const log = newLog()
+  const operator = () => new SinkOperator(untyped(log, []))
+  const harness = await OperatorHarness.open<never>({ operator, hasCheckpoints: true })
+  await harness.snapshot(1)
+  await harness.snapshot(2)
+  t.same(
+    take(log).filter((call) => call.startsWith('snapshot')),
+    ['snapshot 1', 'snapshot 2'],
+  )
+})
+
+t.test('sink - states that the sink has no type for are not dropped in silence', async (t) => {
+  const operator = () => new SinkOperator(untyped(newLog(), ['state']))
+  const harness = await OperatorHarness.open<never>({ operator, hasCheckpoints: true })
+  await t.rejects(harness.snapshot(1), { code: 'UNSUPPORTED', message: /sink logging .* no writerStateType/ })
+})
+
 t.test('sink - a checkpoint commits what it covers: itself and those before it that failed', async (t) => {
   const log = newLog()
   const harness = await open(log)

@@ -11,6 +11,8 @@ import { job } from '../../../../lib/api/job.ts'
 import { systemClock } from '../../../../lib/base/clock.ts'
 import { silentLogger } from '../../../../lib/base/logger.ts'
 import { connectNatsBus } from '../../../../lib/bus/nats-bus.ts'
+import { checkpointSettings } from '../../../../lib/config/config-settings.ts'
+import { defaultConfig } from '../../../../lib/config/resolve-config.ts'
 import { collectSink } from '../../../../lib/connectors/collect.ts'
 import { generator } from '../../../../lib/connectors/generator.ts'
 import { CommitLog } from '../../../../lib/connectors/jetstream/commit-log.ts'
@@ -345,6 +347,46 @@ t.test('jetstream sink - exactly once: a commit that was cut off is completed', 
     range(0, 100),
   )
 })
+
+t.test(
+  'jetstream sink - exactly once, whole jobs: every checkpoint publishes, and a failure repeats nothing',
+  async (t) => {
+    const stream = await newStream()
+    let isThere = false
+    let hasFailed = false
+    const poll = setInterval(async () => {
+      isThere = (await manager.streams.info(stream)).state.messages > 0
+    }, 20)
+    const writing = job('write', (env) => {
+      env
+        .source(generator({ count: 3000, ratePerSecond: 3000, generate: (i) => i, type: type.int32 }))
+        .map(
+          (i) => {
+            if (!isThere || hasFailed) return i
+            hasFailed = true
+            throw new Error('on purpose')
+          },
+          { type: type.int32 },
+        )
+        .sinkTo(exactly((value) => `${stream}.${value % 3}`))
+    })
+    const { restarts, checkpoints } = await runLocal(writing, {
+      threads: 'never',
+      restart: { kind: 'fixed-delay', attempts: 1, delayMs: 1 },
+      checkpoint: {
+        ...checkpointSettings(defaultConfig(), `file://${temporaryDirectory(t)}`),
+        intervalMs: 50,
+      },
+    })
+    clearInterval(poll)
+    t.equal(restarts, 1)
+    t.ok(checkpoints!.counts.completed >= 3, `${checkpoints!.counts.completed} checkpoints`)
+    t.same(
+      (await read(stream)).sort((a, b) => a - b),
+      range(0, 3000),
+    )
+  },
+)
 
 t.test('jetstream sink - exactly once: what waits is bounded', async (t) => {
   const stream = await newStream()
