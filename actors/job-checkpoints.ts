@@ -380,7 +380,7 @@ export class JobCheckpoints {
       case 'failJob':
         this.#options.onFailed({
           code: 'CHECKPOINT_FAILED',
-          message: `more than ${this.#options.settings.tolerableFailures} checkpoints in a row have failed, the last one: ${order.reason}`,
+          message: `more than ${this.#options.settings.tolerableFailures} checkpoints in a row have failed, the last one: ${this.#history.summary.lastFailed?.failure ?? order.reason}`,
         })
         break
       case 'drop':
