@@ -76,7 +76,7 @@ export function checkpointSettings(config: Config, storageUri = config['storage.
 }
 
 export function restartSettings(config: Config): RestartSettings {
-  const kind = config['restart.strategy']
+  const kind = restartStrategy(config)
   const attempts = config['restart.attempts']
   const delayMs = config['restart.delay']
   switch (kind) {
@@ -102,6 +102,13 @@ export function restartSettings(config: Config): RestartSettings {
         jitter: config['restart.jitter'],
       }
   }
+}
+
+/** As in Flink: where there are checkpoints to go on from, a failure is no reason to end. */
+function restartStrategy(config: Config): RestartSettings['kind'] {
+  const strategy = config['restart.strategy']
+  if (strategy !== 'auto') return strategy
+  return config['checkpoint.interval'] > 0 ? 'exponential-delay' : 'none'
 }
 
 export function heartbeatSettings(config: Config): HeartbeatSettings {

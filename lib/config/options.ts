@@ -186,9 +186,9 @@ export const OPTIONS = {
     doc: 'on a local disk, for the working state of the leveldb backend',
   }),
 
-  'restart.strategy': oneOf(['none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
-    fallback: 'none',
-    doc: 'of a job that fails: fixed-delay, exponential-delay with jitter, failure-rate per interval',
+  'restart.strategy': oneOf(['auto', 'none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
+    fallback: 'auto',
+    doc: 'of a job that fails: fixed-delay, exponential-delay with jitter, failure-rate per interval; auto: exponential-delay if there are periodic checkpoints, else none',
   }),
   'restart.attempts': number({
     fallback: undefined,

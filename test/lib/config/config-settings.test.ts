@@ -55,6 +55,12 @@ t.test('settings - tasks: in base units', async (t) => {
 t.test('settings - restart strategies, each with its own', async (t) => {
   const restart = (values: Record<string, string>) => restartSettings(config(values))
   t.strictSame(restart({}), { kind: 'none' })
+  t.equal(
+    restart({ 'checkpoint.interval': '1s' }).kind,
+    'exponential-delay',
+    'there is something to go on from',
+  )
+  t.equal(restart({ 'checkpoint.interval': '1s', 'restart.strategy': 'none' }).kind, 'none')
   t.strictSame(restart({ 'restart.strategy': 'fixed-delay' }), {
     kind: 'fixed-delay',
     attempts: 3,

@@ -118,7 +118,7 @@ t.test('config - a wrong value: which option, who gave it, what was expected, wh
     [{ file: { cluster: null } }, /cluster, given by .*: expected 1 to 64 letters.*found null/],
     [
       { flags: { 'restart.strategy': 'always' } },
-      /expected one of none, fixed-delay, failure-rate, exponential-delay, found "always"/,
+      /expected one of auto, none, fixed-delay, failure-rate, exponential-delay, found "always"/,
     ],
   ]
   for (const [given, message] of cases) {
