@@ -70,9 +70,13 @@ export class CheckpointBlobs {
     this.#delete(this.#ledger.subtaskHolds(task, checkpointId, names))
   }
 
-  /** One of an attempt before `attempt` has: nobody builds on what it has stored. */
-  acknowledgedLate({ blobs, isShared }: SnapshotHandle, attempt: number): void {
-    if (isShared) this.#delete(this.#ledger.strays(namesOf(blobs), attempt))
+  /**
+   * Of what a subtask has told of, what nobody needs, if it is of an attempt before `attempt`: nobody builds on it. The
+   * slot deletes that. Nothing, as long as it is not known what a checkpoint needs: `sweep` comes by then.
+   */
+  unwanted({ blobs, isShared }: SnapshotHandle, attempt: number): string[] {
+    if (!isShared || this.#unknown.size > 0) return []
+    return this.#ledger.strays(namesOf(blobs), attempt)
   }
 
   /**
@@ -100,9 +104,17 @@ export class CheckpointBlobs {
     )
   }
 
-  /** All that is in it: of a savepoint that has come to nothing, or of a job that has ended. */
+  /** All that is in it: of a savepoint that has come to nothing. */
   discardFolder(place: CheckpointPlace): void {
     this.#run(LEFT_OVER, () => this.#options.storage.delete(place))
+  }
+
+  /** All that the job has stored, and still may: nothing of it is needed any more. */
+  discardAll(): void {
+    const { storageUri, jobId } = this.#options
+    this.#ledger.clear()
+    this.#unknown.clear()
+    this.discardFolder({ storageUri, folder: jobFolder(jobId) })
   }
 
   attemptEnded(): void {

@@ -27,7 +27,6 @@ import {
   checkpointFolder,
   encodeMetadata,
   folderUri,
-  jobFolder,
   METADATA,
   metadataOf,
   type SnapshotHandle,
@@ -98,6 +97,8 @@ export class JobCheckpoints {
   readonly #storage: CheckpointStorage
   readonly #blobs: CheckpointBlobs
   #round: Round | null = null
+  /** What attempts before this one store is of no use to anybody; Infinity once the job has ended. */
+  #liveAttempt = 0
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
   /** Those of them that could not be read. Deleted with the next one that completes, till then somebody may look. */
@@ -220,6 +221,7 @@ export class JobCheckpoints {
     const { jobId, subjects, epoch } = this.#options
     const slots = new AttemptSlots({ jobId, graph, subjects, epoch, attempt, placement }, this.#host)
     this.#round = { slots, brain, finished: new Set(), triggered: new Map() }
+    this.#liveAttempt = attempt
     this.#sweep(attempt)
   }
 
@@ -263,18 +265,16 @@ export class JobCheckpoints {
     this.#decide({ kind: 'tick' })
   }
 
-  acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): void {
+  /** Returns which of the blobs nobody needs. */
+  acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): string[] {
     const round = this.#round
-    if (round === null) return
-    if (attempt !== round.slots.attempt) {
-      if (attempt < round.slots.attempt) this.#blobs.acknowledgedLate(snapshot, round.slots.attempt)
-      return
-    }
+    if (attempt !== round?.slots.attempt) return this.#blobs.unwanted(snapshot, this.#liveAttempt)
     const triggered = round.triggered.get(checkpointId)
     triggered?.acknowledged.add(task)
     this.#blobs.acknowledged(task, { checkpointId, isPending: triggered !== undefined }, snapshot)
     this.#history.acknowledged(checkpointId, task, snapshot.stats, this.#nowMs())
     this.#decide({ kind: 'acknowledged', checkpointId, task, snapshot })
+    return []
   }
 
   declined(attempt: number, checkpointId: number, task: string, error: ErrorRecord): void {
@@ -302,11 +302,11 @@ export class JobCheckpoints {
 
   /** The job has ended. Checkpoints that nobody is to go on from are deleted; those of a job that failed are kept. */
   async end(state: JobState): Promise<void> {
-    const { settings, jobId } = this.#options
-    const { storageUri, retainOnCancel, retainOnFinish } = settings
+    const { retainOnCancel, retainOnFinish } = this.#options.settings
     if (this.#stoppedWith !== null) this.#demands.done(this.#stoppedWith)
     const isCancelled = state === 'cancelled' && this.#stoppedWith === null
     const isRetained = state === 'failed' || (isCancelled ? retainOnCancel : retainOnFinish)
+    this.#liveAttempt = Number.POSITIVE_INFINITY
     if (state === 'finished' && !isRetained) this.#blobs.discardClaimed()
     if (this.#lastId === 0) return
     if (isRetained) {
@@ -315,7 +315,7 @@ export class JobCheckpoints {
     }
     for (const checkpointId of this.#completed) this.#history.discarded(checkpointId)
     this.#completed = []
-    this.#blobs.discardFolder({ storageUri, folder: jobFolder(jobId) })
+    this.#blobs.discardAll()
     await this.#blobs.close()
     // Nothing is left for a leader to come.
     this.#lastId = 0

@@ -111,8 +111,9 @@ export class JobMaster {
           sender.reply({ isCurrent, epoch: this.#options.epoch })
         },
         acknowledge: ({ attempt, checkpointId, vertexId, index, snapshot }, sender) => {
-          this.#checkpoints?.acknowledged(attempt, checkpointId, taskId(vertexId, index), snapshot)
-          sender.reply({})
+          const task = taskId(vertexId, index)
+          const unwanted = this.#checkpoints?.acknowledged(attempt, checkpointId, task, snapshot) ?? []
+          sender.reply({ unwanted })
         },
         decline: ({ attempt, checkpointId, vertexId, index, error }, sender) => {
           this.#checkpoints?.declined(attempt, checkpointId, taskId(vertexId, index), error)

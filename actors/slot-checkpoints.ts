@@ -2,8 +2,13 @@
  * Where one job attempt in one slot meets checkpoint storage: reads what its subtasks begin with, stores their
  * snapshots, and tells the job master that it has. What a subtask has to tell of its snapshots is told in their order,
  * each when the one before it has been heard.
+ *
+ * Who deletes a blob: what the job master has never been told of is the slot's to delete, and goes when nothing builds
+ * on it, at the latest when the attempt is given up. What it may have been told of is deleted only on its word; so what
+ * has been told and not answered is told on after the end, for a while. What is left when nobody answers in that time,
+ * or the node dies, is found by the next attempt or the end of the job, which look through the folder.
  */
-import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import type { ActorRef, ReplyOf } from '../lib/actor/actor-ref.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
 import { SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { AssignedState } from '../lib/checkpoint/assign-state.ts'
@@ -49,6 +54,11 @@ interface Subtask {
   readonly uploads: Map<number, Upload>
   /** All that was to be told has been told. */
   told: Promise<void>
+  /**
+   * Blobs beside the job's checkpoints that the job master has not been told of. No more than the last snapshots that
+   * came to nothing have: those that nothing builds on are deleted.
+   */
+  readonly untold: Set<string>
 }
 
 interface Upload {
@@ -57,6 +67,9 @@ interface Upload {
   /** Null until all keyed state has been written, and for ever if the checkpoint has come to nothing by then. */
   taken: { readonly snapshot: SubtaskSnapshot; readonly times: SnapshotTimes } | null
 }
+
+/** For how long after the end of an attempt it is asked on what is to become of its last snapshots. */
+const ANSWER_PATIENCE_MS = 60_000
 
 export class SlotCheckpoints {
   readonly #environment: SlotEnvironment
@@ -169,16 +182,51 @@ export class SlotCheckpoints {
       const stored = await upload.done
       await before
       const state = subtask.chain.stored(upload.link, stored)
+      if (!open.isSavepoint) this.#note(subtask, stored, state)
       if (state === null) throw new SluiceError('CHECKPOINT_FAILED', 'a snapshot it builds on is not stored')
-      if (open.taken === null) return
+      if (open.taken === null || this.#isClosed) return
       const snapshot = this.#handleOf(state, bytesOf(stored), open, open.taken)
-      await this.#tell({ kind: 'acknowledge', ...reference, snapshot })
+      for (const { name } of state.blobs) subtask.untold.delete(name)
+      await this.#acknowledge(reference, snapshot)
     } catch (error) {
       subtask.chain.failed(upload.link)
       await before
       await this.#declineStored(reference, error)
     } finally {
       subtask.uploads.delete(checkpointId)
+    }
+  }
+
+  /** `state`: what the subtask's state is made of now; null: that cannot be told. */
+  #note({ untold }: Subtask, stored: StoredState, state: StoredState | null): void {
+    for (const { name } of stored.blobs) untold.add(name)
+    if (state === null) return
+    const needed = new Set(state.blobs.map(({ name }) => name))
+    const unneeded = [...untold].filter((name) => !needed.has(name))
+    for (const name of unneeded) untold.delete(name)
+    void this.#deleteShared(unneeded)
+  }
+
+  async #acknowledge(reference: BlobOrigin, snapshot: SnapshotHandle): Promise<void> {
+    let patienceEndMs = Number.POSITIVE_INFINITY
+    const answer = await this.#tell({ kind: 'acknowledge', ...reference, snapshot }, () => {
+      if (!this.#isClosed) return false
+      const nowMs = this.#environment.clock.monotonic()
+      patienceEndMs = Math.min(patienceEndMs, nowMs + ANSWER_PATIENCE_MS)
+      return nowMs >= patienceEndMs
+    })
+    await this.#deleteShared(answer?.unwanted ?? [])
+  }
+
+  /** Errors are for the log: whoever looks through the folder next finds what is left. */
+  async #deleteShared(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return
+    const place = this.#sharedPlace()
+    const { jobId, attempt } = this.#deployment
+    try {
+      for (const name of names) await this.#storage.deleteBlob(place, name)
+    } catch (error) {
+      this.#environment.log.warn('what was stored in vain is left over', { job: jobId, attempt, error })
     }
   }
 
@@ -201,7 +249,8 @@ export class SlotCheckpoints {
   }
 
   async #decline(reference: BlobOrigin, error: unknown): Promise<void> {
-    await this.#tell({ kind: 'decline', ...reference, error: toErrorRecord(error) }).catch(() => {})
+    const message = { kind: 'decline', ...reference, error: toErrorRecord(error) } as const
+    await this.#tell(message, () => this.#isClosed).catch(() => {})
   }
 
   #handleOf(
@@ -226,16 +275,25 @@ export class SlotCheckpoints {
   /** What is still being stored is given up; that it is deleted is not waited for. */
   async close(): Promise<void> {
     this.#isClosed = true
-    const open = [...this.#subtasks.values()].flatMap(({ uploads }) => [...uploads.values()])
-    const givenUp = Promise.all(open.map(({ upload }) => upload.giveUp()))
-    void givenUp.then(() => this.#storage.close())
+    const subtasks = [...this.#subtasks.values()]
+    const open = subtasks.flatMap(({ uploads }) => [...uploads.values()])
+    const givenUp = open.map(({ upload }) => upload.giveUp())
+    const told = subtasks.map((subtask) => subtask.told)
+    void Promise.all([...givenUp, ...told])
+      .then(() => this.#deleteShared(subtasks.flatMap(({ untold }) => [...untold])))
+      .then(() => this.#storage.close())
   }
 
   #subtaskOf({ vertex, index }: SubtaskPlan): Subtask {
     const id = taskId(vertex.id, index)
     const known = this.#subtasks.get(id)
     if (known !== undefined) return known
-    const subtask = { chain: new SnapshotChain(this.#settings), uploads: new Map(), told: Promise.resolve() }
+    const subtask: Subtask = {
+      chain: new SnapshotChain(this.#settings),
+      uploads: new Map(),
+      told: Promise.resolve(),
+      untold: new Set(),
+    }
     this.#subtasks.set(id, subtask)
     return subtask
   }
@@ -246,12 +304,12 @@ export class SlotCheckpoints {
 
   #tell<K extends 'acknowledge' | 'decline'>(
     message: { readonly kind: K } & Readonly<JobMasterProtocol[K]['request']>,
-  ): Promise<unknown> {
+    isObsolete: () => boolean,
+  ): Promise<ReplyOf<JobMasterProtocol, K> | undefined> {
     const { system, subjects, clock } = this.#environment
     const jobMaster: ActorRef<JobMasterProtocol> = {
       subject: subjects.control(jobMasterName(this.#deployment.jobId)),
     }
-    const isObsolete = () => this.#isClosed
     return askPersistently<JobMasterProtocol, K>(system, jobMaster, message as never, { clock, isObsolete })
   }
 }

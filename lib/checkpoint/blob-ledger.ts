@@ -43,6 +43,13 @@ export class BlobLedger {
     return subtasks.flatMap((subtask) => this.#release(subtask))
   }
 
+  /** Nobody holds anything any more. */
+  clear(): void {
+    this.#held.clear()
+    this.#counts.clear()
+    this.#told.clear()
+  }
+
   /** Those that hold something. */
   get checkpoints(): number[] {
     return [...this.#held.keys()].filter((holder) => typeof holder === 'number')

@@ -56,10 +56,13 @@ export type JobMasterProtocol = {
     /** `epoch`: of the leader that answers; a slot that has heard a later one pays no attention. */
     reply: { readonly isCurrent: boolean; readonly epoch: number }
   }
-  /** A subtask's snapshot has been stored; may be repeated. */
+  /**
+   * A subtask's snapshot has been stored; may be repeated. `unwanted`: of its blobs, those that nobody needs, now or
+   * later: the attempt is over, or the job. Whoever stored them deletes them.
+   */
   acknowledge: {
     request: CheckpointReference & { readonly snapshot: SnapshotHandle }
-    reply: object
+    reply: { readonly unwanted: readonly string[] }
   }
   /** A subtask's snapshot could not be stored; may be repeated. */
   decline: { request: CheckpointReference & { readonly error: ErrorRecord }; reply: object }

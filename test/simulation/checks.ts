@@ -67,7 +67,8 @@ export function leftovers(cluster: SimulatedCluster, storage: SimulatedStorage, 
  */
 export function leftoverFiles({ events, damages }: Plan, { paths }: SimulatedStorage): string[] {
   if (damages.length > 0) return []
-  const pattern = events.length === 0 ? /\/(meta$|shared\/)/ : /\/meta$/
+  const areNodesSpared = events.every(({ process }) => process.startsWith('c'))
+  const pattern = areNodesSpared ? /\/(meta$|shared\/)/ : /\/meta$/
   const left = paths.filter((path) => pattern.test(path) && !path.includes('savepoints/'))
   return left.length === 0 ? [] : [`${left.length} files are left, the first: ${left[0]}`]
 }
