@@ -24,6 +24,7 @@ export interface InlineSlotHostOptions
     | 'heartbeatIntervalMs'
     | 'openStorage'
     | 'openState'
+    | 'openCopies'
   > {
   readonly bus: Bus
   readonly nodeId: string

@@ -20,7 +20,7 @@ import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { KeyValueStore } from '../lib/storage/key-value-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../lib/storage/memory-blob-store.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
-import { openWorkingState } from '../lib/storage/state-directory.ts'
+import { openCopies, openWorkingState } from '../lib/storage/state-directory.ts'
 import { startInlineSlots } from './inline-slot-host.ts'
 import { loadJob } from './load-job-module.ts'
 import { startCoordinator } from './start-coordinator.ts'
@@ -42,6 +42,7 @@ export interface MiniClusterOptions {
   readonly stateDirectory?: string
   /** Instead of a directory, for slots that are not threads. */
   openState?(memoryBytes: number): Promise<KeyValueStore>
+  openCopies?(): BlobStore
   readonly logLevel?: LogLevel
   readonly logFormat?: 'json' | 'text'
 }
@@ -144,6 +145,7 @@ function inline(
     busPort: new BusFramePort(bus, subjects),
     openState: (memoryBytes) =>
       options.openState?.(memoryBytes) ?? openWorkingState(stateDirectoryOf(options), memoryBytes),
+    openCopies: () => options.openCopies?.() ?? openCopies(stateDirectoryOf(options), 0, options.clock),
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
     heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
   })

@@ -17,6 +17,7 @@ import {
   type BlobOrigin,
   blobName,
   folderUri,
+  originOf,
   type SnapshotHandle,
   sharedFolder,
 } from '../lib/checkpoint/checkpoint-files.ts'
@@ -33,6 +34,9 @@ import type { CheckpointBarrier } from '../lib/network/stream-event.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { Deployment } from '../lib/protocol/slot.ts'
+import type { BlobStore } from '../lib/storage/blob-store.ts'
+import { CopyingBlobStore } from '../lib/storage/copying-blob-store.ts'
+import type { LocalCopies } from '../lib/storage/local-copies.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 
 /** What an attempt begins with. */
@@ -80,23 +84,44 @@ export class SlotCheckpoints {
   readonly #subtasks = new Map<string, Subtask>()
   /** Of savepoints that are under way. */
   readonly #places = new Map<number, CheckpointPlace>()
+  /** Local recovery; null: there is none. */
+  readonly #copies: LocalCopies | null
+  /** What the subtasks here have told that they need, by checkpoint, while it is pending; only for the copies. */
+  readonly #needed = new Map<number, Set<string>>()
   #isClosed = false
 
-  constructor(environment: SlotEnvironment, deployment: Deployment, settings: CheckpointSettings) {
+  constructor(
+    environment: SlotEnvironment,
+    deployment: Deployment,
+    settings: CheckpointSettings,
+    copies: LocalCopies | null,
+  ) {
     this.#environment = environment
     this.#deployment = deployment
     this.#settings = settings
-    this.#storage = new CheckpointStorage(settings.storageUri, (uri) => environment.openStorage(uri))
+    this.#copies = copies
+    this.#storage = new CheckpointStorage(settings.storageUri, (uri) => this.#openStorage(uri))
+  }
+
+  async #openStorage(uri: string): Promise<BlobStore> {
+    const store = await this.#environment.openStorage(uri)
+    const { storageUri, folder } = this.#sharedPlace()
+    if (this.#copies === null || uri !== storageUri) return store
+    return new CopyingBlobStore(store, this.#copies, (path) => path.startsWith(folder))
   }
 
   /** Throws CHECKPOINT_UNREADABLE, and otherwise as CheckpointReader does. */
   async restore(plans: readonly SubtaskPlan[]): Promise<Restored> {
     const { restore } = this.#deployment
     if (restore === null) return NOTHING_RESTORED
+    const copiesRead = this.#copies?.stats.read ?? 0
     try {
-      return await this.#storage.use(restore.storageUri, async (store) =>
+      const restored = await this.#storage.use(restore.storageUri, async (store) =>
         this.#read(await CheckpointReader.open(store, restore.folder), plans),
       )
+      const localBlobs = (this.#copies?.stats.read ?? 0) - copiesRead
+      this.#environment.log.info('state read', { checkpoint: restore.folder, localBlobs })
+      return restored
     } catch (error) {
       throw asUnreadable(error, restore)
     }
@@ -107,9 +132,13 @@ export class SlotCheckpoints {
     this.#places.set(checkpointId, place)
   }
 
-  /** Nobody waits for a checkpoint any more. Of a savepoint, what is still being written is given up. */
-  ended(checkpointId: number): void {
+  /**
+   * Nobody waits for a checkpoint any more. Of a savepoint, what is still being written is given up. `isCompleted`: the
+   * job would go on from it.
+   */
+  ended(checkpointId: number, isCompleted: boolean): void {
     this.#places.delete(checkpointId)
+    this.#keepCopies(checkpointId, isCompleted)
     for (const { uploads } of this.#subtasks.values()) {
       const open = uploads.get(checkpointId)
       if (open?.isSavepoint === true) void open.upload.giveUp()
@@ -187,6 +216,7 @@ export class SlotCheckpoints {
       if (open.taken === null || this.#isClosed) return
       const snapshot = this.#handleOf(state, bytesOf(stored), open, open.taken)
       for (const { name } of state.blobs) subtask.untold.delete(name)
+      if (!open.isSavepoint) this.#need(checkpointId, state)
       await this.#acknowledge(reference, snapshot)
     } catch (error) {
       subtask.chain.failed(upload.link)
@@ -205,6 +235,34 @@ export class SlotCheckpoints {
     const unneeded = [...untold].filter((name) => !needed.has(name))
     for (const name of unneeded) untold.delete(name)
     void this.#deleteShared(unneeded)
+  }
+
+  #need(checkpointId: number, { blobs }: StoredState): void {
+    if (this.#copies === null) return
+    const needed = this.#needed.get(checkpointId) ?? new Set()
+    for (const { name } of blobs) needed.add(name)
+    this.#needed.set(checkpointId, needed)
+  }
+
+  /** Of what is local, what the last completed checkpoint needs, and those that may complete after it. */
+  #keepCopies(checkpointId: number, isCompleted: boolean): void {
+    const needed = this.#needed.get(checkpointId)
+    this.#needed.delete(checkpointId)
+    if (needed === undefined || !isCompleted) return
+    // Those whose end nobody has told us.
+    for (const id of this.#needed.keys()) if (id < checkpointId) this.#needed.delete(id)
+    const { folder } = this.#sharedPlace()
+    this.#copies?.retain((path) => {
+      const name = path.slice(folder.length)
+      return needed.has(name) || !this.#isOld(name, checkpointId)
+    })
+  }
+
+  /** Whether one of the subtasks here has stored it, in an attempt before, or not after the checkpoint. */
+  #isOld(name: string, checkpointId: number): boolean {
+    const origin = originOf(name)
+    if (origin === undefined || !this.#subtasks.has(taskId(origin.vertexId, origin.index))) return false
+    return origin.attempt < this.#deployment.attempt || origin.checkpointId <= checkpointId
   }
 
   async #acknowledge(reference: BlobOrigin, snapshot: SnapshotHandle): Promise<void> {

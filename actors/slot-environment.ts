@@ -29,6 +29,8 @@ export interface SlotEnvironment {
   openStorage(uri: string): Promise<BlobStore>
   /** A store for the working state of one attempt, empty; `memoryBytes`: what the slot has for state in all. */
   openState(memoryBytes: number): Promise<KeyValueStore>
+  /** An empty store on this host, for copies of what one job has stored elsewhere. */
+  openCopies(): BlobStore
   loadJob(module: JobModule): Promise<JobDefinition>
   /** How often the slot reports to the job master of its job. */
   readonly heartbeatIntervalMs: number

@@ -19,7 +19,7 @@ import { BusFramePort } from '../lib/network/bus-frame-port.ts'
 import { ThreadMesh } from '../lib/network/thread-mesh.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
 import { openBlobStore } from '../lib/storage/open-blob-store.ts'
-import { openWorkingState } from '../lib/storage/state-directory.ts'
+import { openCopies, openWorkingState, removeLeftOverCopies } from '../lib/storage/state-directory.ts'
 import { loadJob } from './load-job-module.ts'
 import { Slot } from './slot.ts'
 
@@ -42,7 +42,7 @@ export interface SlotThreadData {
   readonly cacheDir: string
   /** Where job bundles come from; null: local mode, which has none. */
   readonly storageUri: string | null
-  /** Where the working state of slots is kept on this host. */
+  /** Where the working state of slots, and copies of checkpoints, are kept on this host. */
   readonly stateDirectory: string
 }
 
@@ -76,6 +76,7 @@ async function run(): Promise<void> {
   const subjects = subjectsOf(data.cluster)
   const { control, frames, close } = await openBuses(log)
   const system = new ActorSystem({ bus: control, clock, random: systemRandom(), logger: log })
+  await removeLeftOverCopies(data.stateDirectory, data.location.slot)
   const mesh = new ThreadMesh()
   const slot = new Slot({
     location: data.location,
@@ -90,6 +91,7 @@ async function run(): Promise<void> {
     loadJob: (module) => loadJob(module, { cacheDir: data.cacheDir, blobs: blobsOf(control, log) }),
     openStorage: (uri) => openBlobStore(uri, storageOptions(control, log)),
     openState: (memoryBytes) => openWorkingState(data.stateDirectory, memoryBytes),
+    openCopies: () => openCopies(data.stateDirectory, data.location.slot, clock),
     heartbeatIntervalMs: data.heartbeatIntervalMs,
     onOccupied: (jobId) => post({ kind: 'occupied', jobId }),
   })

@@ -27,6 +27,7 @@ import type {
   WatermarkAlignmentProtocol,
 } from '../lib/protocol/slot.ts'
 import type { KeyValueStore } from '../lib/storage/key-value-store.ts'
+import { LocalCopies } from '../lib/storage/local-copies.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { SlotAttempt } from '../lib/task/slot-attempt.ts'
 import type { SubtaskReport } from '../lib/task/subtask-report.ts'
@@ -38,6 +39,8 @@ import { connectSource, subtaskActor } from './subtask.ts'
 import { watermarkAlignment } from './watermark-alignment.ts'
 
 const REPORT_TIMEOUT_MS = 2000
+/** For how long the local copies of a job are kept that has left the slot: it may be between two attempts. */
+const COPIES_PATIENCE_MS = 120_000
 
 /** What the slot has been given to do. */
 interface Assignment {
@@ -64,6 +67,11 @@ export class Slot {
   #hasNews = false
   #heartbeat: { cancel(): void } | null = null
   #context!: ActorContext<SlotProtocol>
+  /** Of what the job has stored, over its attempts; see localBytesMax. */
+  #copies: { readonly jobId: string; readonly copies: LocalCopies } | null = null
+  /** Runs while there are copies and no attempt: the job may come back. */
+  #copiesTimer: { cancel(): void } | null = null
+  #isStopped = false
   /** Of the latest leader it has heard from. */
   #epoch = 0
 
@@ -129,7 +137,7 @@ export class Slot {
         },
         checkpointEnded: ({ jobId, attempt, checkpointId, mustCommit }, sender) => {
           const assignment = this.#isCurrent(jobId, attempt) ? this.#assignment : null
-          assignment?.checkpoints?.ended(checkpointId)
+          assignment?.checkpoints?.ended(checkpointId, mustCommit)
           const committed = assignment?.tasks?.checkpointEnded(checkpointId, mustCommit) ?? Promise.resolve()
           void committed.then(() => sender.reply({}))
         },
@@ -145,7 +153,9 @@ export class Slot {
         },
         signal: (signal) => {
           if (signal.kind !== 'PostStop') return
+          this.#isStopped = true
           this.#heartbeat?.cancel()
+          this.#keepCopiesOf(null)
           if (this.#assignment !== null) void this.#end(this.#assignment)
         },
       },
@@ -179,7 +189,12 @@ export class Slot {
       checkpoints:
         settings.checkpoint === null
           ? null
-          : new SlotCheckpoints(this.#environment, deployment, settings.checkpoint),
+          : new SlotCheckpoints(
+              this.#environment,
+              deployment,
+              settings.checkpoint,
+              this.#copiesFor(deployment),
+            ),
     }
     this.#assignment = assignment
     this.#environment.onOccupied(deployment.jobId)
@@ -189,6 +204,24 @@ export class Slot {
       log.error('deployment failed', { job: deployment.jobId, error })
       this.#changed()
     })
+  }
+
+  #copiesFor({ jobId, settings }: Deployment): LocalCopies | null {
+    this.#keepCopiesOf(jobId)
+    const bytesMax = settings.checkpoint?.localBytesMax ?? null
+    if (bytesMax === null) return null
+    const { openCopies, log } = this.#environment
+    this.#copies ??= { jobId, copies: new LocalCopies({ store: openCopies(), bytesMax, log }) }
+    return this.#copies.copies
+  }
+
+  /** Null: of none. */
+  #keepCopiesOf(jobId: string | null): void {
+    this.#copiesTimer?.cancel()
+    if (this.#copies === null || this.#copies.jobId === jobId) return
+    const { copies } = this.#copies
+    this.#copies = null
+    void copies.close()
   }
 
   async #load(assignment: Assignment): Promise<void> {
@@ -376,8 +409,13 @@ export class Slot {
     this.#assignment = null
     const next = this.#next
     this.#next = null
-    if (next === null) this.#environment.onOccupied(null)
-    else this.#begin(next)
+    if (next !== null) {
+      this.#begin(next)
+      return
+    }
+    this.#environment.onOccupied(null)
+    if (this.#copies === null || this.#isStopped) return
+    this.#copiesTimer = this.#environment.clock.schedule(COPIES_PATIENCE_MS, () => this.#keepCopiesOf(null))
   }
 }
 

@@ -7,7 +7,7 @@
  * L2. What has never been held is never given up: it may just be on its way (see `strays`).
  * L3. A subtask holds what it told last, by the order of checkpoints: what comes late changes nothing.
  */
-import { attemptOf } from './checkpoint-files.ts'
+import { originOf } from './checkpoint-files.ts'
 
 /** A checkpoint by its id, a subtask by its task id. */
 type BlobHolder = number | string
@@ -62,7 +62,8 @@ export class BlobLedger {
 
   /** Of the names, those that were stored by an attempt before `attempt` and that nobody holds. */
   strays(names: Iterable<string>, attempt: number): string[] {
-    return [...names].filter((name) => (attemptOf(name) ?? attempt) < attempt && !this.#counts.has(name))
+    const isOlder = (name: string) => (originOf(name)?.attempt ?? attempt) < attempt
+    return [...names].filter((name) => isOlder(name) && !this.#counts.has(name))
   }
 
   /** From now on `holder` holds these, and nothing it held before. Returns what nobody holds any more. */

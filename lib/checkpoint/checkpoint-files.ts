@@ -160,10 +160,12 @@ export interface BlobOrigin {
   readonly checkpointId: number
 }
 
-/** The attempt that stored a blob; undefined for a name that is none of ours. */
-export function attemptOf(name: string): number | undefined {
-  const attempt = /-(\d+)-\d+-\d+$/.exec(name)?.[1]
-  return attempt === undefined ? undefined : Number(attempt)
+/** What stored a blob; undefined for a name that is none of ours. */
+export function originOf(name: string): BlobOrigin | undefined {
+  const [, vertexId, ...numbers] = /^(.+)-(\d+)-(\d+)-(\d+)-\d+$/.exec(name) ?? []
+  if (vertexId === undefined) return undefined
+  const [index, attempt, checkpointId] = numbers.map(Number) as [number, number, number]
+  return { vertexId, index, attempt, checkpointId }
 }
 
 /** The checkpoint whose metadata this is; undefined if it is none. `path`: within the folder of the job. */

@@ -40,6 +40,11 @@ export interface CheckpointSettings {
   readonly isIncremental: boolean
   /** Deltas that are kept one upon the other before they are folded. */
   readonly deltasMax: number
+  /**
+   * Local recovery: how much of what it has stored a slot keeps a copy of on its own disk, in bytes, to read from when
+   * the job restarts there; null: it keeps none. Flink's LocalRecoveryConfig.
+   */
+  readonly localBytesMax: number | null
 }
 
 /** The barrier that a checkpoint begins with. Savepoints are portable, and so hold nothing that is in flight. */

@@ -72,6 +72,7 @@ export function checkpointSettings(config: Config, storageUri = config['storage.
     historyMax: config['checkpoint.history'],
     isIncremental: config['checkpoint.incremental'],
     deltasMax: config['checkpoint.deltasMax'],
+    localBytesMax: config['checkpoint.localRecovery'] ? config['checkpoint.localRecoveryMax'] : null,
   }
 }
 

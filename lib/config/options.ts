@@ -167,6 +167,15 @@ export const OPTIONS = {
     max: 10_000,
     doc: 'incremental checkpoints one upon the other before they are folded',
   }),
+  'checkpoint.localRecovery': flag({
+    fallback: false,
+    doc: 'keep a copy on the disk of each node, to restart from without the storage: state.directory',
+  }),
+  'checkpoint.localRecoveryMax': bytes({
+    fallback: '1gb',
+    min: '1kb',
+    doc: 'size of these copies per slot; what does not fit is read from the storage',
+  }),
 
   'state.backend': oneOf(['heap', 'leveldb'], {
     fallback: 'heap',
@@ -183,12 +192,12 @@ export const OPTIONS = {
   }),
   'state.directory': text({
     fallback: defaultStateDirectory,
-    doc: 'on a local disk, for the working state of the leveldb backend',
+    doc: 'on a local disk, for the leveldb backend and for local recovery',
   }),
 
   'restart.strategy': oneOf(['auto', 'none', 'fixed-delay', 'failure-rate', 'exponential-delay'], {
     fallback: 'auto',
-    doc: 'of a job that fails: fixed-delay, exponential-delay with jitter, failure-rate per interval; auto: exponential-delay if there are periodic checkpoints, else none',
+    doc: 'of a job that fails; auto: exponential-delay with periodic checkpoints, else none',
   }),
   'restart.attempts': number({
     fallback: undefined,

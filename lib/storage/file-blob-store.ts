@@ -4,6 +4,8 @@
  * directories to disk: when it resolves, the blob survives a power failure, as far as disk and file system keep
  * their word. A directory on Windows cannot be forced; there the rename may be lost, never half done.
  *
+ * What need not outlive its process can be `volatile`: then nothing is forced to disk.
+ *
  * F1  Only whole files get a name that `list` and `get` know: hidden ones begin with a dot, blob paths never do.
  * F2  A hidden file holds its directory in place, so the pruning of empty directories by somebody else's delete
  *     can only strike before it exists; then the directory is made again, a bounded number of times.
@@ -62,12 +64,14 @@ const REASONS: Record<string, Diagnosis> = {
 export class FileBlobStore extends BlobStoreTemplate {
   readonly #clock: Clock
   readonly #root: string
+  readonly #isForced: boolean
 
   /** `uri`: `file:///absolute/directory`; made on the first put. Throws CONFIG_INVALID for anything else. */
-  constructor(uri: string, clock: Clock) {
+  constructor(uri: string, clock: Clock, durability: 'durable' | 'volatile' = 'durable') {
     super(uri)
     this.#clock = clock
     this.#root = directoryOf(uri)
+    this.#isForced = durability === 'durable'
   }
 
   protected override async _put(
@@ -84,7 +88,7 @@ export class FileBlobStore extends BlobStoreTemplate {
       await unlink(hidden).catch(() => {})
       throw error
     }
-    await syncUp(dirname(file), this.#root)
+    await this.#syncUp(dirname(file), this.#root)
   }
 
   protected override async _putIfAbsent(
@@ -101,7 +105,7 @@ export class FileBlobStore extends BlobStoreTemplate {
     } finally {
       await unlink(hidden).catch(() => {})
     }
-    await syncUp(dirname(file), this.#root)
+    await this.#syncUp(dirname(file), this.#root)
     return true
   }
 
@@ -168,7 +172,7 @@ export class FileBlobStore extends BlobStoreTemplate {
         signal.throwIfAborted()
         await writeChunk(handle, chunk)
       }
-      await handle.sync()
+      if (this.#isForced) await handle.sync()
     } catch (error) {
       await handle.close()
       await unlink(hidden).catch(() => {})
@@ -183,7 +187,7 @@ export class FileBlobStore extends BlobStoreTemplate {
       try {
         const made = await mkdir(dirname(hidden), { recursive: true })
         if (made !== undefined && this.#root.startsWith(made))
-          await syncUp(dirname(this.#root), dirname(made))
+          await this.#syncUp(dirname(this.#root), dirname(made))
         return await open(hidden, 'wx')
       } catch (error) {
         if (!isAbsent(error) || attempt === DIRECTORY_ATTEMPTS_MAX) throw error
@@ -199,6 +203,15 @@ export class FileBlobStore extends BlobStoreTemplate {
       const isHidden = HIDDEN_FILE.test(entry.name)
       if (entry.isFile() && (isHidden || !entry.name.startsWith('.'))) yield { path, isHidden }
       else if (entry.isDirectory() && !entry.name.startsWith('.')) yield* this.#walk(`${path}/`)
+    }
+  }
+
+  /** From a directory up to one above it: somebody else may just have made one of them and not forced it yet. */
+  async #syncUp(deepest: string, highest: string): Promise<void> {
+    if (!this.#isForced) return
+    for (let directory = deepest; ; directory = dirname(directory)) {
+      await syncDirectory(directory)
+      if (directory === highest) return
     }
   }
 
@@ -267,14 +280,6 @@ async function writeChunk(handle: FileHandle, chunk: Uint8Array): Promise<void> 
   while (written < chunk.length) {
     const { bytesWritten } = await handle.write(chunk, written, chunk.length - written)
     written += bytesWritten
-  }
-}
-
-/** From a directory up to one above it: somebody else may just have made one of them and not forced it yet. */
-async function syncUp(deepest: string, highest: string): Promise<void> {
-  for (let directory = deepest; ; directory = dirname(directory)) {
-    await syncDirectory(directory)
-    if (directory === highest) return
   }
 }
 

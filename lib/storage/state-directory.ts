@@ -1,11 +1,17 @@
 /**
  * Where the working state of slots lives on local disk: one directory per process under a root, with one database per
- * slot and job attempt. Nothing in it outlives its process: what dead ones have left is removed when a node starts.
+ * slot and job attempt, and one folder per slot for copies of what is in checkpoints. Nothing in it outlives its
+ * process: what dead ones have left is removed when a node starts.
  */
 import { mkdir, readdir, rm, rmdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Clock } from '../base/clock.ts'
 import { newId, toToken } from '../base/ids.ts'
+import type { BlobStore } from './blob-store.ts'
+import { ChecksummedBlobStore } from './checksummed-blob-store.ts'
+import { FileBlobStore } from './file-blob-store.ts'
 import type { KeyValueStore } from './key-value-store.ts'
 import { LevelStore } from './level-store.ts'
 
@@ -42,6 +48,27 @@ export async function openWorkingState(root: string, memoryBytes: number): Promi
   }
 }
 
+/** A store for copies of blobs that a slot has stored elsewhere; it removes itself when it is closed. */
+export function openCopies(root: string, slot: number, clock: Clock): BlobStore {
+  const directory = join(directoryOf(root), `${copiesOf(slot)}${newId()}`)
+  const store = new ChecksummedBlobStore(new FileBlobStore(pathToFileURL(directory).href, clock, 'volatile'))
+  const close = store.close.bind(store)
+  store.close = async () => {
+    await close()
+    await rm(directory, { recursive: true, force: true }).catch(() => {})
+    await rmdir(dirname(directory)).catch(() => {})
+  }
+  return store
+}
+
+/** Removes what a thread that ran the slot before, in this process, has left. */
+export async function removeLeftOverCopies(root: string, slot: number): Promise<void> {
+  const directory = directoryOf(root)
+  const names = await readdir(directory).catch(() => [])
+  for (const name of names.filter((each) => each.startsWith(copiesOf(slot))))
+    await rm(join(directory, name), { recursive: true, force: true }).catch(() => {})
+}
+
 /** Removes what processes of this host that are no more have left under `root`. */
 export async function removeLeftOverState(root: string): Promise<void> {
   const names = await readdir(root).catch(() => [])
@@ -52,6 +79,8 @@ export async function removeLeftOverState(root: string): Promise<void> {
     await rm(join(root, name), { recursive: true, force: true }).catch(() => {})
   }
 }
+
+const copiesOf = (slot: number): string => `copies-${slot}-`
 
 function directoryOf(root: string): string {
   return join(root, `${toToken(hostname())}-${process.pid}`)

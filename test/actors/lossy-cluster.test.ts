@@ -79,6 +79,7 @@ async function runLossy(definition: JobDefinition, parallelism: number, lost: nu
     busPort: new BusFramePort(bus, SUBJECTS),
     openStorage,
     openState: async () => new MemoryKeyValueStore('soon'),
+    openCopies: () => new MemoryBlobStore(clock),
     loadJob: (module) => loadJob(module, { cacheDir: '', blobs: null }),
     heartbeatIntervalMs: 500,
   })

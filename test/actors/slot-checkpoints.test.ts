@@ -47,7 +47,7 @@ function newSlot() {
     },
   } as unknown as SlotEnvironment
   const deployment = { jobId: 'job', attempt: 3, restore: null } as unknown as Deployment
-  const checkpoints = new SlotCheckpoints(environment, deployment, virtualCheckpoint)
+  const checkpoints = new SlotCheckpoints(environment, deployment, virtualCheckpoint, null)
   const open = (checkpointId: number, size = MANY) => {
     const barrier = newBarrier(virtualCheckpoint, { checkpointId, timestamp: 0, isSavepoint: false })
     checkpoints.open(PLAN, barrier, size, () => {})

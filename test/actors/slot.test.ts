@@ -68,6 +68,7 @@ class SlotWorld {
       },
       openStorage: async () => new MemoryBlobStore(this.clock),
       openState: async () => new MemoryKeyValueStore('soon'),
+      openCopies: () => new MemoryBlobStore(this.clock),
       loadJob: (module) => this.loadJob(module.kind === 'registered' ? module.key : ''),
       heartbeatIntervalMs: 500,
       onOccupied: (jobId) => this.occupied.push(jobId),

@@ -12,6 +12,7 @@ import type { Sink } from '../../lib/function/sink.ts'
 import type { JobDescription, JobRunSettings, JobSubmission } from '../../lib/protocol/job-submission.ts'
 import { slotCountOf } from '../../lib/scheduler/assign-slots.ts'
 import type { BlobStore } from '../../lib/storage/blob-store.ts'
+import { ChecksummedBlobStore } from '../../lib/storage/checksummed-blob-store.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { MemoryKeyValueStore } from '../../lib/testing/memory-key-value-store.ts'
@@ -34,6 +35,7 @@ export const virtualCheckpoint: CheckpointSettings = {
   alignmentTimeoutMs: null,
   isIncremental: true,
   deltasMax: 5,
+  localBytesMax: null,
 }
 
 export interface VirtualJobOptions {
@@ -50,6 +52,8 @@ export interface VirtualJobOptions {
 export class VirtualCluster {
   readonly clock = new ManualClock(1_700_000_000_000)
   readonly log: LogEntry[] = []
+  /** Local copies of checkpoints, one store for each time that a slot wanted one. */
+  readonly copies: MemoryBlobs[] = []
   readonly #memory = new Map<string, MemoryBlobs>()
   readonly #keys: string[] = []
   #cluster!: MiniCluster
@@ -66,6 +70,11 @@ export class VirtualCluster {
         memory: virtual.#memory,
         hasThreads: false,
         openState: async () => new MemoryKeyValueStore('soon'),
+        openCopies: () => {
+          const blobs: MemoryBlobs = new Map()
+          virtual.copies.push(blobs)
+          return new ChecksummedBlobStore(new MemoryBlobStore(virtual.clock, blobs))
+        },
       }),
     )
     return virtual

@@ -76,9 +76,14 @@ export interface Plan {
   readonly alignmentTimeoutMs: number | null
   /** When something happens to one of the blobs of a checkpoint, ms after the job was handed in. */
   readonly damages: readonly { readonly atMs: number; readonly how: 'deleted' | 'flipped' | 'cut' }[]
+  /** As in CheckpointSettings. */
+  readonly localBytesMax: number | null
   /** From then on nothing goes wrong any more. */
   readonly faultsEndMs: number
 }
+
+/** What was drawn first, and so stays the same for a seed when something is added. */
+type BasicPlan = Omit<Plan, 'damages' | 'localBytesMax'>
 
 export const coordinatorName = (index: number): string => `c${index}`
 
@@ -118,14 +123,15 @@ function calmed(plan: Plan): Plan {
 function drawn(seed: number): Plan {
   const random = new Draw(seed)
   const plan = drawPlan(seed, random)
-  return { ...plan, damages: damagesOf(random, plan) }
+  const damages = damagesOf(random, plan)
+  return { ...plan, damages, localBytesMax: random.one([null, 1500, 1_000_000]) }
 }
 
 /**
  * Who goes back to an older checkpoint does again what has been committed since: only a sink that overwrites comes to
  * the same. And a savepoint would have nobody to take it.
  */
-function damagesOf(random: Draw, { sink, savepoint, faultsEndMs }: Omit<Plan, 'damages'>): Plan['damages'] {
+function damagesOf(random: Draw, { sink, savepoint, faultsEndMs }: BasicPlan): Plan['damages'] {
   if (sink !== 'upsert' || savepoint !== null || random.chance(0.5)) return []
   return Array.from({ length: random.int(2, 8) }, () => ({
     atMs: random.int(500, Math.min(faultsEndMs, JOB_MS)),
@@ -133,7 +139,7 @@ function damagesOf(random: Draw, { sink, savepoint, faultsEndMs }: Omit<Plan, 'd
   }))
 }
 
-function drawPlan(seed: number, random: Draw): Omit<Plan, 'damages'> {
+function drawPlan(seed: number, random: Draw): BasicPlan {
   const nodes = Array.from({ length: random.int(2, 4) }, () => random.int(1, 2))
   const slots = nodes.reduce((sum, count) => sum + count, 0)
   const parallelismMax = Math.min(4, slots)

@@ -148,6 +148,7 @@ export class SimulatedClient {
         retainOnCancel: false,
         retainOnFinish: false,
         historyMax: 20,
+        localBytesMax: plan.localBytesMax,
       },
       restore,
       slotRequestTimeoutMs: 300_000,

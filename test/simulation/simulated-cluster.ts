@@ -271,6 +271,7 @@ export class SimulatedCluster {
       openStorage: (uri) => storage.open(process.bus.name, process.clock, uri),
       // Its writes are done in microtasks, and nothing of it outlives its process.
       openState: async () => new MemoryKeyValueStore('soon'),
+      openCopies: () => storage.openCopies(process.bus.name, process.clock),
       loadJob: async (module) => loadJob(module.kind === 'registered' ? module.key : ''),
       heartbeatIntervalMs: this.#heartbeatIntervalMs,
     })

@@ -27,11 +27,24 @@ export class SimulatedStorage {
   async open(process: string, clock: Clock, uri: string): Promise<BlobStore> {
     const blobs: MemoryBlobs = this.#blobs.get(uri) ?? new Map()
     this.#blobs.set(uri, blobs)
-    const mine = this.#open.get(process) ?? new Set()
-    this.#open.set(process, mine)
+    const mine = this.#storesOf(process)
     const store: BlobStore = new ClosingStore(clock, blobs, () => mine.delete(store))
     mine.add(store)
     return new FaultyBlobStore(new ChecksummedBlobStore(store), { ...this.#faults, clock })
+  }
+
+  /** On the disk of the process, which has faults of its own. */
+  openCopies(process: string, clock: Clock): BlobStore {
+    const mine = this.#storesOf(process)
+    const store: BlobStore = new ClosingStore(clock, new Map(), () => mine.delete(store))
+    mine.add(store)
+    return new FaultyBlobStore(new ChecksummedBlobStore(store), { ...this.#faults, clock, delayMsMax: 5 })
+  }
+
+  #storesOf(process: string): Set<BlobStore> {
+    const mine = this.#open.get(process) ?? new Set()
+    this.#open.set(process, mine)
+    return mine
   }
 
   openCountOf(process: string): number {

@@ -5,7 +5,6 @@ import { Packr } from 'msgpackr'
 import t from 'tap'
 import { SluiceError } from '../../../lib/base/errors.ts'
 import {
-  attemptOf,
   blobFolder,
   blobName,
   type CheckpointMetadata,
@@ -15,6 +14,7 @@ import {
   encodeMetadata,
   FORMAT_VERSION,
   folderUri,
+  originOf,
   sharedFolder,
 } from '../../../lib/checkpoint/checkpoint-files.ts'
 import { runs } from '../types/schema-arbitrary.ts'
@@ -89,8 +89,8 @@ t.test('checkpoint files - another format is refused by its number', async (t) =
 t.test('checkpoint files - names', async (t) => {
   const name = blobName({ vertexId: 'a-1-2-3', index: 3, attempt: 7, checkpointId: 12 }, 2)
   t.equal(name, 'a-1-2-3-3-7-12-2')
-  t.equal(attemptOf(name), 7)
-  t.equal(attemptOf('meta'), undefined)
+  t.same(originOf(name), { vertexId: 'a-1-2-3', index: 3, attempt: 7, checkpointId: 12 })
+  t.equal(originOf('meta'), undefined)
   t.equal(checkpointFolder('job', 12), 'job/chk-12/')
   t.equal(checkpointIdOf('chk-12/meta'), 12)
   t.equal(checkpointIdOf('shared/chk-12/meta'), undefined)

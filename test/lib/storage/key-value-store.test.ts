@@ -2,9 +2,15 @@ import { closeSync, existsSync, fstatSync, openSync, readdirSync, writeSync } fr
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { systemClock } from '../../../lib/base/clock.ts'
 import { toToken } from '../../../lib/base/ids.ts'
 import { LevelStore } from '../../../lib/storage/level-store.ts'
-import { openWorkingState, removeLeftOverState } from '../../../lib/storage/state-directory.ts'
+import {
+  openCopies,
+  openWorkingState,
+  removeLeftOverCopies,
+  removeLeftOverState,
+} from '../../../lib/storage/state-directory.ts'
 import { MemoryKeyValueStore } from '../../../lib/testing/memory-key-value-store.ts'
 import { testKeyValueStore } from '../../contracts/key-value-store-contract.ts'
 
@@ -42,6 +48,24 @@ t.test(
     await removeLeftOverState(join(root, 'absent'))
   },
 )
+
+t.test('working state - copies are in a directory of the slot, and go with the thread', async (t) => {
+  const root = join(t.testdir(), 'state')
+  const content = new Uint8Array([1, 2, 3])
+  const [first, other] = [openCopies(root, 1, systemClock), openCopies(root, 12, systemClock)]
+  for (const store of [first, other]) await store.put('job/shared/a', content)
+  const [own] = readdirSync(root)
+  t.equal(readdirSync(join(root, own!)).length, 2)
+  await removeLeftOverCopies(root, 1)
+  await t.rejects(first.get('job/shared/a'), { code: 'BLOB_NOT_FOUND' })
+  t.same(await other.get('job/shared/a'), content)
+  const again = openCopies(root, 1, systemClock)
+  await again.put('job/shared/b', content)
+  await first.close()
+  t.same(await again.get('job/shared/b'), content, 'one that is closed late takes nothing along')
+  for (const store of [again, other]) await store.close()
+  t.same(readdirSync(root), [])
+})
 
 t.test('working state - a place that cannot be used is refused by name', async (t) => {
   const root = t.testdir({ file: 'not a directory' })
