@@ -98,12 +98,12 @@ export class SliceMerge<A> {
     this.#keyContext.setMapKey(key, -1)
     const { sliceMs } = this.#grid
     for (let slice = this.#boundary; slice < end; slice += sliceMs) {
-      const entry = this.#slices.find(slice)
-      if (entry !== undefined) this.#add(stacks, entry.value as A)
+      const value = this.#slices.peek(slice)
+      if (value !== undefined) this.#add(stacks, value)
     }
     for (let slice = this.#boundary - sliceMs; slice >= first; slice -= sliceMs) {
-      const entry = this.#slices.find(slice)
-      if (entry !== undefined) this.#push(stacks, slice, entry.value as A)
+      const value = this.#slices.peek(slice)
+      if (value !== undefined) this.#push(stacks, slice, value)
     }
   }
 

@@ -168,9 +168,10 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   #add(value: I, slice: number): void {
     this.#merge?.changed(slice)
     const slices = this.#slices
-    const entry = slices.find(slice)
-    if (entry === undefined) this.#insert(slice, this.#folding.add(value, undefined))
-    else slices.update(entry, this.#folding.add(value, slices.read(entry)))
+    const before = slices.get(slice)
+    const accumulator = this.#folding.add(value, before)
+    if (before === undefined && !slices.hasSlice(slice)) this.#addPendingEnds(slice, this.#watermark)
+    slices.put(slice, accumulator)
   }
 
   /** A record that is late or, while the watermark catches up after a restore, may be. */
@@ -187,11 +188,6 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     }
     if (this.#lateTag !== null) this.output.collectSide(this.#lateTag.id, value)
     else this.#lateDropped.increment(this.#recordCountOf?.(value) ?? 1)
-  }
-
-  #insert(slice: number, accumulator: A): void {
-    if (!this.#slices.hasSlice(slice)) this.#addPendingEnds(slice, this.#watermark)
-    this.#slices.insert(slice, accumulator)
   }
 
   #addPendingEnds(slice: number, fired: number): void {
@@ -293,12 +289,11 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   /** What the current key has in the window, which is not nothing. */
   #accumulatorOf(end: number): A {
     const { merge, copy } = this.#folding
-    if (this.#sliceMs === this.#sizeMs) return this.#slices.find(end - this.#sizeMs)!.value as A
+    if (this.#sliceMs === this.#sizeMs) return this.#slices.peek(end - this.#sizeMs) as A
     let accumulator: A | undefined
     for (let slice = end - this.#sizeMs; slice < end; slice += this.#sliceMs) {
-      const entry = this.#slices.find(slice)
-      if (entry === undefined) continue
-      const value = entry.value as A
+      const value = this.#slices.peek(slice)
+      if (value === undefined) continue
       accumulator = accumulator === undefined ? copy(value) : merge!(accumulator, value)
     }
     return accumulator!

@@ -87,8 +87,8 @@ class TableSnapshot {
   readonly registered: RegisteredTable
   readonly values: ChunkWriter
   readonly #deletions: ChunkWriter
-  readonly #deleted: readonly Entry<unknown>[]
-  #next = 0
+  readonly #deleted: Iterator<Entry<unknown>>
+  #hasDeletions = true
   /** Rows of values that had to be written before all removals were. */
   #held: StateChunk[] = []
 
@@ -100,20 +100,27 @@ class TableSnapshot {
   ) {
     this.registered = registered
     this.values = new ChunkWriter(registered, context, false, (chunk) => {
-      if (this.#next === this.#deleted.length) emit(chunk)
-      else this.#held.push(chunk)
+      if (this.#hasDeletions) this.#held.push(chunk)
+      else emit(chunk)
     })
     this.#deletions = new ChunkWriter(registered, context, true, emit)
-    this.#deleted = registered.table.freeze(kind, (entry) => this.values.write(entry))
+    const deleted = registered.table.freeze(kind, (entry) => this.values.write(entry))
+    this.#deleted = deleted[Symbol.iterator]()
   }
 
   /** Writes up to `count` removals; true when none is left. */
   drainDeletions(count: number, emit: (chunk: StateChunk) => void): boolean {
-    const end = Math.min(this.#deleted.length, this.#next + count)
-    for (let i = this.#next; i < end; i++) this.#deletions.write(this.#deleted[i]!)
-    this.#next = end
-    if (end < this.#deleted.length) return false
+    for (let i = 0; i < count; i++) {
+      const next = this.#deleted.next()
+      if (next.done === true) return this.#endDeletions(emit)
+      this.#deletions.write(next.value)
+    }
+    return false
+  }
+
+  #endDeletions(emit: (chunk: StateChunk) => void): true {
     this.#deletions.flush()
+    this.#hasDeletions = false
     for (const chunk of this.#held) emit(chunk)
     this.#held = []
     return true

@@ -24,7 +24,7 @@ import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
 import type { StateHome } from './state-home.ts'
 import { StateMisfits } from './state-misfit.ts'
-import type { StateTable } from './state-table.ts'
+import type { SnapshotTable } from './state-table.ts'
 import { Expiry, stampedType, type Ttl } from './state-ttl.ts'
 import { StoredFlatTable } from './stored-flat-table.ts'
 import { StoredNestedTable } from './stored-nested-table.ts'
@@ -205,7 +205,7 @@ export class KeyedStateBackend {
     return known.state as S
   }
 
-  #table(name: string, layout: TableLayout, type: Type<unknown> | null): StateTable<unknown> {
+  #table(name: string, layout: TableLayout, type: Type<unknown> | null): SnapshotTable<unknown> {
     return this.#register(name, layout, type, null).table
   }
 
@@ -249,7 +249,7 @@ export class KeyedStateBackend {
     this.context.setMapKey(mapKey, knownKeyGroup)
   }
 
-  #newTable(layout: TableLayout, type: Type<unknown> | null, isMutable: boolean): StateTable<unknown> {
+  #newTable(layout: TableLayout, type: Type<unknown> | null, isMutable: boolean): SnapshotTable<unknown> {
     if (this.#home !== null) {
       const stored = this.#newStoredTable(layout, type, isMutable, this.#home)
       if (stored !== null) return stored
@@ -262,7 +262,7 @@ export class KeyedStateBackend {
       case 'slices':
         return new HeapSliceTable(this.context, isMutable)
       case 'timers':
-        return new HeapTimerTable(this.context) as unknown as StateTable<unknown>
+        return new HeapTimerTable(this.context) as unknown as SnapshotTable<unknown>
     }
   }
 
@@ -272,7 +272,7 @@ export class KeyedStateBackend {
     type: Type<unknown> | null,
     isMutable: boolean,
     home: StateHome,
-  ): StateTable<unknown> | null {
+  ): SnapshotTable<unknown> | null {
     if (layout === 'timers' && home.timers === 'heap') return null
     const options = { context: this.context, cache: home.cache, tableId: home.newTableId(), type, isMutable }
     switch (layout) {
@@ -283,7 +283,7 @@ export class KeyedStateBackend {
       case 'slices':
         return new StoredSliceTable(options)
       case 'timers':
-        return new StoredTimerTable(options) as unknown as StateTable<unknown>
+        return new StoredTimerTable(options) as unknown as SnapshotTable<unknown>
     }
   }
 }

@@ -1,7 +1,7 @@
 /** What snapshots of keyed state are made of; see KeyedSnapshot. And what tables are, seen from outside. */
 import type { Schema } from '../types/schema.ts'
 import type { Type } from '../types/type.ts'
-import type { StateTable } from './state-table.ts'
+import type { SnapshotTable } from './state-table.ts'
 import type { Expiry } from './state-ttl.ts'
 
 /** How a table arranges its entries: by key; by key and sub-key; by sub-key and key; by time. */
@@ -13,7 +13,7 @@ export interface RegisteredTable {
   readonly layout: TableLayout
   /** Null for timers, which have no value. */
   readonly type: Type<unknown> | null
-  readonly table: StateTable<unknown>
+  readonly table: SnapshotTable<unknown>
   /** Null unless the state has a time-to-live. */
   readonly expiry: Expiry | null
 }

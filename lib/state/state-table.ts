@@ -41,7 +41,33 @@ interface Freeze<V> {
   readonly all: Iterator<Entry<V>> | null
 }
 
-export abstract class StateTable<V> {
+/** A table as snapshots see it. */
+export interface SnapshotTable<V> {
+  /** Every live entry, in any order; tolerant of changes while it is being consumed. */
+  entries(): Iterable<Entry<V>>
+  readonly size: number
+  /** Entries that have changed or gone since the last base or delta; some may count twice. 0 unless tracked. */
+  readonly changedCount: number
+  /** Puts an entry read from a snapshot in place. */
+  restore(entry: Entry<V>): void
+  /** Removes the entry a snapshot's tombstone names; absent ones are ignored. */
+  restoreDeleted(entry: Entry<V>): void
+  /** From now on changes are listed. Without it there are no deltas. */
+  track(): void
+  /**
+   * Begins a snapshot. Returns the entries removed since the last base or delta (none unless this is a delta), to be
+   * consumed while records go on; the others go to `write` during the calls of {@link drain} that follow.
+   */
+  freeze(kind: SnapshotKind, write: EntryWriter<V>): Iterable<Entry<V>>
+  /** Writes up to `count` frozen entries; true when none is left and the snapshot of this table is complete. */
+  drain(count: number): boolean
+  /** Gives the snapshot up that is being drained, if one is. */
+  abandon(): void
+  /** Whether an entry has its value since before the last freeze, and no part in the snapshot of that freeze. */
+  isOlder(entry: Entry<V>): boolean
+}
+
+export abstract class StateTable<V> implements SnapshotTable<V> {
   protected epoch = 2
   #dirty: Entry<V>[] = []
   #deleted: Entry<V>[] = []
@@ -52,20 +78,15 @@ export abstract class StateTable<V> {
   /** Of the last base or delta. */
   #listedEpoch = 0
 
-  /** Every live entry, in any order; tolerant of changes while it is being consumed. */
   abstract entries(): Iterable<Entry<V>>
   abstract get size(): number
-  /** Puts an entry read from a snapshot in place. */
   abstract restore(entry: Entry<V>): void
-  /** Removes the entry a snapshot's tombstone names; absent ones are ignored. */
   abstract restoreDeleted(entry: Entry<V>): void
 
-  /** Entries that have changed or gone since the last base or delta; some may count twice. 0 unless tracked. */
   get changedCount(): number {
     return this.#dirty.length + this.#deleted.length
   }
 
-  /** From now on changes are listed. Without it there are no deltas. */
   track(): void {
     if (this.#isTracking) return
     this.#isTracking = true
@@ -97,10 +118,6 @@ export abstract class StateTable<V> {
     if (this.#isTracking) this.#dirty.push(entry)
   }
 
-  /**
-   * Begins a snapshot. Returns the entries removed since the last base or delta (none unless this is a delta); the
-   * others go to `write` during the calls of {@link drain} that follow.
-   */
   freeze(kind: SnapshotKind, write: EntryWriter<V>): readonly Entry<V>[] {
     assert(this.#freeze === null, 'one snapshot of a table at a time')
     assert(kind !== 'delta' || this.#isTracking, 'changes were tracked since the last snapshot')
@@ -120,7 +137,6 @@ export abstract class StateTable<V> {
     return deleted
   }
 
-  /** Writes up to `count` frozen entries; true when none is left and the snapshot of this table is complete. */
   drain(count: number): boolean {
     const freeze = this.#freeze
     if (freeze === null) return true
@@ -129,12 +145,10 @@ export abstract class StateTable<V> {
     return isDone
   }
 
-  /** Gives the snapshot up that is being drained, if one is. */
   abandon(): void {
     this.#freeze = null
   }
 
-  /** Whether an entry has its value since before the last freeze, and no part in the snapshot of that freeze. */
   isOlder(entry: Entry<V>): boolean {
     return entry.epoch <= this.#frozenEpoch && entry.value !== DELETED
   }

@@ -19,7 +19,7 @@ import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import { DELETED, Entry } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
-import type { StateTable } from './state-table.ts'
+import type { SnapshotTable } from './state-table.ts'
 
 /** How long state lives and what may be seen of it afterwards. */
 export interface TtlOptions {
@@ -112,12 +112,12 @@ export class Expiry {
   readonly ttl: Ttl
   readonly #clock: Pick<Clock, 'now'>
   readonly #context: KeyContext
-  readonly #table: StateTable<unknown>
+  readonly #table: SnapshotTable<unknown>
   #accessCount = 0
   /** Where the next step goes on; null at the beginning of the table. */
   #cursor: Iterator<Entry<unknown>> | null = null
 
-  constructor(ttl: Ttl, clock: Pick<Clock, 'now'>, context: KeyContext, table: StateTable<unknown>) {
+  constructor(ttl: Ttl, clock: Pick<Clock, 'now'>, context: KeyContext, table: SnapshotTable<unknown>) {
     this.ttl = ttl
     this.#clock = clock
     this.#context = context

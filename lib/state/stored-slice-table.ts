@@ -33,25 +33,33 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
     return (this.#slices.get(sub)?.count ?? 0) > 0
   }
 
-  find(sub: number): StoredEntry<V> | undefined {
+  peek(sub: number): V | undefined {
+    return this.#find(sub)?.value as V | undefined
+  }
+
+  get(sub: number): V | undefined {
+    const entry = this.#find(sub)
+    if (entry === undefined) return undefined
+    if (this.home.isMutable) this.beforeChange(entry)
+    return entry.value as V
+  }
+
+  put(sub: number, value: V): void {
+    // Found again, since it may have been written and dropped after the caller looked at it.
+    const entry = this.#find(sub)
+    if (entry === undefined) this.#insert(sub, value)
+    else {
+      this.beforeChange(entry)
+      entry.value = value
+    }
+  }
+
+  #find(sub: number): StoredEntry<V> | undefined {
     const entry = this.#findAny(sub)
     return entry === undefined || entry.value === DELETED ? undefined : entry
   }
 
-  read(entry: Entry<V>): V {
-    if (this.home.isMutable) this.beforeChange(entry as StoredEntry<V>)
-    return entry.value as V
-  }
-
-  update(found: Entry<V>, value: V): void {
-    let entry = found as StoredEntry<V>
-    // It may have been written and dropped since it was found.
-    if (entry.slot < 0) entry = this.find(entry.sub as number) ?? entry
-    this.beforeChange(entry)
-    entry.value = value
-  }
-
-  insert(sub: number, value: V): void {
+  #insert(sub: number, value: V): void {
     const removed = this.#slices.get(sub)?.cached.get()
     const slice = this.#ensureSlice(sub)
     slice.count++
@@ -102,14 +110,12 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
 
   override restore(entry: Entry<V>): void {
     this.home.context.setMapKey(entry.key, entry.keyGroup)
-    const found = this.find(entry.sub as number)
-    if (found === undefined) this.insert(entry.sub as number, entry.value as V)
-    else this.update(found, entry.value as V)
+    this.put(entry.sub as number, entry.value as V)
   }
 
   override restoreDeleted(entry: Entry<V>): void {
     this.home.context.setMapKey(entry.key, entry.keyGroup)
-    const found = this.find(entry.sub as number)
+    const found = this.#find(entry.sub as number)
     if (found === undefined) return
     this.#slices.get(entry.sub as number)!.count--
     this.removed(found)

@@ -70,10 +70,8 @@ const CHANGES: readonly ((backend: KeyedStateBackend, value: number) => void)[] 
   },
   (backend, value) => {
     const slices = backend.sliceTable('window/slices', types.float64)
-    const entry = slices.find(value % 3)
     if (value === 9) slices.removeSlice(0)
-    else if (entry === undefined) slices.insert(value % 3, value)
-    else slices.update(entry, value)
+    else slices.put(value % 3, value)
   },
   (backend, value) => backend.timerTable('timers/event').register(value, value % 2 === 0 ? undefined : 'w'),
   (backend, value) => backend.timerTable('timers/event').delete(value, undefined),

@@ -41,11 +41,7 @@ function change(backend: KeyedStateBackend, { key, what, n }: Change): void {
     () => backend.state(map).set(n % 3, n),
     () => backend.state(map).delete(n % 3),
     () => backend.state(map).clear(),
-    () => {
-      const entry = slices.find(n % 3)
-      if (entry === undefined) slices.insert(n % 3, n)
-      else slices.update(entry, n)
-    },
+    () => slices.put(n % 3, n),
     () => slices.removeSlice(n % 3),
     () => backend.timerTable('a/timers').register(n % 5, undefined),
     () => backend.timerTable('a/timers').delete(n % 5, undefined),

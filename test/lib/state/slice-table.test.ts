@@ -15,17 +15,14 @@ function subject(backend: KeyedStateBackend): Subject {
     table: table as unknown as StateTable<unknown>,
     put(key, sub, mark) {
       at(key)
-      const entry = table.find(sub)
-      if (entry === undefined) table.insert(sub, { marks: [mark] })
-      else table.update(entry, { marks: [mark] })
+      table.put(sub, { marks: [mark] })
     },
     mutate(key, sub, mark) {
       at(key)
-      const entry = table.find(sub)
-      if (entry === undefined) return
-      const value = table.read(entry)
+      const value = table.get(sub)
+      if (value === undefined) return
       value?.marks.push(mark)
-      table.update(entry, value)
+      table.put(sub, value)
     },
     // Slices are dropped as a whole; single entries are removed only by the tombstones of a snapshot.
     remove(key, sub) {
@@ -52,8 +49,8 @@ onEachBackend('slice table - slices are found, walked and dropped as a whole', a
   const table = backend.sliceTable('table', types.int64)
   for (const key of ['a', 'b', 'c']) {
     context.set(key, -1)
-    table.insert(10, 1)
-    if (key !== 'b') table.insert(20, 2)
+    table.put(10, 1)
+    if (key !== 'b') table.put(20, 2)
   }
   t.same([...table.slices()], [10, 20])
   t.same([...table.ofSlice(20)].map(({ key }) => key).sort(), ['a', 'c'])
@@ -61,9 +58,9 @@ onEachBackend('slice table - slices are found, walked and dropped as a whole', a
   t.equal(table.size, 5)
   table.removeSlice(20)
   t.notOk(table.hasSlice(20))
-  t.equal(table.find(20), undefined)
-  table.insert(20, 3)
-  t.equal(table.find(20)?.value, 3)
+  t.equal(table.peek(20), undefined)
+  table.put(20, 3)
+  t.equal(table.peek(20), 3)
   table.removeSlice(99)
   t.equal(table.size, 4)
 })

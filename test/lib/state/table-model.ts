@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { Entry } from '../../../lib/state/entry.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
-import type { SnapshotKind, StateTable } from '../../../lib/state/state-table.ts'
+import type { SnapshotKind, SnapshotTable } from '../../../lib/state/state-table.ts'
 import { Timer } from '../../../lib/state/timer-table.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import type { Type } from '../../../lib/types/type.ts'
@@ -22,7 +22,7 @@ export type NewSubject = (backend: KeyedStateBackend) => Subject
 
 /** A table of one kind, driven by key and sub-key. */
 export interface Subject {
-  readonly table: StateTable<unknown>
+  readonly table: SnapshotTable<unknown>
   readonly isTimers?: boolean
   put(key: MapKey, sub: number, mark: number): void
   /** Changes the value in place, if there is one. */
@@ -136,14 +136,14 @@ function apply(operation: Operation, subject: Subject, model: Model): void {
   }
 }
 
-function freeze(table: StateTable<unknown>, kind: SnapshotKind): Snapshot {
+function freeze(table: SnapshotTable<unknown>, kind: SnapshotKind): Snapshot {
   const written = new Map<string, Value>()
   const deleted = table.freeze(kind, (entry) => {
     const id = idOfEntry(entry)
     assert(!written.has(id), `${id} is written once`)
     written.set(id, structuredClone(entry.value) as Value)
   })
-  return { kind, deleted: deleted.map(idOfEntry), written }
+  return { kind, deleted: [...deleted].map(idOfEntry), written }
 }
 
 /** What a new table holds after the snapshots have been put into it, removals first. */
@@ -156,7 +156,7 @@ function rebuild(newSubject: NewSubject, chain: readonly Snapshot[]): Model {
   return contentsOf(table)
 }
 
-export function contentsOf(table: StateTable<unknown>): Model {
+export function contentsOf(table: SnapshotTable<unknown>): Model {
   const contents: Model = new Map()
   for (const entry of table.entries()) {
     const id = idOfEntry(entry)
