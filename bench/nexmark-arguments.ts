@@ -1,10 +1,9 @@
 /** The command line of the Nexmark runner. */
 import { readdirSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { type NexmarkArguments, readArguments } from '../examples/nexmark/nexmark.ts'
-import { SluiceError } from '../lib/base/errors.ts'
 import { didYouMean } from '../lib/base/nearest-name.ts'
 import { parseDuration } from '../lib/base/units.ts'
+import { asUsage, readCount, readOptions, usageError } from './command-line.ts'
 
 export const NEXMARK_JOBS = new URL('../examples/nexmark/', import.meta.url)
 
@@ -103,36 +102,36 @@ export interface NexmarkPlan {
 
 /** Null: help is wanted. Throws USAGE. */
 export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
-  const values = parseOptions(args)
+  const values = readOptions(args, OPTIONS).values
   if (values.help) return null
   const { out, blackhole, 'checkpoint-interval': interval } = values
-  if (values.all && values.query !== undefined) throw usage('--all and --query exclude each other')
+  if (values.all && values.query !== undefined) throw usageError('--all and --query exclude each other')
   const jobArguments = JOB_OPTIONS.flatMap((name) =>
     values[name] === undefined ? [] : [`--${name}=${values[name]}`],
   )
   const { events, seed, rate, ooo } = asUsage(() => readArguments(jobArguments))
   const plan = {
     queries: readQueries(values.query),
-    parallelisms: readList('--parallelism', values.parallelism, PARALLELISM_MAX),
+    parallelisms: readList('parallelism', values.parallelism, PARALLELISM_MAX),
     events: { events, seed, rate, ooo },
     backend: readBackend(values.backend),
     stateMemory: values['state-memory'],
     checkpointInterval: interval === undefined ? null : asUsage(() => readInterval(interval)),
-    nodes: values.nodes === undefined ? 0 : readInteger('--nodes', values.nodes, NODES_MAX),
+    nodes: values.nodes === undefined ? 0 : readCount('nodes', values.nodes, 1, NODES_MAX),
     isBlackhole: blackhole,
     out: out ?? null,
     report: values.report ?? (values.all ? REPORT : null),
     verifyMinutes: values.verify
-      ? readInteger('--minutes', values.minutes ?? `${MINUTES}`, MINUTES_MAX)
+      ? readCount('minutes', values.minutes ?? `${MINUTES}`, 1, MINUTES_MAX)
       : null,
     isJson: values.json || values.digest,
     jobArguments,
   } as const
   if (out !== undefined && (plan.queries.length > 1 || plan.parallelisms.length > 1)) {
-    throw usage('--out takes the rows of one run: name one --query and one --parallelism')
+    throw usageError('--out takes the rows of one run: name one --query and one --parallelism')
   }
   if (blackhole && (out !== undefined || values.digest)) {
-    throw usage(`--blackhole leaves no rows for ${out === undefined ? '--digest' : '--out'}`)
+    throw usageError(`--blackhole leaves no rows for ${out === undefined ? '--digest' : '--out'}`)
   }
   return plan
 }
@@ -145,7 +144,7 @@ export function nexmarkQueries(): string[] {
 
 function readBackend(name: string): Backend {
   const backend = BACKENDS.find((each) => each === name)
-  if (backend === undefined) throw usage(`--backend: expected heap or leveldb, found "${name}"`)
+  if (backend === undefined) throw usageError(`--backend: expected heap or leveldb, found "${name}"`)
   return backend
 }
 
@@ -154,45 +153,18 @@ function readInterval(text: string): string {
   throw new Error('--checkpoint-interval: expected more than 0')
 }
 
-function readQueries(text: string | undefined): readonly string[] {
+/** Names separated by commas; undefined: all. Throws USAGE. */
+export function readQueries(text: string | undefined): readonly string[] {
   const known = nexmarkQueries()
   if (text === undefined) return known
   const names = text.split(',')
   for (const name of names) {
     if (known.includes(name)) continue
-    throw usage(`there is no query "${name}".${didYouMean(name, known)} There are ${known.join(' ')}`)
+    throw usageError(`there is no query "${name}".${didYouMean(name, known)} There are ${known.join(' ')}`)
   }
   return [...new Set(names)]
 }
 
 function readList(option: string, text: string, max: number): readonly number[] {
-  return [...new Set(text.split(',').map((each) => readInteger(option, each, max)))]
-}
-
-function readInteger(option: string, text: string, max: number): number {
-  if (/^[1-9]\d{0,8}$/.test(text) && Number(text) <= max) return Number(text)
-  throw usage(`${option}: expected an integer from 1 to ${max}, found "${text}"`)
-}
-
-function parseOptions(args: readonly string[]) {
-  const { tokens } = parseArgs({ args: [...args], options: OPTIONS, strict: false, tokens: true })
-  const names = Object.keys(OPTIONS)
-  for (const token of tokens) {
-    if (token.kind === 'positional') throw usage(`expected options only, found "${token.value}"`)
-    if (token.kind !== 'option' || names.includes(token.name)) continue
-    throw usage(`there is no option ${token.rawName}.${didYouMean(token.name, names).replace('"', '"--')}`)
-  }
-  return asUsage(() => parseArgs({ args: [...args], options: OPTIONS }).values)
-}
-
-function asUsage<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    throw usage((error as Error).message)
-  }
-}
-
-function usage(message: string): SluiceError {
-  return new SluiceError('USAGE', message)
+  return [...new Set(text.split(',').map((each) => readCount(option, each, 1, max)))]
 }

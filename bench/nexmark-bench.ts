@@ -9,10 +9,10 @@
  * machine does changes: ratios of neighbours mean something, absolute figures of a shared machine little.
  */
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { formatCount, textTable } from '../bin/text-table.ts'
 import { startBench } from './child-process.ts'
-import { BACKENDS, type Backend, nexmarkQueries } from './nexmark-arguments.ts'
+import { readCount, readOptions, runCommand } from './command-line.ts'
+import { BACKENDS, type Backend, nexmarkQueries, readQueries } from './nexmark-arguments.ts'
 import { type BarGroup, barChart } from './nexmark-chart.ts'
 import { flameGraph, newestProfile } from './nexmark-flame.ts'
 import type { Measured } from './nexmark-measure.ts'
@@ -63,24 +63,23 @@ interface Run {
   readonly cpuRatio: number
 }
 
-const { values } = parseArgs({
-  options: {
-    query: { type: 'string', default: nexmarkQueries().join() },
-    runs: { type: 'string', default: '3' },
-    events: { type: 'string', default: '1000000' },
-    parallelism: { type: 'string', default: '1' },
-    nodes: { type: 'string', default: '0' },
-    backend: { type: 'string', default: BACKENDS.join() },
-    checkpoints: { type: 'string', default: 'none,1s' },
-    latency: { type: 'string' },
-    profile: { type: 'string' },
-    json: { type: 'string' },
-    svg: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-})
-const queries = values.query.split(',')
-const events = Number(values.events)
+const OPTIONS = {
+  query: { type: 'string', default: nexmarkQueries().join() },
+  runs: { type: 'string', default: '3' },
+  events: { type: 'string', default: '1000000' },
+  parallelism: { type: 'string', default: '1' },
+  nodes: { type: 'string', default: '0' },
+  backend: { type: 'string', default: BACKENDS.join() },
+  checkpoints: { type: 'string', default: 'none,1s' },
+  latency: { type: 'string' },
+  profile: { type: 'string' },
+  json: { type: 'string' },
+  svg: { type: 'string' },
+} as const
+
+let values: ReturnType<typeof readOptions<typeof OPTIONS>>['values']
+let queries: readonly string[]
+let events: number
 
 async function measure(
   query: string,
@@ -226,7 +225,11 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-if (values.help) process.stdout.write(USAGE)
-else if (values.profile !== undefined) await profile(values.profile)
-else if (values.latency !== undefined) await latency(values.latency)
-else process.exitCode = await compare()
+await runCommand(USAGE, async (args) => {
+  values = readOptions(args, OPTIONS).values
+  queries = readQueries(values.query)
+  events = readCount('events', values.events, 1)
+  if (values.profile !== undefined) await profile(values.profile)
+  else if (values.latency !== undefined) await latency(values.latency)
+  else process.exitCode = await compare()
+})

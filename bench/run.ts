@@ -3,15 +3,11 @@
  * Absolute figures move with the machine and its neighbours; the ratio of two measurements of one process, taken
  * within seconds of each other, mostly does not.
  *
- *     npm run bench                 all, 5 processes each (2 of slow-sink and 1 of large-state: a minute or two each)
- *     npm run bench -- chain nats   some
- *     npm run bench -- --runs 10    more processes
- *     npm run bench -- --json       one JSON line per benchmark on stdout
- *
  * A benchmark is a file that prints one JSON line `{ "sluice": number, "bare": number, "unit": string, "ratio": number }`.
  */
-import { parseArgs } from 'node:util'
+import { didYouMean } from '../lib/base/nearest-name.ts'
 import { startBench } from './child-process.ts'
+import { readCount, readOptions, runCommand, usageError } from './command-line.ts'
 import type { Measurement } from './measurement.ts'
 
 interface Benchmark {
@@ -183,28 +179,37 @@ function report(
   }
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { runs: { type: 'string' }, json: { type: 'boolean', default: false } },
-})
-const chosen = BENCHMARKS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-const unknown = positionals.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name))
-if (unknown.length > 0) {
-  process.stderr.write(
-    `unknown benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.map(({ name }) => name).join(', ')}\n`,
-  )
-  process.exit(2)
-}
-let isAllMet = true
-for (const benchmark of chosen) {
-  if (!values.json) process.stdout.write(`\n${benchmark.name}: ${benchmark.measures}\n`)
-  const runs: Measurement[] = []
-  for (let i = 0; i < Number(values.runs ?? benchmark.runs); i++) {
-    runs.push(await measure(benchmark))
-    if (!values.json) process.stderr.write(`  run ${i + 1}: ratio ${runs.at(-1)!.ratio.toFixed(2)}\n`)
+const names: readonly string[] = BENCHMARKS.map((benchmark) => benchmark.name)
+const USAGE = `Usage: npm run bench -- [options] [benchmark...]
+
+Ratios against a bare baseline measured in the same run: lowest, median and highest over fresh processes. Without a
+name, all benchmarks. Ends with 1 if a median misses its target.
+
+${BENCHMARKS.map(({ name, measures }) => `  ${name.padEnd(20)}${measures}`).join('\n')}
+
+  --runs N            processes per benchmark, instead of its own number
+  --json              a line of JSON per benchmark
+  --help
+`
+const OPTIONS = { runs: { type: 'string' }, json: { type: 'boolean', default: false } } as const
+
+await runCommand(USAGE, async (args) => {
+  const { values, positionals } = readOptions(args, OPTIONS, true)
+  for (const name of positionals)
+    if (!names.includes(name)) throw usageError(`there is no benchmark "${name}".${didYouMean(name, names)}`)
+  const runCount = values.runs === undefined ? null : readCount('runs', values.runs, 1, 1000)
+  let isAllMet = true
+  for (const benchmark of BENCHMARKS) {
+    if (positionals.length > 0 && !positionals.includes(benchmark.name)) continue
+    if (!values.json) process.stdout.write(`\n${benchmark.name}: ${benchmark.measures}\n`)
+    const runs: Measurement[] = []
+    for (let i = 0; i < (runCount ?? benchmark.runs); i++) {
+      runs.push(await measure(benchmark))
+      if (!values.json) process.stderr.write(`  run ${i + 1}: ratio ${runs.at(-1)!.ratio.toFixed(2)}\n`)
+    }
+    const { line, json, isMet } = report(benchmark, runs)
+    process.stdout.write(values.json ? `${JSON.stringify(json)}\n` : `${line}\n`)
+    isAllMet &&= isMet
   }
-  const { line, json, isMet } = report(benchmark, runs)
-  process.stdout.write(values.json ? `${JSON.stringify(json)}\n` : `${line}\n`)
-  isAllMet &&= isMet
-}
-process.exitCode = isAllMet ? 0 : 1
+  process.exitCode = isAllMet ? 0 : 1
+})

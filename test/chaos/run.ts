@@ -1,10 +1,5 @@
-/**
- * Chaos on the real thing: a nats-server, coordinators and nodes, two exactly-once jobs and the pulse on them, and
- * processes that are killed or stopped in the middle. Results must be those of a run that nothing disturbed.
- *
- *     node --import tsx test/chaos/run.ts --seconds 120 --seed 1 [--kinds kill-node,pause-nats] [--json]
- */
-import { parseArgs } from 'node:util'
+/** The command of chaos: one run against real processes, and what came of it. */
+import { readCount, readOptions, runCommand, usageError } from '../../bench/command-line.ts'
 import { formatCount, textTable } from '../../bin/text-table.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
 import { ChaosCluster } from './chaos-cluster.ts'
@@ -22,30 +17,34 @@ const FLAGS = ['heartbeat.interval=200ms', 'heartbeat.timeout=1s', 'log.level=wa
   flag,
 ])
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '120' },
-    seed: { type: 'string', default: '1' },
-    kinds: { type: 'string', default: FAULT_KINDS.join(',') },
-    json: { type: 'boolean', default: false },
-  },
-})
+const USAGE = `Usage: npm run chaos -- [options]
+
+Chaos on the real thing: a nats-server, ${COORDINATORS} coordinators and ${NODES} nodes with two exactly-once jobs and
+a pulse, and processes that are killed or stopped in the middle. Results must be those of a run that nothing disturbed.
+Ends with 1 if they are not.
+
+  --seconds N      how long the jobs run (120)
+  --seed N         what goes wrong when (1)
+  --kinds K,...    of faults; default all: ${FAULT_KINDS.join(' ')}
+  --json           the report as JSON on stdout
+  --help
+`
+
+const OPTIONS = {
+  seconds: { type: 'string', default: '120' },
+  seed: { type: 'string', default: '1' },
+  kinds: { type: 'string', default: FAULT_KINDS.join(',') },
+  json: { type: 'boolean', default: false },
+} as const
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
 function readKinds(text: string): FaultKind[] {
   return text.split(',').map((name) => {
     const kind = FAULT_KINDS.find((each) => each === name)
-    if (kind === undefined)
-      throw new RangeError(`--kinds: expected ${FAULT_KINDS.join(', ')}, found "${name}"`)
+    if (kind === undefined) throw usageError(`--kinds: expected ${FAULT_KINDS.join(', ')}, found "${name}"`)
     return kind
   })
-}
-
-function readCount(name: string, text: string, min: number): number {
-  const count = Number(text)
-  if (Number.isInteger(count) && count >= min) return count
-  throw new RangeError(`--${name}: expected a whole number from ${min} on, found "${text}"`)
 }
 
 const ms = (value: number | undefined): string =>
@@ -81,19 +80,24 @@ function print(report: ChaosReport): void {
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-const seconds = readCount('seconds', values.seconds, 20)
-const seed = readCount('seed', values.seed, 0)
-const plan = planFaults(new SeededRandom(seed), seconds, readKinds(values.kinds))
-say(`starting a nats-server, ${COORDINATORS} coordinators and ${NODES} nodes of ${SLOTS_PER_NODE} slots`)
-const options = { coordinators: COORDINATORS, nodes: NODES, slotsPerNode: SLOTS_PER_NODE, flags: FLAGS }
-const cluster = await ChaosCluster.start(options)
-const jobs = await ChaosJobs.open(cluster.url, cluster.directory, seconds, seed)
-try {
-  const report = await chaosRun({ cluster, jobs, plan, seed, say })
-  if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
-  else print(report)
-  if (report.problems.length > 0) process.exitCode = 1
-} finally {
-  await jobs.close()
-  await cluster.stop()
+async function run(args: readonly string[]): Promise<void> {
+  const { values } = readOptions(args, OPTIONS)
+  const seconds = readCount('seconds', values.seconds, 20)
+  const seed = readCount('seed', values.seed, 0)
+  const plan = planFaults(new SeededRandom(seed), seconds, readKinds(values.kinds))
+  say(`starting a nats-server, ${COORDINATORS} coordinators and ${NODES} nodes of ${SLOTS_PER_NODE} slots`)
+  const options = { coordinators: COORDINATORS, nodes: NODES, slotsPerNode: SLOTS_PER_NODE, flags: FLAGS }
+  const cluster = await ChaosCluster.start(options)
+  const jobs = await ChaosJobs.open(cluster.url, cluster.directory, seconds, seed)
+  try {
+    const report = await chaosRun({ cluster, jobs, plan, seed, say })
+    if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
+    else print(report)
+    if (report.problems.length > 0) process.exitCode = 1
+  } finally {
+    await jobs.close()
+    await cluster.stop()
+  }
 }
+
+await runCommand(USAGE, run)
