@@ -190,6 +190,10 @@ export const OPTIONS = {
     min: '1mb',
     doc: 'managed memory per slot, for the leveldb backend; the heap is not bounded by it',
   }),
+  'state.prefetch': flag({
+    fallback: true,
+    doc: 'of the leveldb backend: read the state of waiting records ahead, where that pays',
+  }),
   'state.directory': text({
     fallback: defaultStateDirectory,
     doc: 'on a local disk, for the leveldb backend and for local recovery',

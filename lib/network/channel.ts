@@ -40,6 +40,11 @@ export interface InputChannel {
   readonly hasData: boolean
   /** The next batch, or null. It must be released before the next poll. */
   poll(): RecordBatch | null
+  /**
+   * The batch that the next poll but `depth` will give, if it has come and can be read. It stays in the channel, and
+   * nothing is told the sender; the same object is polled later.
+   */
+  peek(depth: number): RecordBatch | null
   /** The batch has been consumed; its credit returns to the sender. */
   release(batch: RecordBatch): void
   /** Called when `hasData` turns true. */

@@ -79,6 +79,10 @@ export class LocalChannel implements OutputChannel, InputChannel {
     return this.#queue.shift() ?? null
   }
 
+  peek(depth: number): RecordBatch | null {
+    return this.#queue[depth] ?? null
+  }
+
   release(batch: RecordBatch): void {
     batch.clear()
     if (this.#pool.length < POOLED_BATCHES_MAX) this.#pool.push(batch)

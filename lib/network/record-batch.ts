@@ -23,6 +23,10 @@ export class RecordBatch {
   readonly eventPositions: number[] = []
   /** Credit to be returned when the batch has been consumed. */
   byteLength = 0
+  /** Somebody has looked at it while it waited. */
+  isSeenAhead = false
+  /** What its records need is being read; until it is there, the batch waits. */
+  isAwaited = false
 
   get isEmpty(): boolean {
     return this.count === 0 && this.events.length === 0
@@ -46,5 +50,7 @@ export class RecordBatch {
     this.events.length = 0
     this.eventPositions.length = 0
     this.byteLength = 0
+    this.isSeenAhead = false
+    this.isAwaited = false
   }
 }

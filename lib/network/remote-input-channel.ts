@@ -33,6 +33,8 @@ const TARGET_MS = 100
 const CREDIT_BYTES_MAX = 4 * 1024 * 1024
 /** A resend request is repeated no sooner than this. */
 const RESEND_REQUEST_MS = 100
+/** Batches kept for reuse: one in hand, and others decoded ahead. */
+const POOLED_BATCHES_MAX = 5
 
 export interface RemoteInputOptions {
   readonly address: ChannelAddress
@@ -48,6 +50,8 @@ interface ReceivedFrame {
   /** Credit to return when it is consumed. */
   readonly byteLength: number
   readonly closingEvent: ClosingEvent | null
+  /** Decoded, by somebody who looked ahead. */
+  batch: RecordBatch | null
 }
 
 export class RemoteInputChannel implements InputChannel {
@@ -57,7 +61,7 @@ export class RemoteInputChannel implements InputChannel {
   onArrival: (event: ClosingEvent) => void = () => {}
   readonly #options: RemoteInputOptions
   readonly #decoder: BatchDecoder<unknown>
-  readonly #batch = new RecordBatch()
+  readonly #pool: RecordBatch[] = []
   readonly #stopReceiving: () => void
   #queue: ReceivedFrame[] = []
   #recording: { readonly checkpointId: number; readonly recorder: ChannelRecorder } | null = null
@@ -92,23 +96,32 @@ export class RemoteInputChannel implements InputChannel {
   poll(): RecordBatch | null {
     const frame = this.#queue.shift()
     if (frame === undefined) return null
-    const batch = this.#batch
     try {
-      readFrameBody(frame.body, this.#decoder, batch)
+      const batch = frame.batch ?? this.#decode(frame)
+      this.stats.records += batch.count
+      return batch
     } catch (error) {
-      batch.clear()
       this.#consume(frame.byteLength)
       this.#fail(error as Error)
       return null
     }
-    batch.byteLength = frame.byteLength
-    this.stats.records += batch.count
-    return batch
+  }
+
+  peek(depth: number): RecordBatch | null {
+    const frame = this.#queue[depth]
+    if (frame === undefined) return null
+    try {
+      frame.batch ??= this.#decode(frame)
+    } catch {
+      // To be complained of when its turn comes.
+    }
+    return frame.batch
   }
 
   release(batch: RecordBatch): void {
     const { byteLength } = batch
     batch.clear()
+    if (this.#pool.length < POOLED_BATCHES_MAX) this.#pool.push(batch)
     this.#consume(byteLength)
   }
 
@@ -210,9 +223,16 @@ export class RemoteInputChannel implements InputChannel {
     )
   }
 
+  #decode(frame: ReceivedFrame): RecordBatch {
+    const batch = this.#pool.pop() ?? new RecordBatch()
+    readFrameBody(frame.body, this.#decoder, batch)
+    batch.byteLength = frame.byteLength
+    return batch
+  }
+
   #enqueue(body: Uint8Array, byteLength: number): void {
     const closingEvent = readClosingEvent(body)
-    const frame = { body, byteLength, closingEvent }
+    const frame: ReceivedFrame = { body, byteLength, closingEvent, batch: null }
     this.#queue.push(frame)
     if (this.#recording !== null) this.#record(frame)
     if (this.#queue.length === 1) this.onData()

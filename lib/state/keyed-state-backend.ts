@@ -24,6 +24,7 @@ import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
 import type { StateHome } from './state-home.ts'
 import { StateMisfits } from './state-misfit.ts'
+import { StatePrefetch } from './state-prefetch.ts'
 import type { SnapshotTable } from './state-table.ts'
 import { Expiry, stampedType, type Ttl } from './state-ttl.ts'
 import { StoredFlatTable } from './stored-flat-table.ts'
@@ -36,6 +37,8 @@ export class KeyedStateBackend {
   readonly context: KeyContext
   readonly keyGroups: KeyGroupRange
   readonly misfits = new StateMisfits()
+  /** Null: there is nothing to read ahead, or it is not wanted. */
+  readonly prefetch: StatePrefetch | null
   readonly #tables = new Map<string, RegisteredTable>()
   readonly #states = new Map<
     string,
@@ -53,6 +56,8 @@ export class KeyedStateBackend {
     this.context = new KeyContext(maxParallelism)
     this.keyGroups = keyGroups
     this.#home = home
+    this.prefetch =
+      home === null || home.isPrefetching === false ? null : new StatePrefetch(home.cache.store, this.context)
   }
 
   /** False: no more records should come before {@link whenReady}. */
@@ -276,8 +281,11 @@ export class KeyedStateBackend {
     if (layout === 'timers' && home.timers === 'heap') return null
     const options = { context: this.context, cache: home.cache, tableId: home.newTableId(), type, isMutable }
     switch (layout) {
-      case 'flat':
-        return new StoredFlatTable(options)
+      case 'flat': {
+        const table = new StoredFlatTable(options)
+        this.prefetch?.add(table)
+        return table
+      }
       case 'nested':
         return new StoredNestedTable(options)
       case 'slices':

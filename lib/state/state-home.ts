@@ -14,6 +14,8 @@ export interface StateSettings {
   readonly timers: StateBackend
   /** Managed memory per slot, in bytes: for LevelDB itself, and for the caches of all keyed operators in the slot. */
   readonly memoryBytes: number
+  /** `leveldb`: the state of records that wait is read ahead, where that pays; see StatePrefetch. Default true. */
+  readonly isPrefetching?: boolean
 }
 
 export interface StateHome {
@@ -21,6 +23,8 @@ export interface StateHome {
   readonly cache: EntryCache
   /** `heap`: timers stay in memory, whatever their number. */
   readonly timers: StateBackend
+  /** As in StateSettings. */
+  readonly isPrefetching?: boolean
   /** A number no other table of the store has. */
   newTableId(): number
 }

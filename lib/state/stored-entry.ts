@@ -22,6 +22,8 @@ export class StoredEntry<V> extends Entry<V> {
   isGoing = false
   /** The store has, or is going to have, a row that says it has changed since the base or delta before. */
   isMarked = false
+  /** `awaited`: its row is being read, and there is nothing in it yet. `ahead`: it came before anybody needed it. */
+  prefetch: 'no' | 'awaited' | 'ahead' = 'no'
 
   constructor(table: CachedTable, key: MapKey, sub: SubKey, keyGroup: number, epoch: number, value: V) {
     super(key, sub, keyGroup, epoch, value)

@@ -6,13 +6,16 @@ import { DELETED, Entry } from './entry.ts'
 import type { FlatTable } from './flat-table.ts'
 import { readKeyGroup, writeKeyGroup } from './key-group.ts'
 import { ShardedMap } from './sharded-map.ts'
+import type { PrefetchTable } from './state-prefetch.ts'
 import { StoredEntry } from './stored-entry.ts'
 import { StoredTable, type TableHome } from './stored-table.ts'
 
-export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V> {
+export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, PrefetchTable {
   readonly #map: ShardedMap<StoredEntry<V>>
   #turn = -1
   #current: StoredEntry<V> | undefined
+  /** Entries read ahead that have been used. */
+  #usedCount = 0
 
   constructor(home: TableHome) {
     super(home)
@@ -41,6 +44,39 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V> {
     if (entry !== undefined && entry.value !== DELETED) this.removed(entry)
   }
 
+  get hasAway(): boolean {
+    return this.awayCount > 0
+  }
+
+  awaitCurrent(): StoredEntry<V> | null {
+    if (this.awayCount === 0 || this.#map.get() !== undefined) return null
+    const { mapKey, keyGroup } = this.home.context
+    const entry = new StoredEntry<V>(this, mapKey, undefined, keyGroup, 0, null as V)
+    entry.prefetch = 'awaited'
+    this.#map.insert(entry)
+    return entry
+  }
+
+  arrive(entry: StoredEntry<V>, row: Uint8Array | undefined): void {
+    if (entry.prefetch !== 'awaited') return
+    entry.prefetch = 'ahead'
+    // That there is none is worth knowing, too.
+    if (!this.loadRow(entry, row)) entry.value = DELETED
+    this.keep(entry)
+  }
+
+  giveUp(entry: StoredEntry<V>): void {
+    if (entry.prefetch !== 'awaited') return
+    entry.prefetch = 'no'
+    this.detach(entry)
+  }
+
+  takeUsedCount(): number {
+    const count = this.#usedCount
+    this.#usedCount = 0
+    return count
+  }
+
   override restore(entry: Entry<V>): void {
     this.home.context.setMapKey(entry.key, entry.keyGroup)
     this.put(entry.value as V)
@@ -61,12 +97,13 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V> {
     return new Entry<V>(this.home.context.restored(readKey(input)), undefined, keyGroup, 0, null as V)
   }
 
-  protected override cached(): Iterable<StoredEntry<V>> {
-    return this.#map.values()
+  protected override *cached(): Generator<StoredEntry<V>> {
+    for (const entry of this.#map.values()) if (entry.prefetch !== 'awaited') yield entry
   }
 
   protected override cachedAt({ key, keyGroup }: Entry<V>): StoredEntry<V> | undefined {
-    return this.#map.getAt(key, keyGroup)
+    const entry = this.#map.getAt(key, keyGroup)
+    return entry?.prefetch === 'awaited' ? undefined : entry
   }
 
   protected override detach(entry: StoredEntry<V>): void {
@@ -80,9 +117,24 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V> {
     if (this.#turn === turn && (current === undefined || current.slot >= 0)) return current
     this.#turn = turn
     const cached = this.#map.get()
-    if (cached !== undefined) cached.isReferenced = true
-    this.#current = cached ?? (this.awayCount > 0 ? this.#load() : undefined)
+    if (cached === undefined) this.#current = this.awayCount > 0 ? this.#load() : undefined
+    else {
+      cached.isReferenced = true
+      this.#current = cached.prefetch === 'no' ? cached : this.#useAhead(cached)
+    }
     return this.#current
+  }
+
+  #useAhead(entry: StoredEntry<V>): StoredEntry<V> | undefined {
+    const isHere = entry.prefetch === 'ahead'
+    entry.prefetch = 'no'
+    if (isHere) this.#usedCount++
+    else if (this.load(entry)) this.keep(entry)
+    else {
+      this.detach(entry)
+      return undefined
+    }
+    return entry
   }
 
   #load(): StoredEntry<V> | undefined {

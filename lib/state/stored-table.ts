@@ -186,7 +186,11 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
 
   /** Fills an entry that is not in the cache with what the store has of it, if it does; the caller keeps it. */
   protected load(entry: StoredEntry<V>): boolean {
-    const row = this.home.cache.store.get(this.#rowKeyView(entry))
+    return this.loadRow(entry, this.home.cache.store.get(this.#rowKeyView(entry)))
+  }
+
+  /** As {@link load}, with the row that the store has; undefined: none. */
+  protected loadRow(entry: StoredEntry<V>, row: Uint8Array | undefined): boolean {
     if (row === undefined) return false
     this.#readValue(entry, row)
     this.#comeIn(entry)
@@ -245,11 +249,15 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     }
   }
 
+  rowKey(entry: StoredEntry<V>): Uint8Array {
+    return new Uint8Array(this.#rowKeyView(entry))
+  }
+
   save(entry: StoredEntry<V>, batch: WriteBatch): number {
     const freeze = this.#freeze
     if (freeze !== null && isPending(freeze, entry)) this.#write(freeze, entry)
     this.#isSpilled = true
-    const key = this.#rowKey(entry)
+    const key = this.rowKey(entry)
     entry.isGoing = entry.value === DELETED
     if (entry.isGoing) {
       batch.delete(key)
@@ -281,6 +289,8 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     const freeze = this.#freeze
     if (freeze !== null && isPending(freeze, entry)) this.#write(freeze, entry)
     this.detach(entry)
+    // All that was known of it is that the store has none.
+    if (entry.value === DELETED) return
     this.awayCount++
     if (!this.#isListed(entry)) return
     this.#markedAwayCount++
@@ -416,7 +426,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
 
   /** Has the scan pass over the row of an entry. False: it has been written already. */
   #supersede({ superseded, position, isFull }: Freeze<V>, entry: StoredEntry<V>): boolean {
-    const key = this.#rowKey(entry)
+    const key = this.rowKey(entry)
     const text = textOf(key)
     // Written before it left the cache, or as a row of the store, and then read again.
     if (superseded.has(text)) return false
@@ -458,10 +468,6 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   #dropStale(): void {
     this.#dirty = this.#dirty.filter(({ slot }) => slot >= 0)
     this.#staleCount = 0
-  }
-
-  #rowKey(entry: StoredEntry<V>): Uint8Array {
-    return new Uint8Array(this.#rowKeyView(entry))
   }
 
   /** Valid until the next one. */

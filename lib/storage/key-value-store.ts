@@ -7,7 +7,8 @@
  * K3. A scan and a snapshot show the store as it was when they were made, whatever is written meanwhile.
  * K4. Keys are ordered byte by byte; of a range the first end belongs to it, the other does not.
  *
- * Reads are synchronous, because operators are. Writes are not: they would wait for the disk.
+ * Reads are synchronous, because operators are; but what one is going to need can be read ahead. Writes are not: they
+ * would wait for the disk.
  */
 
 /** One change, in the shape in which classic-level wants it. */
@@ -19,6 +20,8 @@ export interface KeyRange {
   readonly from: Uint8Array
   readonly to: Uint8Array
 }
+
+export type RowsCallback = (error: Error | null, rows: readonly (Uint8Array | undefined)[]) => void
 
 export type StoreRow = readonly [key: Uint8Array, value: Uint8Array]
 
@@ -37,7 +40,11 @@ export interface StoreSnapshot {
 
 export interface KeyValueStore {
   get(key: Uint8Array): Uint8Array | undefined
-  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>
+  /**
+   * As `get` for each key, some time between now and when `done` is called: once, perhaps before this returns, with as
+   * many rows as keys unless there is an error. The keys must not change meanwhile.
+   */
+  getMany(keys: readonly Uint8Array[], done: RowsCallback): void
   /** `done` is called once, perhaps before `write` returns. */
   write(batch: readonly StoreWrite[], done: (error: Error | null) => void): void
   /** Removes what is in the range, some time; nobody writes there any more. */

@@ -2,7 +2,14 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import { asError, SluiceError } from '../base/errors.ts'
-import type { KeyRange, KeyValueStore, StoreScan, StoreSnapshot, StoreWrite } from './key-value-store.ts'
+import type {
+  KeyRange,
+  KeyValueStore,
+  RowsCallback,
+  StoreScan,
+  StoreSnapshot,
+  StoreWrite,
+} from './key-value-store.ts'
 import { LevelScanner } from './level-scanner.ts'
 
 export interface LevelStoreOptions {
@@ -61,12 +68,11 @@ export class LevelStore implements KeyValueStore {
     }
   }
 
-  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    try {
-      return await this.#database.getMany(keys as Uint8Array[])
-    } catch (error) {
-      throw this.#failed('read', error)
-    }
+  getMany(keys: readonly Uint8Array[], done: RowsCallback): void {
+    this.#database.getMany(keys as Uint8Array[]).then(
+      (rows) => done(null, rows),
+      (error) => done(this.#failed('read', error), []),
+    )
   }
 
   write(batch: readonly StoreWrite[], done: (error: Error | null) => void): void {

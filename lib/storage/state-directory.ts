@@ -35,7 +35,7 @@ export async function openWorkingState(root: string, memoryBytes: number): Promi
   })
   return {
     get: (key) => store.get(key),
-    getMany: (keys) => store.getMany(keys),
+    getMany: (keys, done) => store.getMany(keys, done),
     write: (batch, done) => store.write(batch, done),
     clear: (range) => store.clear(range),
     scan: (range, pageRows) => store.scan(range, pageRows),

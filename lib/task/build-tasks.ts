@@ -233,8 +233,8 @@ function stateHomes(
   const cacheBytes = (settings.state.memoryBytes * CACHE_SHARE) / Math.max(1, keyed.length)
   let tableCount = 0
   const newTableId = () => tableCount++
-  const { timers } = settings.state
-  return () => ({ cache: new EntryCache(stateStore, cacheBytes), timers, newTableId })
+  const { timers, isPrefetching = true } = settings.state
+  return () => ({ cache: new EntryCache(stateStore, cacheBytes), timers, isPrefetching, newTableId })
 }
 
 function chainInputs(head: StreamNode, parts: OperatorParts): ChainInput[] {

@@ -18,6 +18,7 @@ import {
   TwoInputOperator,
 } from '../operator/stream-operator.ts'
 import type { KeyContext } from '../state/key-context.ts'
+import type { StatePrefetch } from '../state/state-prefetch.ts'
 
 /** Where the main output or a side output of an operator goes. */
 export interface ChainTargets {
@@ -37,6 +38,9 @@ export interface ChainLink {
 /** Processes records from..to of a batch; returns when done. */
 export type BatchFunction = (batch: RecordBatch, from: number, to: number) => void
 
+/** Makes the keys of a batch's records current, one after the other, and tells the prefetch of each. */
+export type KeyFunction = (batch: RecordBatch, prefetch: StatePrefetch) => void
+
 /** How the key of a record becomes the current one. */
 export interface Keying {
   readonly keyOf: (value: never) => Key
@@ -54,6 +58,8 @@ export interface CompiledChain {
   readonly collectSide: readonly ((tag: string, value: unknown) => void)[]
   /** One per input of the head. */
   readonly inputs: readonly BatchFunction[]
+  /** One per input of the head; null on streams that are not keyed. */
+  readonly setKeys: readonly (KeyFunction | null)[]
   readonly watermark: readonly ((timestamp: number) => boolean)[]
 }
 
@@ -82,10 +88,11 @@ export function compileChain(
     lines.push(...deliveries(scope, link.operator, k, emit, setKey))
   })
   lines.push(...inputs.map((input, index) => batchFunction(scope, input, index, links[0]!.operator)))
+  lines.push(...inputs.map((input, index) => keyFunction(scope, input, index)))
   const list = (prefix: string) => `[${links.map((_, k) => `${prefix}_${k}`).join(', ')}]`
-  const batchFunctions = `[${inputs.map((_, index) => `input_${index}`).join(', ')}]`
+  const perInput = (prefix: string) => `[${inputs.map((_, index) => `${prefix}_${index}`).join(', ')}]`
   lines.push(
-    `return { collect: ${list('c')}, collectSide: ${list('s')}, watermark: ${list('w')}, inputs: ${batchFunctions} };`,
+    `return { collect: ${list('c')}, collectSide: ${list('s')}, watermark: ${list('w')}, inputs: ${perInput('input')}, setKeys: ${perInput('keys')} };`,
   )
   return scope.run(lines.join('\n')) as CompiledChain
 }
@@ -189,6 +196,18 @@ function batchFunction(
     } catch (error) {
       time[${POSITION_CELL_INDEX}] = i;
       throw error;
+    }
+  }`
+}
+
+function keyFunction(scope: Scope, { keying }: ChainInput, index: number): string {
+  if (keying === null) return `const keys_${index} = null;`
+  return `function keys_${index}(batch, prefetch) {
+    const values = batch.values, keyGroups = batch.keyGroups, count = batch.count;
+    for (let i = 0; i < count; i++) {
+      const value = values[i];
+      ${keySetting(scope, keying, 'keyGroups[i]')}
+      prefetch.want();
     }
   }`
 }

@@ -10,6 +10,7 @@
  * I3. An unaligned snapshot records, of each channel whose barrier has not been reached, what has not been processed
  *     when it is triggered and what arrives before the barrier. No record is processed from then until the state is
  *     frozen, which is up to whoever is told of the snapshot.
+ * I4. What is looked at ahead of its turn stays in its channel: barriers, recordings and credit know nothing of it.
  */
 import type { BarrierGate, GateOrder } from '../checkpoint/barrier-gate.ts'
 import type { BarrierTracker } from '../checkpoint/barrier-tracker.ts'
@@ -25,6 +26,7 @@ import type { Type } from '../types/type.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
 import type { BatchFunction } from './chain-code.ts'
 import { ChannelRecording } from './channel-recording.ts'
+import type { InputLookahead } from './input-lookahead.ts'
 
 /** What the channels of one edge have in common. */
 export interface InputEdge {
@@ -75,6 +77,8 @@ export class InputProcessor {
   readonly #process: readonly BatchFunction[]
   readonly #events: InputEvents
   readonly #gate: BarrierGate | BarrierTracker
+  /** Null: nothing is read ahead. */
+  readonly #lookahead: InputLookahead | null
   readonly #isBlocked: boolean[]
   readonly #chunk = new AdaptiveChunk()
   /** Channels with data, each at most once. */
@@ -84,6 +88,8 @@ export class InputProcessor {
   #openCount: number
   /** Records of channel i before its current batch. */
   readonly #recordsBefore: number[]
+  /** There is data, but all of it has to wait for state. */
+  isAwaitingState = false
   #current = -1
   #batch: RecordBatch | null = null
   #nextRecord = 0
@@ -109,11 +115,13 @@ export class InputProcessor {
     gate: BarrierGate | BarrierTracker,
     events: InputEvents,
     restored: RestoredInputs | null = null,
+    lookahead: InputLookahead | null = null,
   ) {
     this.#channels = channels
     this.#process = process
     this.#events = events
     this.#gate = gate
+    this.#lookahead = lookahead
     this.#isBlocked = channels.map(() => false)
     this.valve = new WatermarkValve(channels.length, events)
     this.#isReady = channels.map(() => false)
@@ -357,16 +365,37 @@ export class InputProcessor {
   #nextBatch(): RecordBatch | null {
     const restored = this.#nextRestored()
     if (restored !== null) return restored
-    for (;;) {
-      const index = this.#ready.shift()
-      if (index === undefined) return null
+    if (this.#lookahead !== null) this.#lookAhead(this.#lookahead)
+    for (let at = 0; at < this.#ready.length; ) {
+      const index = this.#ready[at]!
+      const { channel } = this.#channels[index]!
+      if (this.#lookahead !== null && channel.peek(0)?.isAwaited === true) {
+        at++
+        continue
+      }
+      this.#ready.splice(at, 1)
       this.#isReady[index] = false
       // Blocked after it was queued: by a barrier whose arrival gave up the checkpoint before it, which unblocked all.
       if (this.#isBlocked[index]!) continue
-      const batch = this.#channels[index]!.channel.poll()
+      const batch = channel.poll()
       if (batch === null) continue
+      this.#lookahead?.leave(batch)
       this.#isRestored = false
+      this.isAwaitingState = false
       return this.#enter(index, batch)
+    }
+    this.isAwaitingState = this.#ready.length > 0
+    return null
+  }
+
+  #lookAhead(lookahead: InputLookahead): void {
+    for (const index of this.#ready) {
+      const { channel, input } = this.#channels[index]!
+      for (let depth = 0; lookahead.wantsMore; depth++) {
+        const batch = channel.peek(depth)
+        if (batch === null) break
+        if (!batch.isSeenAhead) lookahead.look(batch, input, this.#events.data)
+      }
     }
   }
 

@@ -18,6 +18,7 @@ import {
   type ChainLink,
   ChainOutput,
   compileChain,
+  type KeyFunction,
   operatorInStack,
 } from './chain-code.ts'
 
@@ -37,6 +38,7 @@ interface Held {
 export class OperatorChain {
   readonly operators: readonly ChainedOperator[]
   readonly inputs: readonly BatchFunction[]
+  readonly setKeys: readonly (KeyFunction | null)[]
   readonly #watermark: readonly ((timestamp: number) => boolean)[]
   /** For operators that have not finished a watermark yet, in the order they are to go on. */
   readonly #held: Held[] = []
@@ -53,6 +55,7 @@ export class OperatorChain {
     }
     const compiled = compileChain(operators, inputs, time)
     this.inputs = compiled.inputs
+    this.setKeys = compiled.setKeys
     this.#watermark = compiled.watermark
     for (const [k, output] of outputs.entries()) {
       this.#wire(output, k, compiled.collect[k]!, compiled.collectSide[k]!)

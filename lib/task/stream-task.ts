@@ -34,6 +34,7 @@ import { misfitError } from '../state/state-misfit.ts'
 import type { ProcessingTime } from '../time/timer-service.ts'
 import { AdaptiveChunk } from './adaptive-chunk.ts'
 import { POSITION_CELL_INDEX } from './chain-code.ts'
+import { InputLookahead } from './input-lookahead.ts'
 import {
   type InputChannelOf,
   type InputEvents,
@@ -167,6 +168,7 @@ export class StreamTask {
     if (this.#checkpoints.isHolding) return this.#checkpoints.describe()
     const group = this.#awaited()
     if (group !== null) return `the slowest source of alignment group "${group}"`
+    if (this.#input?.isAwaitingState === true) return 'state that is being read'
     const blocked = this.#input?.blocked ?? []
     return blocked.length > 0 ? `barriers; reached on inputs ${blocked.join(', ')}` : 'input'
   }
@@ -211,7 +213,9 @@ export class StreamTask {
       },
       data: () => this.wake(),
     }
-    this.#input = new InputProcessor(inputs, chain.inputs, gate, events, restoredInputs)
+    const prefetch = operators[0]?.keyed?.prefetch ?? null
+    const lookahead = prefetch === null ? null : new InputLookahead(prefetch, chain.setKeys)
+    this.#input = new InputProcessor(inputs, chain.inputs, gate, events, restoredInputs, lookahead)
     const { watermark } = this.#input.valve
     // Operators begin where event time was, so that what was late is late again.
     if (watermark !== Number.NEGATIVE_INFINITY) this.#mail.push(() => chain.processWatermark(watermark))
@@ -379,7 +383,7 @@ export class StreamTask {
 
   #processInput(input: InputProcessor): StepResult {
     if (input.step(this.#nowMs)) return 'progress'
-    if (!input.hasEnded) return 'idle'
+    if (!input.hasEnded) return input.isAwaitingState ? 'blocked' : 'idle'
     return this.#finish()
   }
 

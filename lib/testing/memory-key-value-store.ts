@@ -5,13 +5,17 @@
 import type {
   KeyRange,
   KeyValueStore,
+  RowsCallback,
   StoreRow,
   StoreScan,
   StoreSnapshot,
   StoreWrite,
 } from '../storage/key-value-store.ts'
 
-/** When a write is done: before `write` returns, a microtask later, or on {@link MemoryKeyValueStore.release}. */
+/**
+ * When a write, or a read of many, is done: before the call returns, a microtask later, or on
+ * {@link MemoryKeyValueStore.release}.
+ */
 export type WriteCompletion = 'at-once' | 'soon' | 'held'
 
 export class MemoryKeyValueStore implements KeyValueStore {
@@ -19,16 +23,19 @@ export class MemoryKeyValueStore implements KeyValueStore {
   /** Of #rows, sorted. */
   readonly #keys: string[] = []
   readonly #completion: WriteCompletion
-  /** Writes that wait to be released. */
+  /** What waits to be released. */
   readonly #held: (() => void)[] = []
   /** Set: every write fails with it. */
   failure: Error | null = null
+  /** Set: every read of many fails with it. */
+  readFailure: Error | null = null
+  #readCount = 0
 
   constructor(completion: WriteCompletion) {
     this.#completion = completion
   }
 
-  /** Does the oldest write that is held, if there is one. */
+  /** Does the oldest that is held, if there is one. */
   release(): void {
     this.#held.shift()?.()
   }
@@ -41,8 +48,14 @@ export class MemoryKeyValueStore implements KeyValueStore {
     return this.#rows.get(textOf(key))
   }
 
-  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return keys.map((key) => this.get(key))
+  getMany(keys: readonly Uint8Array[], done: RowsCallback): void {
+    // A real store reads at any time until it is done.
+    this.#readCount++
+    const early = this.#readCount % 2 === 0 ? keys.map((key) => this.get(key)) : null
+    this.#complete(() => {
+      if (this.readFailure === null) done(null, early ?? keys.map((key) => this.get(key)))
+      else done(this.readFailure, [])
+    })
   }
 
   write(batch: readonly StoreWrite[], done: (error: Error | null) => void): void {
@@ -50,6 +63,10 @@ export class MemoryKeyValueStore implements KeyValueStore {
       if (this.failure === null) for (const change of batch) this.#apply(change)
       done(this.failure)
     }
+    this.#complete(apply)
+  }
+
+  #complete(apply: () => void): void {
     if (this.#completion === 'at-once') apply()
     else if (this.#completion === 'held') this.#held.push(apply)
     else void Promise.resolve().then(apply)

@@ -19,6 +19,15 @@ function write(store: KeyValueStore, ...batch: StoreWrite[]): Promise<void> {
   })
 }
 
+function getMany(
+  store: KeyValueStore,
+  keys: readonly string[],
+): Promise<readonly (Uint8Array | undefined)[]> {
+  return new Promise((resolve, reject) => {
+    store.getMany(keys.map(bytes), (error, rows) => (error === null ? resolve(rows) : reject(error)))
+  })
+}
+
 function rowsOf(scan: StoreScan): string[] {
   const rows: string[] = []
   for (let page = scan.next(); page.length > 0; page = scan.next()) {
@@ -46,7 +55,7 @@ export function testKeyValueStore(name: string, open: () => Promise<KeyValueStor
     await write(store, put('a', '1'), put('b', ''))
     t.equal(text(store.get(bytes('a'))), '1')
     t.equal(text(store.get(bytes('b'))), '', 'an empty value is a value')
-    t.same((await store.getMany([bytes('b'), bytes('x'), bytes('a')])).map(text), ['', undefined, '1'])
+    t.same((await getMany(store, ['b', 'x', 'a'])).map(text), ['', undefined, '1'])
     await write(store, del('a'), del('absent'), put('b', '2'))
     t.equal(store.get(bytes('a')), undefined)
     t.equal(text(store.get(bytes('b'))), '2')

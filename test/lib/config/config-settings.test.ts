@@ -48,7 +48,7 @@ t.test('settings - tasks: in base units', async (t) => {
     channelTimeoutMs: 60_000,
     watermarkIntervalMs: 200,
     exchange: 'nats',
-    state: { backend: 'heap', timers: 'heap', memoryBytes: 256 * 1024 * 1024 },
+    state: { backend: 'heap', timers: 'heap', memoryBytes: 256 * 1024 * 1024, isPrefetching: true },
   })
 })
 

@@ -130,7 +130,11 @@ export class ChannelRun {
   #consume(): void {
     this.queuedBytesMax = Math.max(this.queuedBytesMax, this.input.stats.bytes - this.consumedBytes)
     for (let i = 0; i < (this.#options.batchesPerMs ?? 50); i++) {
+      // Somebody looks ahead now and then.
+      const next = this.received.length % 3 === 0 ? this.input.peek(0) : null
+      if (this.received.length % 5 === 0) this.input.peek(2)
       const batch = this.input.poll()
+      if (next !== null) assert.equal(batch, next)
       if (batch === null) return
       this.#lastProgressMs = this.clock.monotonic()
       for (let at = 0, event = 0; at <= batch.count; at++) {

@@ -120,7 +120,9 @@ t.test('data in flight - in one thread, whenever the barrier comes: what was sen
         else if (what === 'watermark') channel.event({ kind: 'watermark', timestamp: sent })
         else if (what === 'flush') channel.flush()
         else {
+          const next = channel.peek(0)
           const batch = channel.poll()
+          assert.equal(batch, next)
           if (batch === null) return
           received.push(...contentsOf(batch))
           channel.release(batch)

@@ -14,6 +14,7 @@ import type { KeyedWalk } from '../../../lib/state/keyed-walk.ts'
 import { fromMapKey } from '../../../lib/state/map-key.ts'
 import type { StateChunk } from '../../../lib/state/state-chunk.ts'
 import type { StateHome } from '../../../lib/state/state-home.ts'
+import { StatePrefetch } from '../../../lib/state/state-prefetch.ts'
 import type { SnapshotKind } from '../../../lib/state/state-table.ts'
 import type { Timer } from '../../../lib/state/timer-table.ts'
 import { MemoryKeyValueStore } from '../../../lib/testing/memory-key-value-store.ts'
@@ -22,11 +23,12 @@ export const MAX_PARALLELISM = 128
 
 const TINY_CACHE_BYTES = 700
 
-/** `leveldb-slow`: writes to the store are done when {@link releaseWrites} is called. */
+/** `leveldb-slow`: writes to the store, and reads ahead, are done when {@link releaseWrites} is called. */
 export type BackendKind = 'heap' | 'leveldb' | 'leveldb-slow'
 export const EVERY_KIND: readonly BackendKind[] = ['heap', 'leveldb', 'leveldb-slow']
 let kind: BackendKind = 'heap'
 let stores: MemoryKeyValueStore[] = []
+const prefetches = new WeakMap<KeyedStateBackend, StatePrefetch>()
 
 /** One test per kind of backend; what {@link newBackend} makes within is of that kind. */
 export function onEachBackend(
@@ -42,7 +44,7 @@ export function onEachBackend(
   }
 }
 
-/** The oldest write of each store made since {@link forgetStores} is done. */
+/** The oldest write or read ahead of each store made since {@link forgetStores} is done. */
 export function releaseWrites(): void {
   for (const store of stores) store.release()
 }
@@ -54,7 +56,17 @@ export function forgetStores(): void {
 export function newBackend(parallelism = 1, index = 0): KeyedStateBackend {
   const range = keyGroupRange(MAX_PARALLELISM, parallelism, index)
   const home = kind === 'heap' ? null : newHome(TINY_CACHE_BYTES)
-  return new KeyedStateBackend(MAX_PARALLELISM, range, home)
+  const backend = new KeyedStateBackend(MAX_PARALLELISM, range, home)
+  if (home !== null) {
+    const prefetch = new StatePrefetch(home.cache.store, backend.context, 1)
+    prefetches.set(backend, prefetch)
+  }
+  return backend
+}
+
+/** Reads ahead however few keys there are; null on the heap. */
+export function prefetchOf(backend: KeyedStateBackend): StatePrefetch | null {
+  return prefetches.get(backend) ?? null
 }
 
 /** Over a store in memory. */

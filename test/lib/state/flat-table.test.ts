@@ -2,13 +2,15 @@ import fc from 'fast-check'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
+import { StoredFlatTable } from '../../../lib/state/stored-flat-table.ts'
 import { t as types } from '../../../lib/types/t.ts'
-import { EVERY_KIND, newBackend, onEachBackend } from './backends.ts'
+import { EVERY_KIND, newBackend, onEachBackend, prefetchOf } from './backends.ts'
 import { contentsOf, history, play, type Subject, valueType } from './table-model.ts'
 
 function subject(backend: KeyedStateBackend): Subject {
   const { context } = backend
   const table = backend.flatTable('table', valueType)
+  if (table instanceof StoredFlatTable) prefetchOf(backend)!.add(table)
   const at = (key: MapKey) => context.setMapKey(key, -1)
   const remove = (key: MapKey) => {
     at(key)
@@ -28,6 +30,17 @@ function subject(backend: KeyedStateBackend): Subject {
     removeGroup: remove,
     isInGroup: (row, key) => row.key === key,
     subOf: () => 0,
+    prefetch(keys) {
+      const prefetch = prefetchOf(backend)
+      if (prefetch === null) return
+      const setKeys = () => {
+        for (const key of keys) {
+          at(key)
+          prefetch.want()
+        }
+      }
+      prefetch.read(keys.length, setKeys, () => {})
+    },
   }
 }
 

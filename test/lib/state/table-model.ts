@@ -32,6 +32,8 @@ export interface Subject {
   removeGroup(key: MapKey, sub: number): void
   /** The same on the model. */
   isInGroup(row: Row, key: MapKey, sub: number): boolean
+  /** Has the keys read ahead, where tables of the kind can. */
+  prefetch?(keys: readonly MapKey[]): void
   /** What a table without sub-keys makes of one. */
   subOf(sub: number): number
 }
@@ -44,6 +46,7 @@ export interface Row {
 export type Operation =
   | { readonly kind: 'put' | 'mutate'; readonly key: MapKey; readonly sub: number; readonly mark: number }
   | { readonly kind: 'remove' | 'removeGroup'; readonly key: MapKey; readonly sub: number }
+  | { readonly kind: 'prefetch'; readonly keys: readonly MapKey[] }
   | { readonly kind: 'freeze'; readonly as: SnapshotKind }
   | { readonly kind: 'drain'; readonly count: number }
 
@@ -58,6 +61,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('mutate' as const), key, sub, mark }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove' as const), key, sub }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('removeGroup' as const), key, sub }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('prefetch' as const), keys: fc.array(key, { maxLength: 7 }) }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('freeze' as const), as: snapshotKind }) },
   {
     weight: 4,
@@ -94,6 +101,7 @@ export function play(newSubject: NewSubject, operations: readonly Operation[]): 
   }
   for (const operation of operations) {
     if (operation.kind === 'drain') drain(operation.count)
+    else if (operation.kind === 'prefetch') subject.prefetch?.(operation.keys)
     else if (operation.kind !== 'freeze') apply(operation, subject, model)
     else if (frozen === null) {
       // The first snapshot may be a delta too: of a table that was empty when tracking began.
@@ -109,11 +117,12 @@ export function play(newSubject: NewSubject, operations: readonly Operation[]): 
 
 /** Slow writes are done now and then. */
 function releases(operation: Operation): boolean {
+  if (operation.kind === 'prefetch') return operation.keys.length % 3 === 0
   return operation.kind === 'drain' ? operation.count === 1 : 'mark' in operation && operation.mark % 3 === 0
 }
 
 function apply(operation: Operation, subject: Subject, model: Model): void {
-  assert(operation.kind !== 'freeze' && operation.kind !== 'drain')
+  assert('key' in operation)
   const at = { key: operation.key, sub: subject.subOf(operation.sub) }
   const id = idOf(at)
   switch (operation.kind) {

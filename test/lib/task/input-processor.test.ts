@@ -2,6 +2,8 @@ import t from 'tap'
 import { BarrierGate } from '../../../lib/checkpoint/barrier-gate.ts'
 import { LocalChannel } from '../../../lib/network/local-channel.ts'
 import type { RecordBatch } from '../../../lib/network/record-batch.ts'
+import type { StatePrefetch } from '../../../lib/state/state-prefetch.ts'
+import { InputLookahead } from '../../../lib/task/input-lookahead.ts'
 import { InputProcessor } from '../../../lib/task/input-processor.ts'
 import { barrierOf } from '../checkpoint/barriers.ts'
 import { EDGE, TIME } from './chains.ts'
@@ -159,3 +161,78 @@ t.test(
     t.same(stepAll(), ['snapshot 2', '0: after 2'])
   },
 )
+
+t.test('input processor - a batch waits for its state, and others go first', async (t) => {
+  const log: string[] = []
+  const channels = [0, 1].map((i) => new LocalChannel(i, TIME, () => 0))
+  const waiting: { readonly values: string; arrive(): void }[] = []
+  let isWorthwhile = true
+  let passed = 0
+  const prefetch = {
+    get isWorthwhile() {
+      return isWorthwhile
+    },
+    pass: () => void passed++,
+    read(_count: number, setKeys: () => void, onDone: () => void) {
+      setKeys()
+      waiting.push({ values: keys.splice(0).join(' '), arrive: onDone })
+      return true
+    },
+  } as unknown as StatePrefetch
+  const keys: unknown[] = []
+  const setKeys = (batch: RecordBatch) => void keys.push(...batch.values.slice(0, batch.count))
+  const processor = new InputProcessor(
+    channels.map((channel) => ({ channel, edge: EDGE, input: 0 })),
+    [
+      (batch, from, to) => {
+        for (let i = from; i < to; i++) log.push(String(batch.values[i]))
+      },
+    ],
+    new BarrierGate(2),
+    { watermark() {}, status() {}, snapshot() {}, subsumed() {}, wakeAt() {}, data() {} },
+    null,
+    new InputLookahead(prefetch, [setKeys]),
+  )
+  const stepAll = () => {
+    while (processor.step(() => 0));
+    return log.splice(0)
+  }
+  send(channels[0]!, 'a1', 'a2')
+  send(channels[0]!, 'a3')
+  send(channels[1]!, 'b1')
+  t.same(stepAll(), [])
+  t.ok(processor.isAwaitingState)
+  t.same(
+    waiting.map(({ values }) => values),
+    ['a1 a2', 'a3', 'b1'],
+    'each has been looked at once',
+  )
+  waiting[2]!.arrive()
+  waiting[1]!.arrive()
+  t.same(stepAll(), ['b1'], 'another channel may go first, but not a later batch of the same')
+  waiting[0]!.arrive()
+  t.same(stepAll(), ['a1', 'a2', 'a3'])
+  t.notOk(processor.isAwaitingState)
+  isWorthwhile = false
+  send(channels[0]!, 'a4')
+  t.same(stepAll(), ['a4'])
+  t.same([waiting.length, passed], [3, 1], 'and without it nobody waits')
+})
+
+t.test('input processor - no more than four batches are looked at ahead', async (t) => {
+  const channels = [0, 1, 2].map((i) => new LocalChannel(i, TIME, () => 0))
+  let count = 0
+  const prefetch = { isWorthwhile: true, pass() {}, read: () => ++count > 0 } as unknown as StatePrefetch
+  const processor = new InputProcessor(
+    channels.map((channel) => ({ channel, edge: EDGE, input: 0 })),
+    [() => {}],
+    new BarrierGate(3),
+    { watermark() {}, status() {}, snapshot() {}, subsumed() {}, wakeAt() {}, data() {} },
+    null,
+    new InputLookahead(prefetch, [() => {}]),
+  )
+  for (const channel of channels) for (const turn of [1, 2, 3]) send(channel, turn)
+  // Those that nobody looked at need not wait: what they need is read when it is needed.
+  while (processor.step(() => 0));
+  t.equal(count, 4)
+})

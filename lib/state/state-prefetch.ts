@@ -1,0 +1,151 @@
+/**
+ * Reads state ahead: while batches before it are processed, the rows of a batch's keys that are not in the cache come
+ * from the store in one asynchronous `getMany`, on the store's own threads, so that the operator's synchronous reads
+ * find them in memory. It saves time where state is larger than the cache; where it does not, it switches itself off.
+ *
+ * P1. A row that is being read has its entry in the Maps of the table already, marked as awaited and outside the cache.
+ *     Nobody changes or writes such an entry, and there is no other of its key, so the row of the store cannot change
+ *     meanwhile: what comes is right, whatever else was written, frozen or dropped.
+ * P2. Who needs an awaited entry earlier reads it at once; what comes later is ignored. So is an error: whoever needs
+ *     the row will meet it.
+ * P3. At most KEYS_IN_FLIGHT_MAX rows are awaited, for one operator; other keys are read when they are needed.
+ * P4. It costs little where it does not pay: after PERIOD_BATCHES of which less than one record in USED_SHARE profited,
+ *     or less than half of what was read, it rests for a while, longer each time.
+ */
+import type { KeyValueStore } from '../storage/key-value-store.ts'
+import type { KeyContext } from './key-context.ts'
+import type { StoredEntry } from './stored-entry.ts'
+
+/** Of a few hundred bytes each; what eight full batches may need. */
+const KEYS_IN_FLIGHT_MAX = 4096
+/** Fewer are as quickly read when they are needed. */
+const KEYS_MIN = 8
+const PERIOD_BATCHES = 16
+const USED_SHARE = 16
+/** Rests, in batches. */
+const REST_MIN = 16
+const REST_MAX = 512
+
+/** What a table does for it. */
+export interface PrefetchTable {
+  /** Whether there are entries in the store only. */
+  readonly hasAway: boolean
+  /** An entry to be read for the current key; null if there is nothing to read. */
+  awaitCurrent(): StoredEntry<unknown> | null
+  /** The key of its row. */
+  rowKey(entry: StoredEntry<unknown>): Uint8Array
+  /** Its row is here; undefined: there is none. */
+  arrive(entry: StoredEntry<unknown>, row: Uint8Array | undefined): void
+  /** It is not going to be read. */
+  giveUp(entry: StoredEntry<unknown>): void
+  /** Entries read ahead that have been used since this was asked before. */
+  takeUsedCount(): number
+}
+
+export class StatePrefetch {
+  readonly #store: KeyValueStore
+  readonly #context: KeyContext
+  readonly #tables: PrefetchTable[] = []
+  readonly #keysMin: number
+  #entries: StoredEntry<unknown>[] = []
+  #owners: PrefetchTable[] = []
+  #inFlightCount = 0
+  #period = { batches: 0, records: 0, keys: 0 }
+  /** Batches until the next attempt. */
+  #restLeft = 0
+  #rest = 0
+
+  /** `keysMin`: a batch for which fewer have to be read is left alone. */
+  constructor(store: KeyValueStore, context: KeyContext, keysMin = KEYS_MIN) {
+    this.#store = store
+    this.#keysMin = keysMin
+    this.#context = context
+  }
+
+  add(table: PrefetchTable): void {
+    this.#tables.push(table)
+  }
+
+  /** Whether to go through the keys of a batch that waits. */
+  get isWorthwhile(): boolean {
+    if (this.#restLeft > 0 || this.#inFlightCount >= KEYS_IN_FLIGHT_MAX) return false
+    for (const table of this.#tables) if (table.hasAway) return true
+    return false
+  }
+
+  /** A batch is processed that nobody went through. */
+  pass(): void {
+    if (this.#restLeft > 0) this.#restLeft--
+  }
+
+  /**
+   * Reads what is not in the cache of the keys that `setKeys` makes current one after the other, calling {@link want}
+   * with each. False: there was nothing worth reading, and `onDone` is not called; else it may be called before this
+   * returns. The key that was current before is so again.
+   */
+  read(recordCount: number, setKeys: () => void, onDone: () => void): boolean {
+    const { mapKey, knownKeyGroup } = this.#context
+    try {
+      setKeys()
+    } catch {
+      // A key selector that throws will do so again when the record is processed, which is where people look for it.
+    }
+    this.#context.setMapKey(mapKey, knownKeyGroup)
+    const entries = this.#entries
+    const owners = this.#owners
+    this.#entries = []
+    this.#owners = []
+    const isSent = entries.length >= this.#keysMin
+    if (isSent) this.#send(entries, owners, onDone)
+    else for (const [i, entry] of entries.entries()) owners[i]!.giveUp(entry)
+    this.#period.batches++
+    this.#period.records += recordCount
+    if (this.#period.batches === PERIOD_BATCHES) this.#judge()
+    return isSent
+  }
+
+  /** The current key is that of a record to come. */
+  want(): void {
+    if (this.#inFlightCount + this.#entries.length >= KEYS_IN_FLIGHT_MAX) return
+    const tables = this.#tables
+    for (let i = 0; i < tables.length; i++) {
+      const entry = tables[i]!.awaitCurrent()
+      if (entry === null) continue
+      this.#entries.push(entry)
+      this.#owners.push(tables[i]!)
+    }
+  }
+
+  #send(
+    entries: readonly StoredEntry<unknown>[],
+    owners: readonly PrefetchTable[],
+    onDone: () => void,
+  ): void {
+    this.#inFlightCount += entries.length
+    this.#period.keys += entries.length
+    const end = (settle: (i: number) => void) => {
+      this.#inFlightCount -= entries.length
+      for (let i = 0; i < entries.length; i++) settle(i)
+      onDone()
+    }
+    const keys = entries.map((entry, i) => owners[i]!.rowKey(entry))
+    this.#store.getMany(keys, (error, rows) => {
+      if (error !== null) end((i) => owners[i]!.giveUp(entries[i]!))
+      else end((i) => owners[i]!.arrive(entries[i]!, rows[i]))
+    })
+  }
+
+  /** P4. */
+  #judge(): void {
+    let usedCount = 0
+    for (const table of this.#tables) usedCount += table.takeUsedCount()
+    const { records, keys } = this.#period
+    this.#period = { batches: 0, records: 0, keys: 0 }
+    if (usedCount * USED_SHARE >= records && usedCount * 2 >= keys) {
+      this.#rest = 0
+      return
+    }
+    this.#rest = Math.min(Math.max(this.#rest * 2, REST_MIN), REST_MAX)
+    this.#restLeft = this.#rest
+  }
+}
