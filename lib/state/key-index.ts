@@ -18,13 +18,15 @@ const MOVE_COUNT = 4
 export class KeyIndex {
   readonly #context: KeyContext
   /** Null when all are in shards. */
-  #whole: Map<MapKey, number> | null = new Map()
+  #whole: Map<MapKey, number> | null
   #shards: Map<MapKey, number>[] | null = null
   /** Goes through #whole, which keeps what has been moved until all has. */
   #moving: Iterator<[MapKey, number]> | null = null
 
-  constructor(context: KeyContext) {
+  /** `known`: what is in it already, less than WHOLE_SIZE_MAX. */
+  constructor(context: KeyContext, known: Map<MapKey, number> = new Map()) {
     this.#context = context
+    this.#whole = known
   }
 
   /** The number of the context's current key. */
@@ -36,13 +38,14 @@ export class KeyIndex {
     return this.#shards![this.#context.keyGroup % SHARD_COUNT]!.get(this.#context.mapKey)
   }
 
-  /** Adds the current key, which must be absent. */
-  insert(at: number): void {
+  /** Sets the number of the current key. */
+  set(at: number): void {
     if (this.#shards === null) {
       this.#whole!.set(this.#context.mapKey, at)
       if (this.#whole!.size === WHOLE_SIZE_MAX) this.#divide(this.#whole!)
       return
     }
+    this.#whole?.delete(this.#context.mapKey)
     this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.mapKey, at)
     if (this.#moving !== null) this.#move(this.#moving, this.#shards)
   }

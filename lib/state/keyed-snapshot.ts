@@ -170,7 +170,11 @@ export class KeyedSnapshot {
     this.#emit = emit
     this.#undeclared = kind !== 'delta' || walk?.isFresh === true ? backend.undeclared() : null
     this.#walk = walk
-    this.#walkLeft = Math.max(1, WALK_PACE * backend.changedCount, Math.ceil(backend.size / WALK_STEPS_MAX))
+    this.#walkLeft = Math.max(
+      1,
+      WALK_PACE * backend.changedCount,
+      Math.ceil(backend.sizeMax / WALK_STEPS_MAX),
+    )
     this.#tables = [...backend.tables()].map(
       (registered) => new TableSnapshot(registered, backend.context, kind, emit),
     )

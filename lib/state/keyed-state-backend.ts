@@ -139,6 +139,13 @@ export class KeyedStateBackend {
     return size
   }
 
+  /** At most so many entries; see SnapshotTable. */
+  get sizeMax(): number {
+    let size = 0
+    for (const { table } of this.#tables.values()) size += table.sizeMax
+    return size
+  }
+
   /** From now on changes are tracked, so that snapshots after the first may be deltas. */
   track(): void {
     this.#isTracking = true

@@ -85,7 +85,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
   #last: Slice<V> | undefined
   /** The row that the current key was found to have there when this was the turn; -1: none. */
   #row = -1
-  #turn = Number.NaN
+  #turn = -1
   #epoch = 2
   #isTracking = false
   #dirtySlices: Slice<V>[] = []
@@ -107,6 +107,10 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     let size = 0
     for (const slice of this.#slices.values()) size += slice.size
     return size
+  }
+
+  get sizeMax(): number {
+    return this.size
   }
 
   slices(): Iterable<number> {
@@ -261,7 +265,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
       this.#last = slice
     }
     const row = slice.keys.length
-    slice.index.insert(row)
+    slice.index.set(row)
     slice.keys.push(this.#context.mapKey)
     slice.keyGroups.push(this.#context.knownKeyGroup)
     slice.values.push(value)

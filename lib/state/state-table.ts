@@ -46,6 +46,8 @@ export interface SnapshotTable<V> {
   /** Every live entry, in any order; tolerant of changes while it is being consumed. */
   entries(): Iterable<Entry<V>>
   readonly size: number
+  /** At most so many; known at once, whatever the table. */
+  readonly sizeMax: number
   /** Entries that have changed or gone since the last base or delta; some may count twice. 0 unless tracked. */
   readonly changedCount: number
   /** Puts an entry read from a snapshot in place. */
@@ -80,6 +82,11 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
 
   abstract entries(): Iterable<Entry<V>>
   abstract get size(): number
+
+  get sizeMax(): number {
+    return this.size
+  }
+
   abstract restore(entry: Entry<V>): void
   abstract restoreDeleted(entry: Entry<V>): void
 

@@ -2,17 +2,27 @@
  * Timers as keyed state: a set of (timestamp, namespace, key), ordered by timestamp. Registering twice is
  * registering once, as in Flink's InternalTimerServiceImpl. The structure is sorted buckets: a Map from timestamp to
  * the timers due then, and a heap of the distinct timestamps, which are few compared to the timers; registering and
- * firing are then Map accesses without any sifting. A timer that is alone at its time, as timeouts of records are
- * mostly, is its own bucket: two Maps for it would cost several times as much as everything else.
+ * firing are then Map accesses without any sifting.
  *
  * Within one timestamp timers fire in the order of registration, grouped by namespace (a window's id).
+ *
+ * In the heap timers are rows (TimerRows), and a bucket is a list of them. The bookkeeping of StateTable is done here
+ * again, in row numbers; its promises T1 to T6 hold. Timers come and go but do not change, so:
+ *
+ * L1. What a row has in `epochs` is the epoch of its registration, or, once a base or delta has written it, the odd
+ *     number after that one's epoch. Only timers up to #listedEpoch have to be named when they go.
+ * L2. A bucket of few timers does not know its keys: to register appends a row, and a timer that was registered twice
+ *     has two until the bucket is settled. That happens when it fires, when a timer of it is deleted or one that
+ *     may be double is written down, and at the latest when it has UNSETTLED_MAX rows.
  */
-
+import { assert } from '../base/assert.ts'
 import { MinHeap } from '../base/min-heap.ts'
 import { Entry, type SubKey } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
+import { KeyIndex } from './key-index.ts'
 import type { MapKey } from './map-key.ts'
-import { StateTable } from './state-table.ts'
+import type { EntryWriter, SnapshotKind, SnapshotTable } from './state-table.ts'
+import { NO_ROW, type RowList, TimerRows } from './timer-rows.ts'
 
 export class Timer extends Entry<null> {
   readonly timestamp: number
@@ -23,15 +33,16 @@ export class Timer extends Entry<null> {
   }
 }
 
-type Timers = Map<MapKey, Timer>
-type Bucket = Map<SubKey, Timers>
-
 /** After this many timers a firing pass asks whether it should make room for something else. */
 const PAUSE_CHECK_INTERVAL = 64
 /** Timestamps without timers that are tolerated before the heap is made anew. */
 const STALE_TIMESTAMPS_MAX = 1024
+/** From here on a bucket knows its keys. */
+const UNSETTLED_MAX = 256
+/** So many rows are kept when the last timer has gone. */
+const IDLE_ROWS_MAX = 1024
 
-export interface TimerTable extends StateTable<null> {
+export interface TimerTable extends SnapshotTable<null> {
   entries(): Iterable<Timer>
   restore(entry: Timer): void
   restoreDeleted(entry: Timer): void
@@ -50,23 +61,75 @@ export interface TimerTable extends StateTable<null> {
   fire(until: number, onTimer: (timer: Timer) => void, shouldPause: () => boolean): boolean
 }
 
-export class HeapTimerTable extends StateTable<null> implements TimerTable {
+/** The timers of a timestamp and namespace, in the order of registration. */
+class Bucket implements RowList {
+  readonly timestamp: number
+  readonly sub: SubKey
+  first = NO_ROW
+  last = NO_ROW
+  /** Since the bucket was made; what was taken out meanwhile counts too. */
+  addedCount = 0
+  /** Key to row, where it may be that of a timer that has gone; null: not settled, there may be doubles. */
+  index: KeyIndex | null = null
+  /** The next namespace of the same timestamp. */
+  sibling: Bucket | null = null
+
+  constructor(timestamp: number, sub: SubKey) {
+    this.timestamp = timestamp
+    this.sub = sub
+  }
+}
+
+interface Freeze {
+  /** What was registered after this epoch and up to `epoch` is in the snapshot. */
+  readonly afterEpoch: number
+  readonly epoch: number
+  readonly kind: SnapshotKind
+  readonly write: EntryWriter<null>
+  readonly rows: TimerRows
+  /** Null: all rows, of which there were `length`. */
+  readonly dirty: readonly number[] | null
+  readonly length: number
+  next: number
+}
+
+export class HeapTimerTable implements TimerTable {
   readonly #context: KeyContext
-  readonly #buckets = new Map<number, Timer | Bucket>()
+  #rows = new TimerRows()
+  /** By timestamp: the row of a timer that is alone, or the first namespace. */
+  readonly #buckets = new Map<number, number | Bucket>()
   /** Every timestamp in #buckets, and some whose bucket has been emptied by deletions, at most about as many again. */
   #timestamps = new MinHeap()
-  #size = 0
-  #lastTimestamp = Number.NaN
-  #lastNamespace: SubKey
-  #last: Timers | undefined
+  /** Rows in use, doubles included. */
+  #rowCount = 0
+  /** The bucket that was registered in last, if it is still there. */
+  #last: Bucket | null = null
+  #epoch = 2
+  #isTracking = false
+  /** Rows of timers that were registered since the last base or delta, and may have gone again. */
+  #dirty: number[] = []
+  #deleted: Timer[] = []
+  #freeze: Freeze | null = null
+  /** Of the last snapshot of any kind. */
+  #frozenEpoch = 0
+  /** Of the last base or delta. */
+  #listedEpoch = 0
 
   constructor(context: KeyContext) {
-    super()
     this.#context = context
   }
 
+  /** Exact: settles every bucket. */
   get size(): number {
-    return this.#size
+    for (const bucket of this.#buckets.values()) {
+      for (let each = typeof bucket === 'number' ? null : bucket; each !== null; each = each.sibling)
+        this.#settle(each)
+    }
+    return this.#rowCount
+  }
+
+  get sizeMax(): number {
+    return this.#rowCount
   }
 
   nextTimestamp(): number {
@@ -75,33 +138,47 @@ export class HeapTimerTable extends StateTable<null> implements TimerTable {
   }
 
   register(timestamp: number, namespace: SubKey): void {
-    let timers = this.#last
-    if (timers === undefined || timestamp !== this.#lastTimestamp || namespace !== this.#lastNamespace) {
-      const bucket = this.#buckets.get(timestamp)
-      if (bucket === undefined) {
-        this.#buckets.set(timestamp, this.#create(timestamp, namespace))
+    let bucket = this.#last
+    if (bucket === null || timestamp !== bucket.timestamp || namespace !== bucket.sub) {
+      const found = this.#buckets.get(timestamp)
+      if (found === undefined) {
+        this.#buckets.set(timestamp, this.#add(timestamp, namespace))
         this.#pushTimestamp(timestamp)
         return
       }
-      if (bucket instanceof Timer && this.#is(bucket, namespace)) return
-      timers = this.#select(timestamp, bucket, namespace)
+      if (typeof found === 'number' && this.#isCurrent(found, timestamp, namespace)) return
+      bucket = this.#select(timestamp, found, namespace)
+      this.#last = bucket
     }
-    const { mapKey } = this.#context
-    if (!timers.has(mapKey)) timers.set(mapKey, this.#create(timestamp, namespace))
+    if (bucket.index !== null && this.#findIn(bucket, bucket.index) !== NO_ROW) return
+    const row = this.#add(timestamp, namespace)
+    this.#rows.append(bucket, row)
+    if (bucket.index !== null) bucket.index.set(row)
+    else if (++bucket.addedCount > UNSETTLED_MAX) this.#settle(bucket)
+  }
+
+  registerOf(key: MapKey, keyGroup: number, timestamp: number, namespace: SubKey): void {
+    this.#context.setMapKey(key, keyGroup)
+    this.register(timestamp, namespace)
   }
 
   delete(timestamp: number, namespace: SubKey): void {
-    const bucket = this.#buckets.get(timestamp)
-    if (bucket === undefined) return
-    if (bucket instanceof Timer) {
-      if (this.#is(bucket, namespace)) this.#takeSingle(bucket)
+    const found = this.#buckets.get(timestamp)
+    if (found === undefined) return
+    if (typeof found === 'number') {
+      if (!this.#isCurrent(found, timestamp, namespace)) return
+      this.#buckets.delete(timestamp)
+      this.#take(found)
       return
     }
-    const timers = bucket.get(namespace)
-    const timer = timers?.get(this.#context.mapKey)
-    if (timers === undefined || timer === undefined) return
-    this.#take(timers, timer)
-    this.#dropEmpty(timestamp, bucket, namespace, timers)
+    const bucket = bucketOf(found, namespace)
+    if (bucket === null) return
+    const row = this.#findIn(bucket, this.#settle(bucket))
+    if (row === NO_ROW) return
+    bucket.index!.remove()
+    this.#rows.unlink(bucket, row)
+    if (bucket.first === NO_ROW) this.#drop(bucket)
+    this.#take(row)
   }
 
   fire(until: number, onTimer: (timer: Timer) => void, shouldPause: () => boolean): boolean {
@@ -110,78 +187,201 @@ export class HeapTimerTable extends StateTable<null> implements TimerTable {
       const timestamp = this.nextTimestamp()
       if (this.#timestamps.size === 0 || timestamp > until) return true
       const bucket = this.#buckets.get(timestamp)!
-      if (bucket instanceof Timer) {
-        this.#takeSingle(bucket)
-        this.#context.setMapKey(bucket.key, bucket.keyGroup)
-        onTimer(bucket)
+      if (typeof bucket === 'number') {
+        this.#buckets.delete(timestamp)
+        this.#fireRow(bucket, onTimer)
         if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
         continue
       }
-      for (const [namespace, timers] of bucket) {
-        for (const timer of timers.values()) {
-          this.#take(timers, timer)
-          this.#context.setMapKey(timer.key, timer.keyGroup)
-          onTimer(timer)
-          if (this.#timestamps.peek() < timestamp) break
-          if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
-        }
-        this.#dropEmpty(timestamp, bucket, namespace, timers)
+      this.#settle(bucket)
+      while (bucket.first !== NO_ROW) {
+        const row = bucket.first
+        this.#rows.unlink(bucket, row)
+        this.#fireRow(row, onTimer)
         if (this.#timestamps.peek() < timestamp) break
+        if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
       }
+      if (bucket.first === NO_ROW) this.#drop(bucket)
     }
   }
 
-  override *entries(): Generator<Timer> {
-    for (const bucket of this.#buckets.values()) {
-      if (bucket instanceof Timer) yield bucket
-      else for (const timers of bucket.values()) yield* timers.values()
-    }
+  *entries(): Generator<Timer> {
+    const rows = this.#rows
+    for (let row = 0; row < rows.length; row++) if (this.#isTimer(rows, row)) yield timerAt(rows, row)
   }
 
-  override restore(entry: Timer): void {
+  restore(entry: Timer): void {
     this.registerOf(entry.key, entry.keyGroup, entry.timestamp, entry.sub)
   }
 
-  registerOf(key: MapKey, keyGroup: number, timestamp: number, namespace: SubKey): void {
-    this.#context.setMapKey(key, keyGroup)
-    this.register(timestamp, namespace)
-  }
-
-  override restoreDeleted(entry: Timer): void {
+  restoreDeleted(entry: Timer): void {
     this.#context.setMapKey(entry.key, entry.keyGroup)
     this.delete(entry.timestamp, entry.sub)
   }
 
-  #create(timestamp: number, namespace: SubKey): Timer {
+  get changedCount(): number {
+    return this.#dirty.length + this.#deleted.length
+  }
+
+  track(): void {
+    if (this.#isTracking) return
+    this.#isTracking = true
+    this.#epoch += 2
+  }
+
+  freeze(kind: SnapshotKind, write: EntryWriter<null>): readonly Timer[] {
+    assert(this.#freeze === null, 'one snapshot of a table at a time')
+    assert(kind !== 'delta' || this.#isTracking, 'changes were tracked since the last snapshot')
+    const isDelta = kind === 'delta'
+    const deleted = isDelta ? this.#deleted : []
+    this.#freeze = {
+      afterEpoch: isDelta ? this.#listedEpoch : Number.NEGATIVE_INFINITY,
+      epoch: this.#epoch,
+      kind,
+      write,
+      rows: this.#rows,
+      dirty: isDelta ? this.#dirty : null,
+      length: isDelta ? this.#dirty.length : this.#rows.length,
+      next: 0,
+    }
+    this.#frozenEpoch = this.#epoch
+    if (kind !== 'savepoint') {
+      this.#listedEpoch = this.#epoch + 1
+      this.#dirty = []
+      this.#deleted = []
+    }
+    this.#epoch += 2
+    return deleted
+  }
+
+  drain(count: number): boolean {
+    const freeze = this.#freeze
+    if (freeze === null) return true
+    const end = Math.min(freeze.length, freeze.next + count)
+    while (freeze.next < end) {
+      const row = freeze.dirty === null ? freeze.next : freeze.dirty[freeze.next]!
+      freeze.next++
+      if (isPending(freeze, row) && this.#isTimer(freeze.rows, row)) writeRow(freeze, row)
+    }
+    if (end < freeze.length) return false
+    this.#freeze = null
+    return true
+  }
+
+  abandon(): void {
+    this.#freeze = null
+  }
+
+  isOlder(entry: Timer): boolean {
+    return entry.epoch <= this.#frozenEpoch
+  }
+
+  /** A new timer of the current key. */
+  #add(timestamp: number, namespace: SubKey): number {
     const { mapKey, knownKeyGroup } = this.#context
-    const timer = new Timer(timestamp, namespace, mapKey, knownKeyGroup, this.epoch)
-    this.#size++
-    this.created(timer)
+    const row = this.#rows.add(timestamp, namespace, mapKey, knownKeyGroup, this.#epoch)
+    this.#rowCount++
+    if (this.#isTracking) this.#noteDirty(row)
+    return row
+  }
+
+  #noteDirty(row: number): void {
+    this.#dirty.push(row)
+    // Timers that come and go, as most do between two snapshots: their rows are listed again and again.
+    if (this.#dirty.length > 2 * this.#rows.length + STALE_TIMESTAMPS_MAX)
+      this.#dirty = [...new Set(this.#dirty)]
+  }
+
+  /** Whether a row is the current key's timer of that time and namespace. */
+  #isCurrent(row: number, timestamp: number, namespace: SubKey): boolean {
+    return this.#rows.isAt(row, timestamp, namespace, this.#context.mapKey)
+  }
+
+  #findIn({ timestamp, sub }: Bucket, index: KeyIndex): number {
+    const row = index.get()
+    return row !== undefined && this.#isCurrent(row, timestamp, sub) ? row : NO_ROW
+  }
+
+  #fireRow(row: number, onTimer: (timer: Timer) => void): void {
+    const timer = this.#take(row)
+    this.#context.setMapKey(timer.key, timer.keyGroup)
+    onTimer(timer)
+  }
+
+  /** Frees the row of a timer that goes, and is in no bucket any more. */
+  #take(row: number): Timer {
+    const rows = this.#rows
+    const timer = timerAt(rows, row)
+    const freeze = this.#freeze
+    if (freeze !== null && isPending(freeze, row) && !hasPassed(freeze, row)) writeRow(freeze, row)
+    if (this.#isTracking && rows.epochs[row]! <= this.#listedEpoch) this.#deleted.push(timer)
+    rows.free(row)
+    this.#rowCount--
+    if (this.#rowCount === 0 && rows.length > IDLE_ROWS_MAX) {
+      this.#rows = new TimerRows()
+      this.#dirty = []
+    }
     return timer
   }
 
-  /** Whether it is the current key's in the namespace. */
-  #is(timer: Timer, namespace: SubKey): boolean {
-    return timer.key === this.#context.mapKey && timer.sub === namespace
+  /** Makes a bucket know its keys. */
+  #settle(bucket: Bucket): KeyIndex {
+    if (bucket.index !== null) return bucket.index
+    const rows = this.#rows
+    const byKey = new Map<MapKey, number>()
+    for (let row = bucket.first, next = row; row !== NO_ROW; row = next) {
+      next = rows.next[row]!
+      const key = rows.keys[row]!
+      if (!byKey.has(key)) {
+        byKey.set(key, row)
+        continue
+      }
+      rows.unlink(bucket, row)
+      rows.free(row)
+      this.#rowCount--
+    }
+    bucket.index = new KeyIndex(this.#context, byKey)
+    return bucket.index
   }
 
-  #takeSingle(timer: Timer): void {
-    this.#buckets.delete(timer.timestamp)
-    this.#size--
-    this.removed(timer)
+  /** Whether there is a timer in the row, and not a double. */
+  #isTimer(rows: TimerRows, row: number): boolean {
+    if (rows.keys[row] === undefined) return false
+    const found = this.#buckets.get(rows.timestamps[row]!)!
+    if (typeof found === 'number') return true
+    this.#settle(bucketOf(found, rows.subs[row])!)
+    return rows.keys[row] !== undefined
   }
 
-  #take(timers: Timers, timer: Timer): void {
-    timers.delete(timer.key)
-    this.#size--
-    this.removed(timer)
+  /** The bucket of a namespace; a timer that was alone gets one too. */
+  #select(timestamp: number, found: number | Bucket, namespace: SubKey): Bucket {
+    let first = found
+    if (typeof first === 'number') {
+      const alone = first
+      first = new Bucket(timestamp, this.#rows.subs[alone])
+      this.#rows.append(first, alone)
+      first.addedCount = 1
+      this.#buckets.set(timestamp, first)
+    }
+    for (let bucket = first; ; bucket = bucket.sibling) {
+      if (bucket.sub === namespace) return bucket
+      bucket.sibling ??= new Bucket(timestamp, namespace)
+    }
   }
 
-  #dropEmpty(timestamp: number, bucket: Bucket, namespace: SubKey, timers: Timers): void {
-    if (timers.size > 0) return
-    if (timers === this.#last) this.#last = undefined
-    if (bucket.get(namespace) === timers) bucket.delete(namespace)
-    if (bucket.size === 0 && this.#buckets.get(timestamp) === bucket) this.#buckets.delete(timestamp)
+  /** Takes out a bucket that is empty, if it is still there. */
+  #drop(bucket: Bucket): void {
+    if (this.#last === bucket) this.#last = null
+    const first = this.#buckets.get(bucket.timestamp)
+    if (first === undefined || typeof first === 'number') return
+    if (first === bucket) {
+      if (bucket.sibling === null) this.#buckets.delete(bucket.timestamp)
+      else this.#buckets.set(bucket.timestamp, bucket.sibling)
+      return
+    }
+    for (let each: Bucket | null = first; each !== null; each = each.sibling) {
+      if (each.sibling === bucket) each.sibling = bucket.sibling
+    }
   }
 
   #pushTimestamp(timestamp: number): void {
@@ -194,22 +394,39 @@ export class HeapTimerTable extends StateTable<null> implements TimerTable {
     this.#timestamps = new MinHeap()
     for (const timestamp of this.#buckets.keys()) this.#timestamps.push(timestamp)
   }
+}
 
-  /** The timers of a namespace; a bucket that was a single timer becomes one of several. */
-  #select(timestamp: number, found: Timer | Bucket, namespace: SubKey): Timers {
-    let bucket = found
-    if (bucket instanceof Timer) {
-      bucket = new Map([[bucket.sub, new Map([[bucket.key, bucket]])]])
-      this.#buckets.set(timestamp, bucket)
-    }
-    let timers = bucket.get(namespace)
-    if (timers === undefined) {
-      timers = new Map()
-      bucket.set(namespace, timers)
-    }
-    this.#lastTimestamp = timestamp
-    this.#lastNamespace = namespace
-    this.#last = timers
-    return timers
-  }
+function bucketOf(first: Bucket, namespace: SubKey): Bucket | null {
+  let bucket: Bucket | null = first
+  while (bucket !== null && bucket.sub !== namespace) bucket = bucket.sibling
+  return bucket
+}
+
+function timerAt(rows: TimerRows, row: number): Timer {
+  return new Timer(
+    rows.timestamps[row]!,
+    rows.subs[row],
+    rows.keys[row]!,
+    rows.keyGroups[row]!,
+    rows.epochs[row]!,
+  )
+}
+
+/** Whether the row has a timer that is in the snapshot and has, in a base or delta, not been written. */
+function isPending({ rows, afterEpoch, epoch }: Freeze, row: number): boolean {
+  const registered = rows.epochs[row]!
+  return rows.keys[row] !== undefined && registered > afterEpoch && registered <= epoch
+}
+
+/** Savepoints leave no marks (L1), but go through all rows in their order. */
+function hasPassed({ dirty, next }: Freeze, row: number): boolean {
+  return dirty === null && row < next
+}
+
+function writeRow({ rows, kind, write, epoch }: Freeze, row: number): void {
+  const timer = timerAt(rows, row)
+  write(timer)
+  // Who writes it has to know the key group.
+  rows.keyGroups[row] = timer.keyGroup
+  if (kind !== 'savepoint') rows.epochs[row] = epoch + 1
 }

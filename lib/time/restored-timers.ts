@@ -41,7 +41,7 @@ export class RestoredTimers {
   /** Once, when state has been restored. `onSkip` may keep a timer, by returning false; its key is current. */
   settle(onSkip: (timer: Timer) => boolean): void {
     const { timersOnRestore, processingTime, log } = this.#context
-    if (timersOnRestore === 'fire' || this.#timers.processingTimerCount === 0) return
+    if (timersOnRestore === 'fire' || !this.#timers.hasProcessingTimers) return
     // Of several subtasks before a rescale, the one that went on longest.
     const takenAtMs = Math.max(...this.#declare().get())
     const downMs = processingTime.now() - takenAtMs
@@ -54,9 +54,9 @@ export class RestoredTimers {
   }
 
   noteSnapshot(): void {
-    if (this.#takenAt === null && this.#timers.processingTimerCount === 0) return
+    if (this.#takenAt === null && !this.#timers.hasProcessingTimers) return
     const now = this.#context.processingTime.now()
-    this.#declare().update(this.#timers.processingTimerCount === 0 ? [] : [now])
+    this.#declare().update(this.#timers.hasProcessingTimers ? [now] : [])
   }
 
   #declare(): OperatorListState<number> {

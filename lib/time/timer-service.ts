@@ -57,8 +57,8 @@ export class TimerService {
     return this.#eventTimers.size
   }
 
-  get processingTimerCount(): number {
-    return this.#processingTimers.size
+  get hasProcessingTimers(): boolean {
+    return this.#processingTimers.sizeMax > 0
   }
 
   registerEventTimer(timestamp: number, namespace: SubKey): void {

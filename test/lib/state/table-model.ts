@@ -108,7 +108,9 @@ export function play(newSubject: NewSubject, operations: readonly Operation[]): 
       const snapshot = freeze(subject.table, operation.as)
       frozen = { snapshot, expected: structuredClone(model) }
     }
-    assert.equal(subject.table.size, model.size)
+    assert(subject.table.sizeMax >= model.size)
+    // Now and then only: a table of timers settles what it has put off in order to know.
+    if (operation.kind === 'drain') assert.equal(subject.table.size, model.size)
     if (releases(operation)) releaseWrites()
   }
   drain(Number.MAX_SAFE_INTEGER)
