@@ -30,6 +30,7 @@ import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { SubtaskMetrics, SubtaskReport } from '../lib/task/subtask-report.ts'
 import { checkRestore } from './check-restore.ts'
 import { JobCheckpoints } from './job-checkpoints.ts'
+import { StandbySlots } from './standby-slots.ts'
 import { StorageProbe } from './storage-probe.ts'
 
 export interface JobMasterOptions {
@@ -75,6 +76,8 @@ export class JobMaster {
   #endedMs: number | null = null
   /** Null: the job takes none. */
   #checkpoints: JobCheckpoints | null = null
+  /** Null: the job wants none. */
+  #standby: StandbySlots | null = null
   /** Null: there is no storage. */
   #probe: StorageProbe | null = null
   /**
@@ -138,6 +141,7 @@ export class JobMaster {
         tick: () => {
           this.#decide({ kind: 'tick' })
           this.#checkpoints?.tick()
+          this.#standby?.tick(this.#scheduler.state === 'running')
         },
         slotsScarce: ({ free }) => this.#decide({ kind: 'slotsScarce', free }),
         deployFailed: ({ slot, attempt, error }) =>
@@ -205,6 +209,11 @@ export class JobMaster {
         },
         context,
       )
+    }
+    if ((submission.settings.standbySlots ?? 0) > 0) {
+      const { subjects, epoch } = this.#options
+      const checkNode = (slot: SlotLocation) => this.#checkNode(slot)
+      this.#standby = new StandbySlots({ submission, subjects, epoch, checkNode }, context)
     }
     context.timers.every('tick', TICK_MS, { kind: 'tick' })
     const { record } = this.#options
@@ -367,12 +376,15 @@ export class JobMaster {
     const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restore }
     const deploy = () =>
       this.#context.ask(this.#slot(slot), { kind: 'deploy', epoch, deployment }, ORDER_TIMEOUT_MS)
-    const mustProbe = this.#probe !== null && !this.#probe.hasPassed(slot.node)
     this.#context.pipeToSelf(
-      mustProbe ? this.#probe!.checkNode(slot).then(deploy) : deploy(),
+      this.#checkNode(slot).then(deploy),
       () => ({ kind: 'ignore' }),
       (error) => ({ kind: 'deployFailed', slot, attempt, error }),
     )
+  }
+
+  async #checkNode(slot: SlotLocation): Promise<void> {
+    if (this.#probe?.hasPassed(slot.node) === false) await this.#probe.checkNode(slot)
   }
 
   /** Lost orders are made up for: a slot that was not started or cancelled shows it in its next report. */

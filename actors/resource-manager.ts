@@ -63,6 +63,10 @@ export function resourceManager(options: ResourceManagerOptions): Behavior<Proto
       releaseSlots: ({ epoch: asked, jobId, slots }, _sender, context) => {
         if (asked === epoch) carryOut(ledger.onRelease(jobId, slots), context)
       },
+      standby: ({ epoch: asked, jobId, count }, sender) => {
+        if (asked !== epoch) sender.fail(notLeader(asked, epoch))
+        else sender.reply({ slots: ledger.onStandby(jobId, count) })
+      },
       nodes: (_message, sender, context) =>
         sender.reply({ nodes: ledger.nodes(), nowMs: context.clock.monotonic() }),
       tick: (_message, _sender, context) => {

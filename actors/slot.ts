@@ -18,6 +18,7 @@ import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { alignmentVertex } from '../lib/graph/job-graph.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
+import type { JobModule, SubmittedGraphSettings } from '../lib/protocol/job-submission.ts'
 import { notLeader } from '../lib/protocol/not-leader.ts'
 import type {
   Deployment,
@@ -72,6 +73,8 @@ export class Slot {
   /** Runs while there are copies and no attempt: the job may come back. */
   #copiesTimer: { cancel(): void } | null = null
   #isStopped = false
+  /** The job whose code was loaded last without a deployment. */
+  #preparedFor: string | null = null
   /** Of the latest leader it has heard from. */
   #epoch = 0
 
@@ -104,6 +107,12 @@ export class Slot {
         deploy: ({ deployment }, sender) => {
           this.#onDeploy(deployment)
           sender.reply({})
+        },
+        prepare: ({ jobId, module, graph }, sender) => {
+          this.#prepare(jobId, module, graph).then(
+            () => sender.reply({}),
+            (error) => sender.fail(error),
+          )
         },
         probeStorage: (probe, sender) => {
           const { location, openStorage } = this.#environment
@@ -222,6 +231,17 @@ export class Slot {
     const { copies } = this.#copies
     this.#copies = null
     void copies.close()
+  }
+
+  /** What is loaded stays loaded with the thread: a deployment finds it there. */
+  async #prepare(jobId: string, module: JobModule, settings: SubmittedGraphSettings): Promise<void> {
+    const { loadJob, log } = this.#environment
+    if (this.#assignment !== null || this.#preparedFor === jobId) return
+    const definition = await loadJob(module)
+    if (this.#assignment !== null) return
+    buildJob(definition, settings)
+    this.#preparedFor = jobId
+    log.debug('standing by', { job: jobId })
   }
 
   async #load(assignment: Assignment): Promise<void> {

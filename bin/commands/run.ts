@@ -125,6 +125,7 @@ function runOnCluster(
       checkpoint: checkpointSettings(config),
       restore: restoreSettings(options),
       slotRequestTimeoutMs: config['slot.requestTimeout'],
+      standbySlots: config['slot.standby'],
       args: jobArgs,
     }).finally(() => blobs.close())
     if (options.detached === true) {

@@ -38,12 +38,12 @@ export type PackJobOptions = Pick<SubmitJobOptions, 'blobs' | 'parallelism' | 'm
 /** Nothing is submitted unless the module loads and its graph is valid here. */
 export async function submitJob(path: string, options: SubmitJobOptions): Promise<SubmittedJob> {
   const { module, graph, settings } = await packJob(path, options)
-  const { task, restart, checkpoint, restore, slotRequestTimeoutMs } = options
+  const { task, restart, checkpoint, restore, slotRequestTimeoutMs, standbySlots = 0 } = options
   const jobId = await options.client.submit({
     jobId: newId(),
     module,
     graph,
-    settings: { graph: settings, task, restart, checkpoint, restore, slotRequestTimeoutMs },
+    settings: { graph: settings, task, restart, checkpoint, restore, slotRequestTimeoutMs, standbySlots },
   })
   return { jobId, graph }
 }

@@ -72,6 +72,12 @@ export const OPTIONS = {
     doc: 'silence after which a node or slot is lost',
   }),
   'slot.requestTimeout': duration({ fallback: '30s', min: '1ms', doc: 'how long a job waits for slots' }),
+  'slot.standby': number({
+    fallback: 0,
+    min: 0,
+    max: 1024,
+    doc: 'free slots with the code of a job loaded, to take the place of lost ones; others may take them',
+  }),
   'slot.hangTimeout': duration({
     fallback: '60s',
     min: '1s',

@@ -51,6 +51,8 @@ export interface JobRunSettings {
   readonly restore: RestoreSettings | null
   /** How long the job waits for free slots before it fails. */
   readonly slotRequestTimeoutMs: number
+  /** Free slots that are kept ready to take the place of one that is lost, as far as there are. Default 0. */
+  readonly standbySlots?: number
 }
 
 export interface JobSubmission {

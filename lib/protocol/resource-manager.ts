@@ -34,5 +34,13 @@ export type ResourceManagerProtocol = {
   releaseSlots: {
     request: { readonly epoch: number; readonly jobId: string; readonly slots?: readonly SlotLocation[] }
   }
+  /**
+   * Which free slots are to stand by for a job, `count` at most, in the place of those that were before. They stay free
+   * for others; the job itself gets them first. To be asked again: they may be taken or lost. NOT_LEADER as above.
+   */
+  standby: {
+    request: { readonly epoch: number; readonly jobId: string; readonly count: number }
+    reply: { readonly slots: readonly SlotLocation[] }
+  }
   nodes: { request: object; reply: { readonly nodes: readonly NodeView[]; readonly nowMs: number } }
 }

@@ -4,7 +4,7 @@ import type { CheckpointPlace } from '../checkpoint/checkpoint-storage.ts'
 import type { Placement } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { SubtaskMetrics } from '../task/subtask-report.ts'
-import type { JobModule, JobRunSettings } from './job-submission.ts'
+import type { JobModule, JobRunSettings, SubmittedGraphSettings } from './job-submission.ts'
 
 export interface Deployment {
   readonly jobId: string
@@ -40,6 +40,18 @@ export type SlotProtocol = {
       readonly path: string
       readonly token: string
       readonly restore: CheckpointPlace | null
+    }
+    reply: object
+  }
+  /**
+   * The slot may get the job later: unless it has something to do, it loads the code and builds the graph.
+   * JOB_MODULE_*, or as the job's function throws. May be repeated.
+   */
+  prepare: {
+    request: LeaderReference & {
+      readonly jobId: string
+      readonly module: JobModule
+      readonly graph: SubmittedGraphSettings
     }
     reply: object
   }

@@ -7,6 +7,8 @@
  *     not overtaken for ever by small ones.
  * L3. A job that another leader gave slots to has them when their node reports, as if they had been given here.
  * L4. A node that has not reported for the timeout is lost; so is a slot whose incarnation has changed.
+ * L5. A slot that stands by for a job is free like any other: nobody waits because of it. Who else asks gets others
+ *     first, and the job itself those.
  */
 import { present } from '../base/assert.ts'
 import { isSameSlot, type SlotLocation } from '../graph/execution-graph.ts'
@@ -54,6 +56,8 @@ interface Slot {
   jobId: string | null
   /** It runs what is left of a job that was told that the slot is lost: nobody's, but not free either. */
   isLeftover: boolean
+  /** The job that it stands by for; of no account while the slot belongs to one. */
+  standbyFor: string | null
 }
 
 interface Node {
@@ -155,13 +159,28 @@ export class SlotLedger {
     return [...again, ...this.#serve()]
   }
 
+  /** L5. Which free slots stand by for a job from now on, `count` at most; those that do already first of all. */
+  onStandby(jobId: string, count: number): SlotLocation[] {
+    const mine = this.#free().filter(({ slot }) => slot.standbyFor === jobId)
+    for (const { slot } of mine.splice(count)) slot.standbyFor = null
+    while (mine.length < count) {
+      const open = this.#free().filter(({ slot }) => slot.standbyFor === null)
+      const next = best(open, ({ node }) => sharesOf(node, jobId))
+      if (next === undefined) break
+      next.slot.standbyFor = jobId
+      mine.push(next)
+    }
+    return mine.map(({ location }) => location)
+  }
+
   /** Takes back what belongs to jobs that are no longer; their own release may have been lost. */
   onJobs(isLive: (jobId: string) => boolean): LedgerOrder[] {
     const owners = [...this.#nodes.values()].flatMap(({ slots }) =>
       slots.flatMap(({ jobId, isLeftover }) => (jobId === null || isLeftover ? [] : [jobId])),
     )
     const waiting = this.#requests.map(({ jobId }) => jobId)
-    const ended = [...new Set([...owners, ...waiting, ...this.#adopted.values()])].filter(
+    const standingBy = this.#free().flatMap(({ slot }) => slot.standbyFor ?? [])
+    const ended = [...new Set([...owners, ...waiting, ...standingBy, ...this.#adopted.values()])].filter(
       (jobId) => !isLive(jobId),
     )
     return ended.flatMap((jobId) => this.onRelease(jobId))
@@ -179,6 +198,7 @@ export class SlotLedger {
         const isNamed =
           locations?.some((location) => isSameSlot(location, { node: nodeId, slot: index })) ?? true
         if (slot.jobId === jobId && isNamed) slot.jobId = null
+        if (slot.standbyFor === jobId && locations === undefined) slot.standbyFor = null
       })
     }
     return this.#serve()
@@ -202,7 +222,8 @@ export class SlotLedger {
       const key = `${report.nodeId}/${index}`
       const owner = this.#adopted.get(key)
       this.#adopted.delete(key)
-      return { incarnation, jobId: owner ?? jobId, isLeftover: owner === undefined && jobId !== null }
+      const isLeftover = owner === undefined && jobId !== null
+      return { incarnation, jobId: owner ?? jobId, isLeftover, standbyFor: null }
     })
     const node = { report, slots, seenMs: 0 }
     this.#nodes.set(report.nodeId, node)
@@ -227,6 +248,7 @@ export class SlotLedger {
   #loseSlot({ report }: Node, index: number, slot: Slot): LedgerOrder[] {
     const { jobId } = slot
     slot.jobId = null
+    slot.standbyFor = null
     if (jobId === null) return []
     const reason = `slot ${index} of node ${report.nodeId}: its thread ended`
     return [{ kind: 'lost', jobId, slots: [{ node: report.nodeId, slot: index }], reason }]
@@ -243,21 +265,57 @@ export class SlotLedger {
     }
   }
 
-  /** A free slot of the node with the most of them, in share of its slots; ties go to the node that came first. */
+  /**
+   * A free slot: one that stands by for the job before one that does for nobody (L5), and of those one of the node with
+   * the most free ones in share of its slots; ties go to the node that came first.
+   */
   #takeSlot(jobId: string): SlotLocation {
-    let best: { readonly nodeId: string; readonly slots: Slot[]; readonly used: number } | null = null
-    for (const [nodeId, { slots }] of this.#nodes) {
-      const taken = slots.filter((slot) => slot.jobId !== null).length
-      if (taken === slots.length) continue
-      const used = taken / slots.length
-      if (best === null || used < best.used) best = { nodeId, slots, used }
-    }
-    const { nodeId, slots } = present(best, 'a free slot')
-    const index = slots.findIndex((slot) => slot.jobId === null)
-    slots[index]!.jobId = jobId
-    slots[index]!.isLeftover = false
-    return { node: nodeId, slot: index }
+    const free = this.#free()
+    const mine = free.filter(({ slot }) => slot.standbyFor === jobId)
+    const open = free.filter(({ slot }) => slot.standbyFor === null)
+    const from = mine.length > 0 ? mine : open.length > 0 ? open : free
+    const { location, slot } = present(
+      best(from, ({ node }) => usedShareOf(node)),
+      'a free slot',
+    )
+    slot.jobId = jobId
+    slot.isLeftover = false
+    slot.standbyFor = null
+    return location
   }
+
+  #free(): FreeSlot[] {
+    return [...this.#nodes].flatMap(([nodeId, node]) =>
+      node.slots.flatMap((slot, index) =>
+        slot.jobId === null ? [{ location: { node: nodeId, slot: index }, node, slot }] : [],
+      ),
+    )
+  }
+}
+
+interface FreeSlot {
+  readonly location: SlotLocation
+  readonly node: Node
+  readonly slot: Slot
+}
+
+/** The first of those with the smallest cost. */
+function best(slots: readonly FreeSlot[], costOf: (slot: FreeSlot) => number): FreeSlot | undefined {
+  let found: { readonly slot: FreeSlot; readonly cost: number } | undefined
+  for (const slot of slots) {
+    const cost = costOf(slot)
+    if (found === undefined || cost < found.cost) found = { slot, cost }
+  }
+  return found?.slot
+}
+
+const usedShareOf = ({ slots }: Node): number =>
+  slots.filter(({ jobId }) => jobId !== null).length / slots.length
+
+/** What of a job would be lost together with a node; and, where that is the same, the node that has less to do. */
+function sharesOf(node: Node, jobId: string): number {
+  const ofJob = node.slots.filter((slot) => slot.jobId === jobId || slot.standbyFor === jobId).length
+  return ofJob + usedShareOf(node) / 2
 }
 
 /** The number of slots never changes while a process lives. */

@@ -78,12 +78,13 @@ export interface Plan {
   readonly damages: readonly { readonly atMs: number; readonly how: 'deleted' | 'flipped' | 'cut' }[]
   /** As in CheckpointSettings. */
   readonly localBytesMax: number | null
+  readonly standbySlots: number
   /** From then on nothing goes wrong any more. */
   readonly faultsEndMs: number
 }
 
 /** What was drawn first, and so stays the same for a seed when something is added. */
-type BasicPlan = Omit<Plan, 'damages' | 'localBytesMax'>
+type BasicPlan = Omit<Plan, 'damages' | 'localBytesMax' | 'standbySlots'>
 
 export const coordinatorName = (index: number): string => `c${index}`
 
@@ -124,7 +125,8 @@ function drawn(seed: number): Plan {
   const random = new Draw(seed)
   const plan = drawPlan(seed, random)
   const damages = damagesOf(random, plan)
-  return { ...plan, damages, localBytesMax: random.one([null, 1500, 1_000_000]) }
+  const localBytesMax = random.one([null, 1500, 1_000_000])
+  return { ...plan, damages, localBytesMax, standbySlots: random.one([0, 1, 3]) }
 }
 
 /**

@@ -152,6 +152,7 @@ export class SimulatedClient {
       },
       restore,
       slotRequestTimeoutMs: 300_000,
+      standbySlots: plan.standbySlots,
     }
     const module = { kind: 'registered', key: 'simulated' } as const
     await this.#ask({ kind: 'submit', submission: { jobId, module, graph, settings } })

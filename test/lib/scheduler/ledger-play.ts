@@ -8,6 +8,7 @@
  *     leave n
  *     request job 2                 request job 2 n/0: two more than the one it has
  *     adopt job n/0 n/1             slots that the job was given by another leader; before anything else
+ *     standby job 2                 the slots that stand by for it then
  *     jobs a b                      those that have not ended
  *     release job                   release job n/0 n/1
  *     tick
@@ -32,6 +33,10 @@ export class LedgerPlay {
     }
     if (verb === 'show') return this.#show()
     if (verb === 'taken') return [this.ledger.isTaken(reportOf(words), this.#nowMs) ? 'yes' : 'no']
+    if (verb === 'standby') {
+      const slots = this.ledger.onStandby(words[0]!, Number(words[1]))
+      return [slots.map(describeSlot).join(' ') || 'none']
+    }
     return this.#ordersOf(verb, words).map(describeOrder)
   }
 

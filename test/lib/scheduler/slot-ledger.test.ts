@@ -15,6 +15,7 @@ type Choice =
   | { readonly kind: 'report' | 'restart' | 'leave'; readonly node: number }
   | { readonly kind: 'replace'; readonly node: number; readonly slot: number }
   | { readonly kind: 'request'; readonly job: number; readonly count: number }
+  | { readonly kind: 'standby'; readonly job: number; readonly count: number }
   | { readonly kind: 'release'; readonly job: number; readonly isWhole: boolean }
   | { readonly kind: 'wait'; readonly ms: number }
 
@@ -31,6 +32,10 @@ const choice: fc.Arbitrary<Choice> = fc.oneof(
       job,
       count: fc.integer({ min: 1, max: 5 }),
     }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('standby' as const), job, count: fc.nat(3) }),
   },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('release' as const), job, isWhole: fc.boolean() }) },
   {
@@ -72,6 +77,9 @@ class World {
       case 'request':
         this.#request(`j${choice.job}`, choice.count)
         break
+      case 'standby':
+        this.#standby(`j${choice.job}`, choice.count)
+        break
       case 'release':
         this.#release(`j${choice.job}`, choice.isWhole)
         break
@@ -105,6 +113,19 @@ class World {
     else this.#queue.push({ job, count })
     const held = [...this.#owners].filter(([, owner]) => owner === job).map(([key]) => slotOf(key))
     this.#follow(this.#ledger.onRequest(job, count, held))
+  }
+
+  /** That it changes nothing for anybody else is what all the other checks are for. */
+  #standby(job: string, count: number): void {
+    const before = this.#ledger.freeSlotCount
+    const slots = this.#ledger.onStandby(job, count).map(keyOf)
+    assert(slots.length <= count && new Set(slots).size === slots.length)
+    assert(
+      slots.every((slot) => !this.#owners.has(slot)),
+      'L5: they are free',
+    )
+    assert.deepEqual(this.#ledger.onStandby(job, count).map(keyOf).sort(), slots.sort(), 'and stay the same')
+    assert.equal(this.#ledger.freeSlotCount, before)
   }
 
   #release(job: string, isWhole: boolean): void {
