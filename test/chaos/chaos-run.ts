@@ -56,6 +56,8 @@ export interface ChaosRunOptions {
   readonly jobs: ChaosJobs
   readonly plan: readonly Fault[]
   readonly seed: number
+  /** Options of the jobs, over those they have here. */
+  readonly jobFlags: Readonly<Record<string, string>>
   say(line: string): void
 }
 
@@ -87,8 +89,9 @@ class Submitter {
     this.close = close
   }
 
-  static async open({ url, directory }: ChaosCluster): Promise<Submitter> {
-    const settings = { ...JOB_FLAGS, 'nats.url': url, 'storage.uri': `file://${directory}/storage` }
+  static async open({ cluster: { url, directory }, jobFlags }: ChaosRunOptions): Promise<Submitter> {
+    const place = { 'nats.url': url, 'storage.uri': `file://${directory}/storage` }
+    const settings = { ...JOB_FLAGS, ...jobFlags, ...place }
     const flags = Object.entries(settings).map(([key, value]) => ({ key, value, name: key }))
     const { config } = await loadConfig({ flags, directory, env: {} })
     const [clock, random, log] = [systemClock, systemRandom(), silentLogger]
@@ -113,14 +116,15 @@ class Submitter {
       checkpoint: checkpointSettings(config),
       restore: null,
       slotRequestTimeoutMs: config['slot.requestTimeout'],
+      standbySlots: config['slot.standby'],
     })
     return jobId
   }
 }
 
 export async function chaosRun(options: ChaosRunOptions): Promise<ChaosReport> {
-  const { cluster, jobs, plan, seed, say } = options
-  const submitter = await Submitter.open(cluster)
+  const { jobs, plan, seed, say } = options
+  const submitter = await Submitter.open(options)
   try {
     say('an undisturbed run of the queries')
     await Promise.all(

@@ -26,6 +26,7 @@ Ends with 1 if they are not.
   --seconds N      how long the jobs run (120)
   --seed N         what goes wrong when (1)
   --kinds K,...    of faults; default all: ${FAULT_KINDS.join(' ')}
+  -D, --define K=V an option of the jobs, such as slot.standby=1; may be repeated
   --json           the report as JSON on stdout
   --help
 `
@@ -34,6 +35,7 @@ const OPTIONS = {
   seconds: { type: 'string', default: '120' },
   seed: { type: 'string', default: '1' },
   kinds: { type: 'string', default: FAULT_KINDS.join(',') },
+  define: { type: 'string', short: 'D', multiple: true },
   json: { type: 'boolean', default: false },
 } as const
 
@@ -45,6 +47,13 @@ function readKinds(text: string): FaultKind[] {
     if (kind === undefined) throw usageError(`--kinds: expected ${FAULT_KINDS.join(', ')}, found "${name}"`)
     return kind
   })
+}
+
+function readDefinition(text: string): [string, string] {
+  const [, key, value] = /^([^=]+)=(.*)$/.exec(text) ?? []
+  if (key === undefined || value === undefined)
+    throw usageError(`--define: expected key=value, found "${text}"`)
+  return [key, value]
 }
 
 const ms = (value: number | undefined): string =>
@@ -85,12 +94,13 @@ async function run(args: readonly string[]): Promise<void> {
   const seconds = readCount('seconds', values.seconds, 20)
   const seed = readCount('seed', values.seed, 0)
   const plan = planFaults(new SeededRandom(seed), seconds, readKinds(values.kinds))
+  const jobFlags = Object.fromEntries((values.define ?? []).map(readDefinition))
   say(`starting a nats-server, ${COORDINATORS} coordinators and ${NODES} nodes of ${SLOTS_PER_NODE} slots`)
   const options = { coordinators: COORDINATORS, nodes: NODES, slotsPerNode: SLOTS_PER_NODE, flags: FLAGS }
   const cluster = await ChaosCluster.start(options)
   const jobs = await ChaosJobs.open(cluster.url, cluster.directory, seconds, seed)
   try {
-    const report = await chaosRun({ cluster, jobs, plan, seed, say })
+    const report = await chaosRun({ cluster, jobs, plan, seed, jobFlags, say })
     if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
     else print(report)
     if (report.problems.length > 0) process.exitCode = 1
