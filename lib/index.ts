@@ -2,7 +2,12 @@
 export { type RunLocalOptions, runLocal } from '../actors/run-local.ts'
 export type { AsyncOptions, AsyncRetryOptions } from './api/async-options.ts'
 export { type JobDefinition, type JobSettings, job } from './api/job.ts'
-export type { JoinStreamOptions, OperatorOptions, StatefulOptions } from './api/operator-options.ts'
+export type {
+  JoinStreamOptions,
+  OperatorOptions,
+  StatefulOptions,
+  WindowAggregateOptions,
+} from './api/operator-options.ts'
 export type { SourceOptions, StreamEnvironment } from './api/stream-environment.ts'
 export type {
   BroadcastConnectedStreams,

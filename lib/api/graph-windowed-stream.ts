@@ -30,8 +30,8 @@ import type { Evictor } from '../window/evictor.ts'
 import { SliceGrid } from '../window/slice-grid.ts'
 import type { Trigger } from '../window/trigger.ts'
 import type { AlignedWindows, WindowAssigner } from '../window/window-assigner.ts'
-import { type OperatorOptions, refuseAsync } from './operator-options.ts'
-import { inputOf, partitioned, type StreamBuilder, type StreamInput } from './stream-builder.ts'
+import { type OperatorOptions, refuseAsync, type WindowAggregateOptions } from './operator-options.ts'
+import { inputOf, type KeyOf, partitioned, type StreamBuilder, type StreamInput } from './stream-builder.ts'
 import type { DataStream, WindowedStream } from './streams.ts'
 import {
   checkMerging,
@@ -80,7 +80,7 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
 
   reduce<O = T>(
     fn: ReduceFunction<T>,
-    second?: OperatorOptions<O> | ProcessWindowFunction<T, O, K>,
+    second?: WindowAggregateOptions<O> | ProcessWindowFunction<T, O, K>,
     third?: OperatorOptions<O>,
   ): DataStream<O> {
     const { process, options } = readArguments(second, third)
@@ -93,7 +93,7 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
 
   aggregate<A, R, O = R>(
     fn: AggregateFunction<T, A, R, K>,
-    second?: OperatorOptions<O> | ProcessWindowFunction<R, O, K>,
+    second?: WindowAggregateOptions<O> | ProcessWindowFunction<R, O, K>,
     third?: OperatorOptions<O>,
   ): DataStream<O> {
     const { process, options } = readArguments(second, third)
@@ -128,9 +128,10 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     operation: string,
     folding: Folding<T, A, R>,
     process: Process<R, O> | null,
-    options: OperatorOptions<O>,
+    options: WindowAggregateOptions<O>,
     outputType: Type<O>,
   ): DataStream<O> {
+    if (options.twoPhase === true) this.#checkTwoPhase(operation, folding, process)
     const { assigner, trigger, evictor, allowedLatenessMs } = this.#settings
     const isPlain = evictor === null && trigger === null && process === null
     if (isPlain && isAligned(assigner) && isSliceable(assigner, folding)) {
@@ -157,15 +158,14 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     operation: string,
     assigner: AlignedWindows<T>,
     folding: Folding<T, A, O>,
-    options: OperatorOptions<O>,
+    options: WindowAggregateOptions<O>,
     outputType: Type<O>,
   ): DataStream<O> {
     const { allowedLatenessMs } = this.#settings
     const lateTag = this.#lateTag
     // Late records one by one, and a result anew for each: then every one of them must come.
-    const isInTwoSteps =
-      this.#isSingle && folding.merge !== null && lateTag === null && allowedLatenessMs === 0
-    if (!isInTwoSteps) {
+    const nobodyCanTell = folding.merge !== null && lateTag === null && allowedLatenessMs === 0
+    if (!(options.twoPhase ?? (this.#isSingle && nobodyCanTell))) {
       const create = () => new SliceWindowOperator({ assigner, folding, allowedLatenessMs, lateTag })
       return this.#add(operation, options, outputType, create)
     }
@@ -182,20 +182,39 @@ export class GraphWindowedStream<K extends Key, T> implements WindowedStream<K, 
     return this.#add(operation, options, outputType, create, partials)
   }
 
-  /** The stream, aggregated by slices where its records are, in one subtask. */
+  /** The stream, aggregated by slices (and keys) where its records are, on its way to the windows. */
   #preAggregated<A>(assigner: AlignedWindows<T>, folding: Folding<T, A, unknown>): StreamInput {
-    const { origins } = this.#input
+    const { origins, keyOf } = this.#input
+    const ownKeyOf = this.#isSingle ? null : (keyOf as (value: T) => Key)
     const stream = this.#builder.add({
       operation: `pre-aggregate(${assigner.name})`,
       inputs: [
         { ...this.#input, keyOf: null, origins: origins.map((each) => ({ ...each, partitioner: null })) },
       ],
       options: { name: 'pre-aggregate', parallelism: origins[0]!.node.parallelism },
-      outputType: partialType(folding.type),
-      create: () => new PreAggregateOperator(new SliceGrid(assigner), folding),
+      outputType: partialType(folding.type, ownKeyOf !== null),
+      create: () => new PreAggregateOperator(new SliceGrid(assigner), folding, ownKeyOf),
     })
-    const { partitioner } = origins[0]!
-    return partitioned(inputOf(stream), partitioner!, this.#input.keyOf)
+    if (ownKeyOf === null) return partitioned(inputOf(stream), origins[0]!.partitioner!, keyOf)
+    const keyOfPartial = ((partial: PartialAggregate<A>) => partial.key!) as KeyOf
+    return partitioned(inputOf(stream), { kind: 'hash', keyOf: keyOfPartial }, keyOfPartial)
+  }
+
+  /** Why the first phase cannot do its part of these windows; throws if there is a reason. */
+  #checkTwoPhase(operation: string, { merge }: { readonly merge: unknown }, process: unknown): void {
+    const { assigner, trigger, evictor } = this.#settings
+    const reasons = [
+      merge === null && 'the aggregate function has no merge method',
+      process !== null && 'with a process function windows have other contents; map the results instead',
+      trigger !== null && 'a trigger has to see every record',
+      evictor !== null && 'an evictor has to see every record',
+      this.#lateTag !== null && 'lateOutput has to be given every late record',
+      (!isAligned(assigner) || !isSliceable(assigner, { merge: true })) &&
+        `it takes tumbling or sliding windows of event time, not ${assigner.name}`,
+    ]
+    const reason = reasons.find((each) => each !== false)
+    if (reason === undefined) return
+    throw new SluiceError('GRAPH_INVALID', `${operation}: twoPhase is not possible here: ${reason}`)
   }
 
   get #isSingle(): boolean {

@@ -37,6 +37,21 @@ export interface OperatorOptions<O = unknown> {
 /** Of operators that keep state of their own per key; with `ttl` they forget it after a while. */
 export interface StatefulOptions<O = unknown> extends OperatorOptions<O>, StateOptions {}
 
+/** Of windows with an incremental function. */
+export interface WindowAggregateOptions<O = unknown> extends OperatorOptions<O> {
+  /**
+   * True: every subtask first aggregates its own records by key and slice of time, and sends on one partial accumulator
+   * instead of all of them, when the watermark is about to pass the slice. Results are the same, and a key that most
+   * records have no longer keeps one subtask busy and the others idle. Worth it where many records of a key fall into
+   * a slice; where few do it costs more than it saves. Flink's two-phase (local-global) aggregation.
+   *
+   * It takes `tumbling` or `sliding` windows of event time, a function that can be merged, and no trigger, evictor,
+   * process function or `lateOutput`: GRAPH_INVALID otherwise. Default: of keyed windows false, of `windowAll` true
+   * where the results cannot tell.
+   */
+  readonly twoPhase?: boolean
+}
+
 export interface JoinStreamOptions<A, B, O> extends StatefulOptions<O> {
   /** The stream with at most one record per key. Another one replaces it for what comes after. Default: neither. */
   readonly unique?: 'first' | 'second'

@@ -38,7 +38,12 @@ import type { Evictor } from '../window/evictor.ts'
 import type { Trigger } from '../window/trigger.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
 import type { AsyncOptions } from './async-options.ts'
-import type { JoinStreamOptions, OperatorOptions, StatefulOptions } from './operator-options.ts'
+import type {
+  JoinStreamOptions,
+  OperatorOptions,
+  StatefulOptions,
+  WindowAggregateOptions,
+} from './operator-options.ts'
 
 /** The options of an operation whose function must not return a promise. */
 export type SynchronousOptions<O> =
@@ -149,13 +154,13 @@ export interface WindowedStream<K extends Key, T> {
   /** Records that are too late go here instead of being dropped. */
   lateOutput(tag: OutputTag<T>): WindowedStream<K, T>
 
-  reduce(fn: ReduceFunction<T>, options?: OperatorOptions<T>): DataStream<T>
+  reduce(fn: ReduceFunction<T>, options?: WindowAggregateOptions<T>): DataStream<T>
   reduce<O>(
     fn: ReduceFunction<T>,
     process: ProcessWindowFunction<T, O, K>,
     options?: OperatorOptions<O>,
   ): DataStream<O>
-  aggregate<A, O>(fn: AggregateFunction<T, A, O, K>, options?: OperatorOptions<O>): DataStream<O>
+  aggregate<A, O>(fn: AggregateFunction<T, A, O, K>, options?: WindowAggregateOptions<O>): DataStream<O>
   aggregate<A, R, O>(
     fn: AggregateFunction<T, A, R, K>,
     process: ProcessWindowFunction<R, O, K>,

@@ -1,12 +1,17 @@
 /**
- * The first half of an aggregation over a whole stream, in every subtask: folds the records of a slice of time, so that
- * the one subtask with the windows gets a partial accumulator per slice instead of every record. Flink's two-phase
+ * The first phase of an aggregation in two, in the subtasks the records come from: folds those of a slice of time, and
+ * of a key if there are keys, so that the subtask with the windows gets a partial accumulator instead of every record.
+ * So it matters less that a whole stream, or a key that most records have, ends up in one subtask. Flink's local-global
  * aggregation, over slices.
  *
  * G1. What the windows come to is what they would come to with the records themselves: a partial leaves before the
  *     watermark that makes a window over its slice due, and at once if one is due already.
  * G2. There is no state: everything leaves before a barrier does.
+ * G3. At most PARTIALS_MAX partials wait for their watermark; when there are more, all go. Where there are more keys
+ *     than that, this phase is in vain, and does no other harm.
  */
+import type { Key } from '../base/hash.ts'
+import { type MapKey, toMapKey } from '../state/map-key.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import type { SliceGrid } from '../window/slice-grid.ts'
@@ -15,15 +20,17 @@ import { OneInputOperator } from './stream-operator.ts'
 import type { Folding } from './window-contents.ts'
 
 export interface PartialAggregate<A> {
+  /** Of the records in it, if they have one. */
+  readonly key?: Key
   /** Records in it. */
   readonly count: number
   readonly accumulator: A
 }
 
-export function partialType<A>(accumulator: Type<A>): Type<PartialAggregate<A>> {
-  return t.object({ count: t.int64, accumulator: accumulator as Type<unknown> }) as unknown as Type<
-    PartialAggregate<A>
-  >
+export function partialType<A>(accumulator: Type<A>, isKeyed: boolean): Type<PartialAggregate<A>> {
+  const fields = { count: t.int64, accumulator: accumulator as Type<unknown> }
+  const type = isKeyed ? t.object({ key: t.any, ...fields }) : t.object(fields)
+  return type as unknown as Type<PartialAggregate<A>>
 }
 
 /** An aggregation as its second half sees it. */
@@ -35,14 +42,25 @@ export function partialFolding<I, A, O>(folding: Folding<I, A, O>): Folding<Part
   }
 }
 
-/** Slices that wait for their watermark; when there are more, all go. Only where event time stands still. */
-const SLICES_MAX = 1024
+/** They go within one call, which takes a few milliseconds. */
+const PARTIALS_MAX = 8192
+
+class OpenPartial<A> {
+  readonly key: Key | undefined
+  count = 0
+  accumulator: A | undefined = undefined
+
+  constructor(key: Key | undefined) {
+    this.key = key
+  }
+}
 
 class OpenSlice<A> {
   /** The end of the first window over it. */
   readonly firstEnd: number
-  count = 0
-  accumulator: A | undefined = undefined
+  /** Of records that have no key. */
+  readonly whole = new OpenPartial<A>(undefined)
+  readonly byKey = new Map<MapKey, OpenPartial<A>>()
 
   constructor(firstEnd: number) {
     this.firstEnd = firstEnd
@@ -52,25 +70,32 @@ class OpenSlice<A> {
 export class PreAggregateOperator<I, A> extends OneInputOperator<I, PartialAggregate<A>> {
   readonly #grid: SliceGrid
   readonly #folding: Folding<I, A, unknown>
+  readonly #keyOf: ((value: I) => Key) | null
+  /** Of slices, or of their keys. */
+  #partialCount = 0
   readonly #slices = new Map<number, OpenSlice<A>>()
   /** The slice of the last record: consecutive ones mostly fall into the same. */
   #start = Number.NaN
   #slice: OpenSlice<A> | undefined
 
-  constructor(grid: SliceGrid, folding: Folding<I, A, unknown>) {
+  /** `keyOf`: null where a whole stream is aggregated. */
+  constructor(grid: SliceGrid, folding: Folding<I, A, unknown>, keyOf: ((value: I) => Key) | null) {
     super()
     this.#grid = grid
     this.#folding = folding
+    this.#keyOf = keyOf
   }
 
   override processElement(value: I): void {
+    if (this.#partialCount >= PARTIALS_MAX) this.#emitAll()
     const timestamp = this.context.time[0]!
     let slice = this.#slice
     if (slice === undefined || !(timestamp >= this.#start && timestamp < this.#start + this.#grid.sliceMs)) {
       slice = this.#enterSlice(timestamp)
     }
-    slice.accumulator = this.#folding.add(value, slice.accumulator)
-    slice.count++
+    const partial = this.#keyOf === null ? slice.whole : this.#partialOf(slice, this.#keyOf(value))
+    partial.accumulator = this.#folding.add(value, partial.accumulator)
+    partial.count++
     if (slice.firstEnd - 1 <= this.currentWatermark) this.#emit(this.#start, slice)
   }
 
@@ -95,15 +120,27 @@ export class PreAggregateOperator<I, A> extends OneInputOperator<I, PartialAggre
   #enterSlice(timestamp: number): OpenSlice<A> {
     if (!Number.isSafeInteger(timestamp)) throw timestampUnusable(timestamp, this.context)
     const start = this.#grid.sliceOf(timestamp)
-    let slice = this.#slices.get(start)
-    if (slice === undefined) {
-      if (this.#slices.size >= SLICES_MAX) this.#emitAll()
-      slice = new OpenSlice(this.#grid.firstEndOver(start))
-      this.#slices.set(start, slice)
-    }
+    const slice = this.#slices.get(start) ?? this.#openSlice(start)
     this.#start = start
     this.#slice = slice
     return slice
+  }
+
+  #openSlice(start: number): OpenSlice<A> {
+    if (this.#keyOf === null) this.#partialCount++
+    const slice = new OpenSlice<A>(this.#grid.firstEndOver(start))
+    this.#slices.set(start, slice)
+    return slice
+  }
+
+  #partialOf(slice: OpenSlice<A>, key: Key): OpenPartial<A> {
+    const mapKey = toMapKey(key)
+    const known = slice.byKey.get(mapKey)
+    if (known !== undefined) return known
+    this.#partialCount++
+    const partial = new OpenPartial<A>(key)
+    slice.byKey.set(mapKey, partial)
+    return partial
   }
 
   #emitUntil(watermark: number): void {
@@ -114,13 +151,15 @@ export class PreAggregateOperator<I, A> extends OneInputOperator<I, PartialAggre
     for (const [start, slice] of this.#slices) this.#emit(start, slice)
   }
 
-  #emit(start: number, { count, accumulator }: OpenSlice<A>): void {
+  #emit(start: number, { whole, byKey }: OpenSlice<A>): void {
     this.#slices.delete(start)
     this.#slice = undefined
+    this.#partialCount -= this.#keyOf === null ? 1 : byKey.size
     const time = this.context.time
     const before = time[0]!
     time[0] = start
-    this.output.collect({ count, accumulator: accumulator as A })
+    if (whole.count > 0) this.output.collect({ count: whole.count, accumulator: whole.accumulator as A })
+    for (const partial of byKey.values()) this.output.collect(partial as PartialAggregate<A>)
     time[0] = before
   }
 }

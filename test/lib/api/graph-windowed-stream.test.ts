@@ -204,6 +204,49 @@ t.test('windowed stream - the whole stream is aggregated in two steps where nobo
   )
 })
 
+t.test('windowed stream - keyed windows are aggregated in two phases where that is asked for', async (t) => {
+  const nodesOf = (twoPhase: boolean | undefined) => {
+    const { origin } = build((env) => {
+      const windows = env
+        .source(numbers(1))
+        .keyBy((n) => n)
+        .window(sliding('2s', '1s'))
+      windows.reduce((a, b) => a + b, twoPhase === undefined ? {} : { twoPhase })
+    })
+    return [...origin.nodes.values()].map(({ operation }) => operation)
+  }
+  t.match(nodesOf(true), [/./, /^pre-aggregate\(sliding/, /^window\(sliding/])
+  t.equal(nodesOf(false).length, 2)
+  t.equal(nodesOf(undefined).length, 2)
+})
+
+t.test('windowed stream - two phases that are not possible are refused, with the reason', async (t) => {
+  const refused: [RegExp, (windows: WindowedStream<number, number>) => void, WindowAssigner<number>?][] = [
+    [/has no merge method/, (s) => s.aggregate(sum, { twoPhase: true })],
+    [
+      /process function/,
+      (s) =>
+        s.reduce(
+          (a) => a,
+          () => {},
+          { twoPhase: true } as never,
+        ),
+    ],
+    [/a trigger has to see/, (s) => s.trigger(countTrigger(2)).reduce((a) => a, { twoPhase: true })],
+    [/an evictor has to see/, (s) => s.evictor(countEvictor(2)).reduce((a) => a, { twoPhase: true })],
+    [/every late record/, (s) => s.lateOutput(outputTag('late')).reduce((a) => a, { twoPhase: true })],
+    [/not session/, (s) => s.aggregate(mergeable, { twoPhase: true }), session('1s')],
+    [
+      /not tumbling.*processing time/,
+      (s) => s.reduce((a) => a, { twoPhase: true }),
+      tumblingProcessingTime('1s'),
+    ],
+  ]
+  for (const [message, use, assigner = tumbling('1s')] of refused) {
+    t.throws(() => windowed(assigner, use), { code: 'GRAPH_INVALID', message }, String(message))
+  }
+})
+
 t.test('windowed stream - settings of one use do not leak into the next', async (t) => {
   const names: string[] = []
   build((env) => {

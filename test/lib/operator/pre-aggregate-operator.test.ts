@@ -16,9 +16,9 @@ const listing = aggregateFolding<number, number[], string>(
   types.list(types.int32),
 )
 
-const open = (assigner = tumbling<never>(10)) =>
+const open = (assigner = tumbling<never>(10), keyOf: ((n: number) => number) | null = null) =>
   OperatorHarness.open({
-    operator: () => new PreAggregateOperator<number, number[]>(new SliceGrid(assigner), listing),
+    operator: () => new PreAggregateOperator<number, number[]>(new SliceGrid(assigner), listing, keyOf),
   })
 
 type Harness = Awaited<ReturnType<typeof open>>
@@ -28,9 +28,9 @@ const take = (harness: Harness) =>
   harness.takeOutput().map((output) => {
     if (output.kind === 'watermark') return output.timestamp
     if (output.kind !== 'record') return output.kind
-    const { count, accumulator } = output.value
+    const { key, count, accumulator } = output.value
     if (count !== accumulator.length) throw new Error(`${count} records, ${accumulator}`)
-    return `${output.timestamp}: ${accumulator.join(' ')}`
+    return `${output.timestamp}${key === undefined ? '' : ` of ${key}`}: ${accumulator.join(' ')}`
   })
 
 t.test(
@@ -75,10 +75,31 @@ t.test('pre-aggregate - nothing stays behind: before a barrier, idleness and the
 
 t.test('pre-aggregate - where event time stands still, slices do not pile up', async (t) => {
   const harness = await open()
-  for (let slice = 0; slice < 1024; slice++) harness.element(slice, slice * 10)
+  for (let slice = 0; slice < 8192; slice++) harness.element(slice, slice * 10)
   t.same(take(harness), [])
-  harness.element(1, 10_240)
-  t.equal(take(harness).length, 1024)
+  harness.element(1, 81_920)
+  t.equal(take(harness).length, 8192)
+  await harness.close()
+})
+
+t.test('pre-aggregate - each key has a partial of its own in each slice', async (t) => {
+  const harness = await open(sliding(20, 10), (n) => n % 2)
+  for (const n of [1, 12, 3, 2, 15, 4]) harness.element(n, n)
+  harness.watermark(9)
+  t.same(take(harness), ['0 of 1: 1 3', '0 of 0: 2 4', 9])
+  harness.watermark(19)
+  t.same(take(harness), ['10 of 0: 12', '10 of 1: 15', 19])
+  await harness.close()
+})
+
+t.test('pre-aggregate - keys do not pile up, and none is lost when all have to go', async (t) => {
+  const harness = await open(tumbling(10), (n) => n)
+  for (let n = 0; n < 20_000; n++) harness.element(n, 5)
+  t.equal(take(harness).length, 16_384)
+  harness.watermark(9)
+  t.equal(take(harness).length, 20_000 - 16_384 + 1)
+  for (let n = 0; n < 8192; n++) harness.element(n, 15)
+  t.same(take(harness), [], 'and room is made for all of them again')
   await harness.close()
 })
 
