@@ -45,6 +45,22 @@ export { type JetStreamSinkOptions, jetstreamSink } from './connectors/jetstream
 export { type KeyValueSinkOptions, keyValueSink } from './connectors/jetstream/key-value-sink.ts'
 export type { JetStreamMessage } from './connectors/jetstream/pulled-message.ts'
 export { printSink } from './connectors/print.ts'
+export {
+  type AccumulatorsOf,
+  aggregates,
+  approximateCountDistinct,
+  average,
+  count,
+  countDistinct,
+  filtered,
+  type InputsOf,
+  type Mean,
+  type MergeableAggregate,
+  max,
+  min,
+  type ResultsOf,
+  sum,
+} from './function/aggregates.ts'
 export type {
   AsyncContext,
   AsyncFlatMapFunction,
@@ -52,6 +68,7 @@ export type {
   RichAsyncFlatMap,
   RichAsyncMap,
 } from './function/async-functions.ts'
+export type { Distinct } from './function/distinct-sketch.ts'
 export type {
   AggregateFunction,
   Collector,

@@ -1,7 +1,8 @@
 /**
  * What Q15 and Q16 count: bids, and the different people and auctions in them, in total and by rank of the price. Per
  * person (and auction) one small number in state says with which ranks it has been seen, a bit each; so a bid that adds
- * nothing, and most do not, costs a lookup, and all four distinct counts together need one entry.
+ * nothing, and most do not, costs a lookup, and all four distinct counts together need one entry. Of fewer values
+ * `aggregates` and `countDistinct` say the same in a line each; their sets go into every checkpoint as a whole.
  */
 import {
   type Infer,

@@ -7,6 +7,8 @@ import t from 'tap'
 import type { StreamEnvironment } from '../../lib/api/stream-environment.ts'
 import type { DataStream, KeyedStream, WindowedStream } from '../../lib/api/streams.ts'
 import { collection } from '../../lib/connectors/generator.ts'
+import { aggregates, countDistinct, sum } from '../../lib/function/aggregates.ts'
+import type { WindowOf } from '../../lib/function/functions.ts'
 import { boundedOutOfOrderness, punctuated } from '../../lib/time/watermark-strategy.ts'
 import { t as types } from '../../lib/types/t.ts'
 import {
@@ -63,6 +65,19 @@ const total = {
   ) => `${key} ${start} ${end} ${count} ${sum}`,
 }
 const { merge: _, ...unmergeable } = total
+
+/** No two records have the same n, so their number is that of the different ones. */
+const several = aggregates({
+  distinct: countDistinct(({ n }: Reading) => n),
+  sum: sum(({ n }: Reading) => n),
+})
+const totalOfSeveral = {
+  ...several,
+  getResult(parts: Parameters<typeof several.getResult>[0], window: WindowOf<number>) {
+    const { distinct, sum } = several.getResult(parts, window)
+    return `${window.key} ${window.start} ${window.end} ${distinct} ${sum}`
+  },
+}
 
 type Batch = (all: readonly Reading[]) => string[]
 type Add = (stream: DataStream<Reading>) => DataStream<string>
@@ -162,6 +177,16 @@ const kinds: [string, Add, Batch][] = [
   ['sliding, many slices', aggregated(sliding(40, 4)), grid(40, 4)],
   ['tumbling, in two phases', inTwoPhases(tumbling(15)), grid(15, 15)],
   ['sliding, in two phases', inTwoPhases(sliding(30, 10)), grid(30, 10)],
+  [
+    'several aggregates, in two phases',
+    (s) => keyed(s).window(sliding(30, 10)).aggregate(totalOfSeveral, { twoPhase: true }),
+    grid(30, 10),
+  ],
+  [
+    'several aggregates, sessions',
+    (s) => keyed(s).window(session(9)).aggregate(totalOfSeveral),
+    sessions(() => 9),
+  ],
   ['sliding, not sliced', (s) => keyed(s).window(sliding(40, 4)).aggregate(unmergeable), grid(40, 4)],
   ['tumbling, buffered', processed((s) => s.window(tumbling(15))), grid(15, 15)],
   ['sessions', aggregated(session(9)), sessions(() => 9)],
