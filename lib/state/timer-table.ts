@@ -11,9 +11,9 @@
  *
  * L1. What a row has in `epochs` is the epoch of its registration, or, once a base or delta has written it, the odd
  *     number after that one's epoch. Only timers up to #listedEpoch have to be named when they go.
- * L2. A bucket of few timers does not know its keys: to register appends a row, and a timer that was registered twice
- *     has two until the bucket is settled. That happens when it fires, when a timer of it is deleted or one that
- *     may be double is written down, and at the latest when it has UNSETTLED_MAX rows.
+ * L2. A bucket of few timers does not look for doubles: to register adds a row, and a timer that was registered twice
+ *     has two. They are dropped before one of the bucket fires or is written down (`isDistinct`). To delete one, to
+ *     register in a distinct bucket, and to have more than ROWS_MAX take an index by key.
  */
 import { assert } from '../base/assert.ts'
 import { MinHeap } from '../base/min-heap.ts'
@@ -37,8 +37,10 @@ export class Timer extends Entry<null> {
 const PAUSE_CHECK_INTERVAL = 64
 /** Timestamps without timers that are tolerated before the heap is made anew. */
 const STALE_TIMESTAMPS_MAX = 1024
-/** From here on a bucket knows its keys. */
-const UNSETTLED_MAX = 256
+/** What a bucket without an index may have; its doubles are found at once. */
+const ROWS_MAX = 256
+/** Rows of timers that have gone which a list of changes may have, besides some for each row there is. */
+const STALE_ROWS_MAX = 1024
 /** So many rows are kept when the last timer has gone. */
 const IDLE_ROWS_MAX = 1024
 
@@ -61,22 +63,31 @@ export interface TimerTable extends SnapshotTable<null> {
   fire(until: number, onTimer: (timer: Timer) => void, shouldPause: () => boolean): boolean
 }
 
-/** The timers of a timestamp and namespace, in the order of registration. */
+/** The timers of a timestamp and namespace, in the order of registration. See L2 for what it goes through. */
 class Bucket implements RowList {
   readonly timestamp: number
   readonly sub: SubKey
+  /** Until there is an index, the rows. */
+  readonly rows: number[]
+  /** How many of them have been taken out, from the beginning. */
+  takenCount = 0
+  /** There are no doubles in `rows`. */
+  isDistinct = false
+  /** Key to row, where it may be that of a timer that has gone. Where there is one, the rows are a list. */
+  index: KeyIndex | null = null
   first = NO_ROW
   last = NO_ROW
-  /** Since the bucket was made; what was taken out meanwhile counts too. */
-  addedCount = 0
-  /** Key to row, where it may be that of a timer that has gone; null: not settled, there may be doubles. */
-  index: KeyIndex | null = null
   /** The next namespace of the same timestamp. */
   sibling: Bucket | null = null
 
-  constructor(timestamp: number, sub: SubKey) {
+  constructor(timestamp: number, sub: SubKey, rows: number[]) {
     this.timestamp = timestamp
     this.sub = sub
+    this.rows = rows
+  }
+
+  get isEmpty(): boolean {
+    return this.index === null ? this.takenCount === this.rows.length : this.first === NO_ROW
   }
 }
 
@@ -119,11 +130,11 @@ export class HeapTimerTable implements TimerTable {
     this.#context = context
   }
 
-  /** Exact: settles every bucket. */
+  /** Drops all doubles. */
   get size(): number {
     for (const bucket of this.#buckets.values()) {
       for (let each = typeof bucket === 'number' ? null : bucket; each !== null; each = each.sibling)
-        this.#settle(each)
+        this.#dropDoubles(each)
     }
     return this.#rowCount
   }
@@ -150,11 +161,14 @@ export class HeapTimerTable implements TimerTable {
       bucket = this.#select(timestamp, found, namespace)
       this.#last = bucket
     }
-    if (bucket.index !== null && this.#findIn(bucket, bucket.index) !== NO_ROW) return
+    if (bucket.isDistinct && this.#findIn(bucket, this.#indexOf(bucket)) !== NO_ROW) return
     const row = this.#add(timestamp, namespace)
-    this.#rows.append(bucket, row)
-    if (bucket.index !== null) bucket.index.set(row)
-    else if (++bucket.addedCount > UNSETTLED_MAX) this.#settle(bucket)
+    if (bucket.index === null) {
+      if (bucket.rows.push(row) > ROWS_MAX) this.#indexOf(bucket)
+    } else {
+      bucket.index.set(row)
+      this.#rows.append(bucket, row)
+    }
   }
 
   registerOf(key: MapKey, keyGroup: number, timestamp: number, namespace: SubKey): void {
@@ -173,11 +187,12 @@ export class HeapTimerTable implements TimerTable {
     }
     const bucket = bucketOf(found, namespace)
     if (bucket === null) return
-    const row = this.#findIn(bucket, this.#settle(bucket))
+    const index = this.#indexOf(bucket)
+    const row = this.#findIn(bucket, index)
     if (row === NO_ROW) return
-    bucket.index!.remove()
+    index.remove()
     this.#rows.unlink(bucket, row)
-    if (bucket.first === NO_ROW) this.#drop(bucket)
+    if (bucket.isEmpty) this.#drop(bucket)
     this.#take(row)
   }
 
@@ -193,15 +208,13 @@ export class HeapTimerTable implements TimerTable {
         if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
         continue
       }
-      this.#settle(bucket)
-      while (bucket.first !== NO_ROW) {
-        const row = bucket.first
-        this.#rows.unlink(bucket, row)
-        this.#fireRow(row, onTimer)
+      this.#dropDoubles(bucket)
+      while (!bucket.isEmpty) {
+        this.#fireRow(this.#shift(bucket), onTimer)
         if (this.#timestamps.peek() < timestamp) break
         if (++fired % PAUSE_CHECK_INTERVAL === 0 && shouldPause()) return false
       }
-      if (bucket.first === NO_ROW) this.#drop(bucket)
+      if (bucket.isEmpty) this.#drop(bucket)
     }
   }
 
@@ -287,9 +300,16 @@ export class HeapTimerTable implements TimerTable {
 
   #noteDirty(row: number): void {
     this.#dirty.push(row)
-    // Timers that come and go, as most do between two snapshots: their rows are listed again and again.
-    if (this.#dirty.length > 2 * this.#rows.length + STALE_TIMESTAMPS_MAX)
-      this.#dirty = [...new Set(this.#dirty)]
+    // Timers that come and go between two snapshots: their rows are listed again and again.
+    if (this.#dirty.length > 2 * this.#rows.length + STALE_ROWS_MAX) this.#relist()
+  }
+
+  #relist(): void {
+    const rows = this.#rows
+    this.#dirty = []
+    for (let row = 0; row < rows.length; row++) {
+      if (rows.keyOf(row) !== undefined && rows.epochOf(row) > this.#listedEpoch) this.#dirty.push(row)
+    }
   }
 
   /** Whether a row is the current key's timer of that time and namespace. */
@@ -313,8 +333,9 @@ export class HeapTimerTable implements TimerTable {
     const rows = this.#rows
     const timer = timerAt(rows, row)
     const freeze = this.#freeze
-    if (freeze !== null && isPending(freeze, row) && !hasPassed(freeze, row)) writeRow(freeze, row)
-    if (this.#isTracking && rows.epochs[row]! <= this.#listedEpoch) this.#deleted.push(timer)
+    if (freeze !== null && freeze.rows === rows && isPending(freeze, row) && !hasPassed(freeze, row))
+      writeRow(freeze, row)
+    if (this.#isTracking && timer.epoch <= this.#listedEpoch) this.#deleted.push(timer)
     rows.free(row)
     this.#rowCount--
     if (this.#rowCount === 0 && rows.length > IDLE_ROWS_MAX) {
@@ -324,33 +345,54 @@ export class HeapTimerTable implements TimerTable {
     return timer
   }
 
-  /** Makes a bucket know its keys. */
-  #settle(bucket: Bucket): KeyIndex {
-    if (bucket.index !== null) return bucket.index
-    const rows = this.#rows
-    const byKey = new Map<MapKey, number>()
-    for (let row = bucket.first, next = row; row !== NO_ROW; row = next) {
-      next = rows.next[row]!
-      const key = rows.keys[row]!
-      if (!byKey.has(key)) {
-        byKey.set(key, row)
-        continue
+  /** Takes the first row out of a bucket without doubles, which has one. */
+  #shift(bucket: Bucket): number {
+    if (bucket.index === null) return bucket.rows[bucket.takenCount++]!
+    const row = bucket.first
+    this.#rows.unlink(bucket, row)
+    return row
+  }
+
+  #dropDoubles(bucket: Bucket): void {
+    if (bucket.isDistinct) return
+    bucket.isDistinct = true
+    const { rows } = bucket
+    const keys = rows.map((row) => this.#rows.keyOf(row))
+    const distinct = new Set(keys)
+    if (distinct.size === keys.length) return
+    let keptCount = 0
+    for (const [i, row] of [...rows].entries()) {
+      // The first of a key stays.
+      if (distinct.delete(keys[i])) rows[keptCount++] = row
+      else {
+        this.#rows.free(row)
+        this.#rowCount--
       }
-      rows.unlink(bucket, row)
-      rows.free(row)
-      this.#rowCount--
     }
+    rows.length = keptCount
+  }
+
+  #indexOf(bucket: Bucket): KeyIndex {
+    if (bucket.index !== null) return bucket.index
+    this.#dropDoubles(bucket)
+    const byKey = new Map<MapKey, number>()
+    for (const row of bucket.rows.slice(bucket.takenCount)) {
+      byKey.set(this.#rows.keyOf(row)!, row)
+      this.#rows.append(bucket, row)
+    }
+    bucket.rows.length = 0
     bucket.index = new KeyIndex(this.#context, byKey)
     return bucket.index
   }
 
   /** Whether there is a timer in the row, and not a double. */
   #isTimer(rows: TimerRows, row: number): boolean {
-    if (rows.keys[row] === undefined) return false
-    const found = this.#buckets.get(rows.timestamps[row]!)!
+    if (rows.keyOf(row) === undefined) return false
+    const { timestamp, sub } = rows.read(row)
+    const found = this.#buckets.get(timestamp)!
     if (typeof found === 'number') return true
-    this.#settle(bucketOf(found, rows.subs[row])!)
-    return rows.keys[row] !== undefined
+    this.#dropDoubles(bucketOf(found, sub)!)
+    return rows.keyOf(row) !== undefined
   }
 
   /** The bucket of a namespace; a timer that was alone gets one too. */
@@ -358,14 +400,12 @@ export class HeapTimerTable implements TimerTable {
     let first = found
     if (typeof first === 'number') {
       const alone = first
-      first = new Bucket(timestamp, this.#rows.subs[alone])
-      this.#rows.append(first, alone)
-      first.addedCount = 1
+      first = new Bucket(timestamp, this.#rows.read(alone).sub, [alone])
       this.#buckets.set(timestamp, first)
     }
     for (let bucket = first; ; bucket = bucket.sibling) {
       if (bucket.sub === namespace) return bucket
-      bucket.sibling ??= new Bucket(timestamp, namespace)
+      bucket.sibling ??= new Bucket(timestamp, namespace, [])
     }
   }
 
@@ -403,19 +443,14 @@ function bucketOf(first: Bucket, namespace: SubKey): Bucket | null {
 }
 
 function timerAt(rows: TimerRows, row: number): Timer {
-  return new Timer(
-    rows.timestamps[row]!,
-    rows.subs[row],
-    rows.keys[row]!,
-    rows.keyGroups[row]!,
-    rows.epochs[row]!,
-  )
+  const { timestamp, sub, key, keyGroup, epoch } = rows.read(row)
+  return new Timer(timestamp, sub, key, keyGroup, epoch)
 }
 
 /** Whether the row has a timer that is in the snapshot and has, in a base or delta, not been written. */
 function isPending({ rows, afterEpoch, epoch }: Freeze, row: number): boolean {
-  const registered = rows.epochs[row]!
-  return rows.keys[row] !== undefined && registered > afterEpoch && registered <= epoch
+  const registered = rows.epochOf(row)
+  return rows.keyOf(row) !== undefined && registered > afterEpoch && registered <= epoch
 }
 
 /** Savepoints leave no marks (L1), but go through all rows in their order. */
@@ -427,6 +462,6 @@ function writeRow({ rows, kind, write, epoch }: Freeze, row: number): void {
   const timer = timerAt(rows, row)
   write(timer)
   // Who writes it has to know the key group.
-  rows.keyGroups[row] = timer.keyGroup
-  if (kind !== 'savepoint') rows.epochs[row] = epoch + 1
+  rows.setKeyGroup(row, timer.keyGroup)
+  if (kind !== 'savepoint') rows.setEpoch(row, epoch + 1)
 }

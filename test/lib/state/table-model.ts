@@ -72,7 +72,12 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
 )
 
-export const history: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 5, maxLength: 80 })
+export const history: fc.Arbitrary<Operation[]> = fc.array(operation, {
+  minLength: 5,
+  maxLength: 80,
+  // Or most of them would be too short for anything to happen.
+  size: 'max',
+})
 
 /** One snapshot: what was removed, and what was written. */
 interface Snapshot {

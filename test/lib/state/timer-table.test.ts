@@ -1,10 +1,12 @@
+import assert from 'node:assert/strict'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
-import { EVERY_KIND, newBackend, onEachBackend } from './backends.ts'
-import { history, play, type Subject } from './table-model.ts'
+import type { Timer } from '../../../lib/state/timer-table.ts'
+import { EVERY_KIND, load, newBackend, onEachBackend, save } from './backends.ts'
+import { history, play, type Subject, snapshotKind } from './table-model.ts'
 
 function subject(backend: KeyedStateBackend): Subject {
   const { context } = backend
@@ -161,3 +163,108 @@ onEachBackend(
     t.equal(table.size, 0)
   },
 )
+
+/** Timers as Maps of Maps: in the order in which they have to fire. */
+class ExpectedTimers {
+  readonly #timers = new Map<number, Map<unknown, Set<unknown>>>()
+
+  register(timestamp: number, namespace: unknown, key: unknown): void {
+    const namespaces = this.#timers.get(timestamp) ?? new Map<unknown, Set<unknown>>()
+    this.#timers.set(timestamp, namespaces)
+    namespaces.set(namespace, (namespaces.get(namespace) ?? new Set()).add(key))
+  }
+
+  delete(timestamp: number, namespace: unknown, key: unknown): void {
+    const namespaces = this.#timers.get(timestamp)
+    const keys = namespaces?.get(namespace)
+    keys?.delete(key)
+    if (keys?.size === 0) namespaces?.delete(namespace)
+  }
+
+  /** In order, as text. */
+  upTo(until: number): string[] {
+    const due = [...this.#timers].filter(([timestamp]) => timestamp <= until).sort(([a], [b]) => a - b)
+    return due.flatMap(([timestamp, namespaces]) =>
+      [...namespaces].flatMap(([namespace, keys]) =>
+        [...keys].map((key) => `${timestamp} ${namespace} ${key}`),
+      ),
+    )
+  }
+
+  fire(until: number): string[] {
+    const fired = this.upTo(until)
+    for (const timestamp of [...this.#timers.keys()]) if (timestamp <= until) this.#timers.delete(timestamp)
+    return fired
+  }
+}
+
+const KEYS = 600
+const NAMESPACES = [undefined, 'w', 4] as const
+
+/** Weights that make buckets of one timer, of some and of many, with doubles. */
+const step = fc.record({
+  kind: fc.constantFrom('register', 'register', 'register', 'delete', 'fire', 'snapshot'),
+  /** How many timers of neighbouring keys. */
+  count: fc.constantFrom(1, 1, 2, 30, 300, KEYS, 4 * KEYS),
+  key: fc.nat({ max: KEYS - 1 }),
+  after: fc.nat({ max: 3 }),
+  namespace: fc.constantFrom(...NAMESPACES),
+  as: snapshotKind,
+})
+
+onEachBackend(
+  'timer table - many timers of a time fire in the order of registration, however they came and went',
+  async (t) => {
+    const property = fc.property(fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }), (steps) => {
+      const backend = newBackend()
+      const { context } = backend
+      const table = backend.timerTable('timers')
+      const expected = new ExpectedTimers()
+      let now = 0
+      const fire = (until: number): string[] => {
+        const fired: string[] = []
+        const onTimer = ({ timestamp, sub, key }: Timer) => {
+          fired.push(`${timestamp} ${sub} ${key}`)
+          // A timer may set itself anew, twice, and fires again in the same pass.
+          if (fired.length % 50 !== 0) return
+          table.register(timestamp, sub)
+          table.register(timestamp, sub)
+          again.push(`${timestamp} ${sub} ${key}`)
+        }
+        const again: string[] = []
+        table.fire(until, onTimer, () => false)
+        // Those come once more, after the others of their bucket.
+        for (const each of again) fired.splice(fired.lastIndexOf(each), 1)
+        return fired
+      }
+      for (const { kind, count, key, after, namespace, as } of steps) {
+        if (kind === 'fire') {
+          now += after
+          assert.deepEqual(fire(now), expected.fire(now))
+        } else if (kind === 'snapshot') {
+          if (as === 'delta') continue
+          const restored = load(save(backend, as, 100), (each) => each.timerTable('timers')).timerTable(
+            'timers',
+          )
+          assert.deepEqual([...restored.entries()].map(textOf).sort(), expected.upTo(Infinity).sort())
+        } else {
+          for (let i = 0; i < count; i++) {
+            const each = (key + i * 7) % KEYS
+            context.set(each, -1)
+            table[kind as 'register' | 'delete'](now + after, namespace)
+            expected[kind as 'register' | 'delete'](now + after, namespace, each)
+          }
+        }
+        assert.ok(table.sizeMax >= expected.upTo(Infinity).length)
+      }
+      assert.deepEqual([...table.entries()].map(textOf).sort(), expected.upTo(Infinity).sort())
+      assert.equal(table.size, expected.upTo(Infinity).length)
+      assert.deepEqual(fire(Infinity), expected.fire(Infinity))
+      assert.equal(table.size, 0)
+    })
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 100, seed: 5 }))
+  },
+  ['heap'],
+)
+
+const textOf = ({ timestamp, sub, key }: Timer): string => `${timestamp} ${sub} ${key}`
