@@ -29,7 +29,7 @@ import { SnapshotChain, type StateSize, type StoredState } from '../lib/checkpoi
 import { SnapshotUpload, UploadLane } from '../lib/checkpoint/snapshot-upload.ts'
 import { mergeSubtaskStates, statesOf } from '../lib/checkpoint/state-record.ts'
 import type { SnapshotTarget, SnapshotTimes, SubtaskSnapshot } from '../lib/checkpoint/subtask-snapshot.ts'
-import type { SubtaskPlan } from '../lib/graph/execution-graph.ts'
+import { isSameSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import type { CheckpointBarrier } from '../lib/network/stream-event.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
@@ -101,6 +101,14 @@ export class SlotCheckpoints {
     this.#settings = settings
     this.#copies = copies
     this.#storage = new CheckpointStorage(settings.storageUri, (uri) => this.#openStorage(uri))
+    copies?.retain((path) => this.#isOfHere(path))
+  }
+
+  /** Whether a copy is of a subtask that is in this slot now, and not of one that has moved away. */
+  #isOfHere(path: string): boolean {
+    const { vertexId = '', index = -1 } = originOf(path.slice(this.#sharedPlace().folder.length)) ?? {}
+    const location = this.#deployment.placement[vertexId]?.[index]
+    return location !== undefined && isSameSlot(location, this.#environment.location)
   }
 
   async #openStorage(uri: string): Promise<BlobStore> {

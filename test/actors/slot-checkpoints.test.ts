@@ -2,6 +2,8 @@
 import t from 'tap'
 import { SlotCheckpoints } from '../../actors/slot-checkpoints.ts'
 import type { SlotEnvironment } from '../../actors/slot-environment.ts'
+import { systemClock } from '../../lib/base/clock.ts'
+import { silentLogger } from '../../lib/base/logger.ts'
 import { SeededRandom } from '../../lib/base/prng.ts'
 import { subjects as subjectsOf } from '../../lib/bus/subjects.ts'
 import { newBarrier } from '../../lib/checkpoint/checkpoint-settings.ts'
@@ -9,6 +11,7 @@ import type { SubtaskPlan } from '../../lib/graph/execution-graph.ts'
 import { jobMasterName } from '../../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../../lib/protocol/job-master.ts'
 import type { Deployment } from '../../lib/protocol/slot.ts'
+import { LocalCopies } from '../../lib/storage/local-copies.ts'
 import { MemoryBlobStore, type MemoryBlobs } from '../../lib/storage/memory-blob-store.ts'
 import { FaultyBlobStore } from '../../lib/testing/faulty-blob-store.ts'
 import { Probe } from '../../lib/testing/probe.ts'
@@ -24,7 +27,7 @@ const MANY = { entryCount: 100, changedCount: 1 }
 const ALL = { entryCount: 100, changedCount: 100 }
 
 /** A slot over slow storage, with one subtask that has a delta to store for each checkpoint, unless told otherwise. */
-function newSlot() {
+function newSlot(copies: LocalCopies | null = null) {
   const network = virtualNetwork()
   const { clock, logger } = network
   const blobs: MemoryBlobs = new Map()
@@ -46,8 +49,12 @@ function newSlot() {
       return new FaultyBlobStore(store, { clock, random: new SeededRandom(1), delayMsMax: SLOW_MS })
     },
   } as unknown as SlotEnvironment
-  const deployment = { jobId: 'job', attempt: 3, restore: null } as unknown as Deployment
-  const checkpoints = new SlotCheckpoints(environment, deployment, virtualCheckpoint, null)
+  const placement = {
+    sum: [environment.location, { node: 'm', slot: 0 }],
+    other: [{ node: 'n', slot: 1 }, environment.location],
+  }
+  const deployment = { jobId: 'job', attempt: 3, restore: null, placement } as unknown as Deployment
+  const checkpoints = new SlotCheckpoints(environment, deployment, virtualCheckpoint, copies)
   const open = (checkpointId: number, size = MANY) => {
     const barrier = newBarrier(virtualCheckpoint, { checkpointId, timestamp: 0, isSavepoint: false })
     checkpoints.open(PLAN, barrier, size, () => {})
@@ -152,4 +159,16 @@ t.test('slot checkpoints - nobody is waited for for ever', async (t) => {
   t.same(slot.stored(), ['1-0'], 'left for whoever looks through the folder')
   t.equal(slot.openCount(), 0)
   t.equal(slot.clock.timerCount, 0)
+})
+
+t.test('slot checkpoints - of subtasks that have moved away no copies are kept', async (t) => {
+  const blobs: MemoryBlobs = new Map()
+  const store = new MemoryBlobStore(systemClock, blobs)
+  const copies = new LocalCopies({ store, bytesMax: 1000, log: silentLogger })
+  const names = ['sum-0-2-7-0', 'sum-1-2-7-0', 'other-0-2-7-0', 'other-1-2-7-0', 'gone-0-2-7-0']
+  for (const name of names) await copies.put(`job/shared/${name}`, [new Uint8Array(1)])
+  const slot = newSlot(copies)
+  t.same([...blobs.keys()], ['job/shared/sum-0-2-7-0', 'job/shared/other-1-2-7-0'])
+  await slot.checkpoints.close()
+  t.equal(blobs.size, 2, 'the next attempt may read them')
 })
