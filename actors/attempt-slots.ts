@@ -1,69 +1,64 @@
-/** What the checkpoints of one attempt of a job say to its slots and to the enumerators of its sources. */
+/** What the checkpoints of a job say to its slots while all of them run. */
 import type { ActorRef, AskKind, MessageOf, Protocol, ReplyOf } from '../lib/actor/actor-ref.ts'
 import type { ActorContext } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import { present } from '../lib/base/assert.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import type { CheckpointDemand } from '../lib/checkpoint/checkpoint-demands.ts'
-import type { CheckpointMetadata } from '../lib/checkpoint/checkpoint-files.ts'
-import { firstTasks, type Task } from '../lib/checkpoint/first-tasks.ts'
-import type { Placement, SlotLocation } from '../lib/graph/execution-graph.ts'
+import { firstTasks } from '../lib/checkpoint/first-tasks.ts'
+import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
+import type { SubtaskId } from '../lib/graph/pipelined-regions.ts'
 import { slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
-import type { SlotProtocol, SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
+import type { SlotProtocol } from '../lib/protocol/slot.ts'
+import type { DeployedRegion } from '../lib/scheduler/job-events.ts'
 
 export interface AttemptSlotsOptions {
   readonly jobId: string
   readonly graph: JobGraph
   readonly subjects: Subjects
-  readonly attempt: number
-  readonly placement: Placement
+  readonly regions: readonly DeployedRegion[]
   /** Of the leader that speaks. */
   readonly epoch: number
+  /** Whether a slot has this attempt of a region still: nobody else need hear. */
+  isCurrent(slot: SlotLocation, region: number, attempt: number): boolean
 }
 
-type Host = Pick<ActorContext<JobMasterProtocol>, 'clock' | 'log' | 'ask'>
-type IsObsolete = () => boolean
+/** A region in a slot. */
+interface Target {
+  readonly slot: SlotLocation
+  readonly region: number
+  readonly attempt: number
+}
+
+/** The job master, as far as it is needed here. */
+export type Host = Pick<ActorContext<JobMasterProtocol>, 'clock' | 'log' | 'ask'>
+export type IsObsolete = () => boolean
 
 /** Everything is asked again until it is answered, or obsolete. */
 export class AttemptSlots {
-  readonly attempt: number
+  readonly regions: readonly DeployedRegion[]
   readonly #options: AttemptSlotsOptions
   readonly #host: Host
-  readonly #slots: readonly SlotLocation[]
+  readonly #targets: readonly Target[]
 
   constructor(options: AttemptSlotsOptions, host: Host) {
-    this.attempt = options.attempt
     this.#options = options
+    this.regions = options.regions
     this.#host = host
-    const slots = Object.values(options.placement).flat()
-    this.#slots = [...new Map(slots.map((slot) => [`${slot.node}/${slot.slot}`, slot])).values()]
+    this.#targets = options.regions.flatMap(({ slots, region, attempt }) =>
+      slots.map((slot) => ({ slot, region, attempt })),
+    )
   }
 
   /** Every slot must know where a savepoint goes before its barrier can come by. */
   async expect(checkpointId: number, { uri, stop }: CheckpointDemand, isObsolete: IsObsolete): Promise<void> {
     const place = { storageUri: uri, folder: '' }
-    const message = { kind: 'expectSavepoint', ...this.#reference, checkpointId, place, stop } as const
     await Promise.all(
-      this.#slots.map((slot) =>
-        this.#ask<SlotProtocol, 'expectSavepoint'>(this.#slot(slot), message, isObsolete),
-      ),
-    )
-  }
-
-  /** Of all sources; of no meaning once obsolete. */
-  async enumerators(
-    checkpointId: number,
-    isObsolete: IsObsolete,
-  ): Promise<CheckpointMetadata['enumerators']> {
-    const { attempt, graph, jobId, subjects } = this.#options
-    const sources = graph.vertices.filter(({ isSource }) => isSource)
-    return await Promise.all(
-      sources.map(async ({ id }) => {
-        const message = { kind: 'snapshot', attempt, checkpointId } as const
-        const ref: ActorRef<SourceCoordinatorProtocol> = { subject: subjects.actor(jobId, id, 'enumerator') }
-        const reply = await this.#ask<SourceCoordinatorProtocol, 'snapshot'>(ref, message, isObsolete)
-        return { id, state: reply?.state ?? new Uint8Array() }
+      this.#targets.map((target) => {
+        const message = { kind: 'expectSavepoint', ...this.#referenceTo(target) } as const
+        return this.#askSlot(target, { ...message, checkpointId, place, stop }, isObsolete)
       }),
     )
   }
@@ -75,40 +70,58 @@ export class AttemptSlots {
     isObsolete: IsObsolete,
   ): Promise<void> {
     await Promise.all(
-      this.#firstTasks(finished).map(([slot, subtasks]) => {
-        const message = { kind: 'triggerCheckpoint', ...this.#reference, ...barrier, subtasks } as const
-        return this.#ask<SlotProtocol, 'triggerCheckpoint'>(this.#slot(slot), message, isObsolete)
+      this.#firstTasks(finished).map(([target, subtasks]) => {
+        const message = { kind: 'triggerCheckpoint', ...this.#referenceTo(target) } as const
+        return this.#askSlot(target, { ...message, ...barrier, subtasks }, isObsolete)
       }),
     )
   }
 
-  /** Slots must learn what became of a checkpoint: sinks commit, and readers stop waiting for its barrier. */
+  /**
+   * Slots must learn what became of a checkpoint: sinks commit, and readers stop waiting for its barrier. Also those of
+   * regions that go on while another has failed.
+   */
   async ended(checkpointId: number, mustCommit: boolean, isObsolete: IsObsolete): Promise<void> {
-    const message = { kind: 'checkpointEnded', ...this.#reference, checkpointId, mustCommit } as const
     await Promise.all(
-      this.#slots.map((slot) =>
-        this.#ask<SlotProtocol, 'checkpointEnded'>(this.#slot(slot), message, isObsolete).catch((error) =>
+      this.#targets.map((target) => {
+        const message = { kind: 'checkpointEnded', ...this.#referenceTo(target) } as const
+        return this.#askSlot(target, { ...message, checkpointId, mustCommit }, isObsolete).catch((error) =>
           this.#host.log.warn('a slot does not hear of a checkpoint', { checkpoint: checkpointId, error }),
-        ),
-      ),
+        )
+      }),
     )
   }
 
-  get #reference() {
-    const { epoch, jobId, attempt } = this.#options
-    return { epoch, jobId, attempt }
+  #referenceTo({ region, attempt }: Target) {
+    const { epoch, jobId } = this.#options
+    return { epoch, jobId, region, attempt }
   }
 
-  /** The tasks the barrier begins with, by slot. */
-  #firstTasks(finished: ReadonlySet<string>): [SlotLocation, Task[]][] {
-    const { graph, placement } = this.#options
-    const bySlot = new Map<string, [SlotLocation, Task[]]>()
-    for (const task of firstTasks(graph, finished)) {
+  #regionOf(vertexId: string, index: number): DeployedRegion {
+    const isPart = (subtask: SubtaskId) => subtask.vertexId === vertexId && subtask.index === index
+    const region = this.#options.regions.find(({ subtasks }) => subtasks.some(isPart))
+    return present(region, `the region of subtask ${index} of ${vertexId}`)
+  }
+
+  /** The tasks the barrier begins with, by region and slot. */
+  #firstTasks(finished: ReadonlySet<string>): [Target, SubtaskId[]][] {
+    const byTarget = new Map<string, [Target, SubtaskId[]]>()
+    for (const task of firstTasks(this.#options.graph, finished)) {
+      const { region, attempt, placement } = this.#regionOf(task.vertexId, task.index)
       const slot = placement[task.vertexId]![task.index]!
-      const key = `${slot.node}/${slot.slot}`
-      bySlot.set(key, [slot, [...(bySlot.get(key)?.[1] ?? []), task]])
+      const key = `${region}/${slot.node}/${slot.slot}`
+      byTarget.set(key, [{ slot, region, attempt }, [...(byTarget.get(key)?.[1] ?? []), task]])
     }
-    return [...bySlot.values()]
+    return [...byTarget.values()]
+  }
+
+  #askSlot<K extends 'expectSavepoint' | 'triggerCheckpoint' | 'checkpointEnded'>(
+    { slot, region, attempt }: Target,
+    message: MessageOf<SlotProtocol, K>,
+    isObsolete: IsObsolete,
+  ): Promise<unknown> {
+    const isGone = () => isObsolete() || !this.#options.isCurrent(slot, region, attempt)
+    return this.#ask<SlotProtocol, K>(this.#slot(slot), message, isGone)
   }
 
   #ask<P extends Protocol<P>, K extends AskKind<P>>(

@@ -5,7 +5,7 @@
  */
 import { toErrorRecord } from '../lib/base/errors.ts'
 import type { Logger } from '../lib/base/logger.ts'
-import { BlobLedger } from '../lib/checkpoint/blob-ledger.ts'
+import { type AttemptOf, BlobLedger } from '../lib/checkpoint/blob-ledger.ts'
 import {
   type BlobReference,
   blobNames,
@@ -34,7 +34,8 @@ export interface CheckpointBlobsOptions {
 
 /** What is known of the checkpoints of a job when an attempt begins. */
 export interface KnownCheckpoints {
-  readonly attempt: number
+  /** The present one of a subtask; Infinity if there is none, and there will be none. */
+  readonly attemptOf: AttemptOf
   readonly lastId: number
   readonly completed: readonly number[]
 }
@@ -71,12 +72,12 @@ export class CheckpointBlobs {
   }
 
   /**
-   * Of what a subtask has told of, what nobody needs, if it is of an attempt before `attempt`: nobody builds on it. The
-   * slot deletes that. Nothing, as long as it is not known what a checkpoint needs: `sweep` comes by then.
+   * Of what a subtask has told of, what nobody needs, if it is of an earlier attempt: nobody builds on it. The slot
+   * deletes that. Nothing, as long as it is not known what a checkpoint needs: `sweep` comes by then.
    */
-  unwanted({ blobs, isShared }: SnapshotHandle, attempt: number): string[] {
+  unwanted({ blobs, isShared }: SnapshotHandle, attemptOf: AttemptOf): string[] {
     if (!isShared || this.#unknown.size > 0) return []
-    return this.#ledger.strays(namesOf(blobs), attempt)
+    return this.#ledger.strays(namesOf(blobs), attemptOf)
   }
 
   /**
@@ -117,8 +118,9 @@ export class CheckpointBlobs {
     this.discardFolder({ storageUri, folder: jobFolder(jobId) })
   }
 
-  attemptEnded(): void {
-    this.#delete(this.#ledger.releaseSubtasks())
+  /** Of these tasks; null: of all. */
+  attemptEnded(tasks: readonly string[] | null): void {
+    this.#delete(this.#ledger.releaseSubtasks(tasks))
   }
 
   checkpointsWith(blobName: string): number[] {
@@ -132,7 +134,6 @@ export class CheckpointBlobs {
    */
   sweep(known: KnownCheckpoints): void {
     const { storage, storageUri } = this.#options
-    if (known.attempt === 0 && this.#unknown.size === 0) return
     this.#run('what earlier attempts have stored is not looked through', () =>
       storage.use(storageUri, (store) => this.#sweep(store, known)),
     )
@@ -148,7 +149,7 @@ export class CheckpointBlobs {
     while (this.#background.size > 0) await Promise.all(this.#background)
   }
 
-  async #sweep(store: BlobStore, { attempt, lastId, completed }: KnownCheckpoints): Promise<void> {
+  async #sweep(store: BlobStore, { attemptOf, lastId, completed }: KnownCheckpoints): Promise<void> {
     const { jobId } = this.#options
     const folder = jobFolder(jobId)
     const paths = (await store.list(folder)).map(({ path }) => path.slice(folder.length))
@@ -163,7 +164,7 @@ export class CheckpointBlobs {
     }
     const shared = sharedFolder(jobId).slice(folder.length)
     const blobs = paths.filter((path) => path.startsWith(shared)).map((path) => path.slice(shared.length))
-    for (const name of this.#ledger.strays(blobs, attempt)) await store.delete(`${folder}${shared}${name}`)
+    for (const name of this.#ledger.strays(blobs, attemptOf)) await store.delete(`${folder}${shared}${name}`)
   }
 
   /** A checkpoint of which only the id is known. */

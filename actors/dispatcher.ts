@@ -12,7 +12,7 @@ import { type DispatcherProtocol, jobMasterName, type LeaderView } from '../lib/
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { JobRecord } from '../lib/protocol/job-record.ts'
 import type { JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
-import { type JobState, TERMINAL_JOB_STATES } from '../lib/scheduler/job-scheduler.ts'
+import { type JobState, TERMINAL_JOB_STATES } from '../lib/scheduler/job-state.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { JobMaster } from './job-master.ts'
 
@@ -236,6 +236,6 @@ export class Dispatcher {
 }
 
 function newRecord(jobId: string, name: string, submittedMs: number): JobRecord {
-  const job = { state: 'created', attempt: -1, deployed: [], slots: [] } as const
+  const job = { state: 'created', restarts: 0, regions: [], places: [] } as const
   return { jobId, name, submittedMs, endedMs: null, job, checkpoints: null }
 }

@@ -7,7 +7,6 @@
  * announced, and only then are older ones deleted. So a leader that has been replaced, whose saves fail, commits
  * nothing and deletes nothing that its successor relies on. What it had begun its successor gives up.
  */
-import type { ActorContext } from '../lib/actor/behavior.ts'
 import { type ErrorRecord, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import {
@@ -34,17 +33,25 @@ import {
 import { CheckpointHistory, type CheckpointSummary } from '../lib/checkpoint/checkpoint-history.ts'
 import type { CheckpointRequest } from '../lib/checkpoint/checkpoint-request-decider.ts'
 import type { CheckpointSettings } from '../lib/checkpoint/checkpoint-settings.ts'
-import { type CheckpointPlace, CheckpointStorage, placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
-import { taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
-import type { Placement } from '../lib/graph/execution-graph.ts'
+import {
+  type CheckpointPlace,
+  CheckpointStorage,
+  placeOf,
+  uriOf,
+} from '../lib/checkpoint/checkpoint-storage.ts'
+import { missingTasks, taskId, tasksOf } from '../lib/checkpoint/first-tasks.ts'
+import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import type { JobGraph } from '../lib/graph/job-graph.ts'
-import type { CheckpointsView, JobMasterProtocol, SavepointRequest } from '../lib/protocol/job-master.ts'
+import type { SubtaskId } from '../lib/graph/pipelined-regions.ts'
+import type { CheckpointReference, CheckpointsView, SavepointRequest } from '../lib/protocol/job-master.ts'
 import { latestId, lostIds, type SavedCheckpoints } from '../lib/protocol/job-record.ts'
 import type { RestoreSettings } from '../lib/protocol/job-submission.ts'
-import type { JobState } from '../lib/scheduler/job-scheduler.ts'
+import type { DeployedRegion } from '../lib/scheduler/job-events.ts'
+import type { JobState } from '../lib/scheduler/job-state.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
-import { AttemptSlots } from './attempt-slots.ts'
+import { AttemptSlots, type Host } from './attempt-slots.ts'
 import { CheckpointBlobs } from './checkpoint-blobs.ts'
+import { EnumeratorSnapshots } from './enumerator-snapshots.ts'
 
 export interface JobCheckpointsOptions {
   readonly jobId: string
@@ -60,18 +67,20 @@ export interface JobCheckpointsOptions {
   onFailed(error: ErrorRecord): void
   /** Of the leader that does this. */
   readonly epoch: number
+  /** The present attempt of a subtask. */
+  attemptOf(subtask: SubtaskId): number
+  /** Whether a slot has this attempt of a region still. */
+  isCurrent(slot: SlotLocation, region: number, attempt: number): boolean
   /** What the leader before has left; null: there was none. */
   readonly saved: SavedCheckpoints | null
   /** Saves the record of the job, with what `saved` says now. Rejects once another leads. */
   save(): Promise<void>
 }
 
-/** The job master, as far as it is needed here. */
-type Host = Pick<ActorContext<JobMasterProtocol>, 'clock' | 'log' | 'ask'>
 type Order = CheckpointOrder<SnapshotHandle>
 type Event = CheckpointEvent<SnapshotHandle>
 
-/** One attempt, and its coordinator. */
+/** From when all regions run until one of them does not; and its coordinator. */
 interface Round {
   readonly slots: AttemptSlots
   readonly brain: CheckpointCoordinator<SnapshotHandle>
@@ -87,7 +96,6 @@ interface Round {
   >
 }
 
-const MISSING_SHOWN_MAX = 10
 /** Ids that are reserved at once, so that not every checkpoint has to be saved before it is begun. */
 const IDS_RESERVED = 10
 
@@ -96,13 +104,12 @@ export class JobCheckpoints {
   readonly #host: Host
   readonly #storage: CheckpointStorage
   readonly #blobs: CheckpointBlobs
+  readonly #enumerators: EnumeratorSnapshots
   #round: Round | null = null
-  /** What attempts before this one store is of no use to anybody; Infinity once the job has ended. */
-  #liveAttempt = 0
   /** Completed and kept, oldest first. */
   #completed: readonly number[] = []
   /** Those of them that could not be read. Deleted with the next one that completes, till then somebody may look. */
-  #unreadable: readonly number[] = []
+  readonly #unreadable: number[] = []
   #lastId = 0
   /** The request for the savepoint the job was to stop with, which is complete: it must not go on from an older one. */
   #stoppedWith: string | null = null
@@ -113,13 +120,16 @@ export class JobCheckpoints {
   #reservedId: number
   /** Their metadata is being written: whoever writes it cleans up if they are given up. */
   readonly #storing = new Set<number>()
+  /** Checkpoints of the leader before of which tasks that ran under it are still to be told. */
+  #inherited: SavedCheckpoints | null
   #hasLeft = false
+  #hasEnded = false
 
   constructor(options: JobCheckpointsOptions, host: Host) {
     this.#options = options
     this.#host = host
     const { jobId, settings, restore, saved } = options
-    const { storageUri } = settings
+    this.#inherited = saved
     this.#completed = saved?.completed ?? []
     this.#reservedId = saved?.reservedId ?? 0
     this.#lastId = this.#reservedId
@@ -127,21 +137,18 @@ export class JobCheckpoints {
     this.#stoppedWith = this.#demands.stoppedWith
     this.#history = new CheckpointHistory(settings.historyMax)
     for (const checkpointId of this.#completed) {
-      const subtaskCount = tasksOf(options.graph).length
-      this.#history.adopted({
-        checkpointId,
-        subtaskCount,
-        uri: this.#uriOf(this.#checkpointPlace(checkpointId)),
-      })
+      const uri = uriOf(this.#checkpointPlace(checkpointId))
+      this.#history.adopted({ checkpointId, subtaskCount: tasksOf(options.graph).length, uri })
     }
-    this.#storage = new CheckpointStorage(storageUri, (uri) => options.openStorage(uri))
+    this.#storage = new CheckpointStorage(settings.storageUri, (uri) => options.openStorage(uri))
+    this.#enumerators = new EnumeratorSnapshots(
+      { ...options, storage: this.#storage, lastPlace: () => this.restore },
+      host,
+    )
     this.#blobs = new CheckpointBlobs({
-      jobId,
-      storageUri,
-      storage: this.#storage,
+      ...{ jobId, storageUri: settings.storageUri, storage: this.#storage },
       claimed: restore?.claimMode === 'claim' ? placeOf(restore.uri) : null,
-      inherited: this.#completed,
-      log: host.log,
+      ...{ inherited: this.#completed, log: host.log },
     })
   }
 
@@ -164,6 +171,11 @@ export class JobCheckpoints {
     return this.#stoppedWith !== null
   }
 
+  /** Checkpoints may be taken. */
+  get hasBegun(): boolean {
+    return this.#round !== null
+  }
+
   get summary(): CheckpointSummary {
     return this.#history.summary
   }
@@ -176,15 +188,17 @@ export class JobCheckpoints {
   }
 
   /**
-   * A subtask cannot read what its attempt was to begin with. The checkpoints that need what is damaged are of no use;
-   * true if an older one is left to begin with. Said once of an attempt, however many subtasks complain.
+   * A subtask cannot read what its attempt was to begin with, `began`. The checkpoints that need what is damaged are of
+   * no use; true if an older one is left to begin with. Said once of an attempt, however many subtasks complain, and
+   * of several regions only the first that began there need do anything.
    */
-  fallBack(error: ErrorRecord): boolean {
+  fallBack(error: ErrorRecord, began: CheckpointPlace | null): boolean {
     const latest = this.#completed.at(-1)
     if (latest === undefined) return false
+    if (began?.folder !== this.#checkpointPlace(latest).folder) return true
     const name = `${error.details?.path ?? ''}`.split('/').at(-1)!
     const useless = new Set([latest, ...this.#blobs.checkpointsWith(name)])
-    this.#unreadable = [...this.#unreadable, ...this.#completed.filter((id) => useless.has(id))]
+    this.#unreadable.push(...this.#completed.filter((id) => useless.has(id)))
     this.#completed = this.#completed.filter((id) => !useless.has(id))
     void this.#options.save().catch(() => {})
     const next = this.#completed.at(-1) ?? null
@@ -207,32 +221,30 @@ export class JobCheckpoints {
     return this.#demand({ requestId, type: 'checkpoint', uri, stop: 'none' })
   }
 
-  /** All tasks of an attempt run. */
-  begin(attempt: number, placement: Placement): void {
-    const { settings, graph } = this.#options
+  /** All tasks of all regions run. Those of some may have before; `stop` has told them what came to nothing. */
+  begin(regions: readonly DeployedRegion[]): void {
+    const { jobId, subjects, epoch, settings, graph, isCurrent } = this.#options
     const tasks = tasksOf(graph).map(({ vertexId, index }) => taskId(vertexId, index))
     const options = {
       ...settings,
+      ...{ lastCheckpointId: this.#lastId, completed: this.#completed },
       intervalMs: settings.intervalMs ?? Number.POSITIVE_INFINITY,
-      lastCheckpointId: this.#lastId,
-      completed: this.#completed,
     }
     const brain = new CheckpointCoordinator<SnapshotHandle>(options, tasks, this.#nowMs())
-    const { jobId, subjects, epoch } = this.#options
-    const slots = new AttemptSlots({ jobId, graph, subjects, epoch, attempt, placement }, this.#host)
+    const slots = new AttemptSlots({ jobId, graph, subjects, epoch, regions, isCurrent }, this.#host)
     this.#round = { slots, brain, finished: new Set(), triggered: new Map() }
-    this.#liveAttempt = attempt
-    this.#sweep(attempt)
+    if (this.#completed.length > 0 || regions.some(({ attempt }) => attempt > 0))
+      this.#sweep(this.#options.attemptOf)
+    this.#inherit(this.#round)
   }
 
   /**
-   * All tasks of an attempt run, and have under another leader. Whatever it had pending is given up, for the tasks may
-   * wait for it; what it completed is announced, for it may not have come to that.
+   * Tasks that run have under another leader. Whatever it had pending is given up, for they may wait for it; what it
+   * completed is announced, for it may not have come to that.
    */
-  adopt(attempt: number, placement: Placement): void {
-    const { saved } = this.#options
-    this.begin(attempt, placement)
-    const round = this.#round!
+  #inherit(round: Round): void {
+    const saved = this.#inherited
+    this.#inherited = null
     if (saved === null) return
     const latest = latestId(saved)
     const lost = lostIds(saved).map((id) => this.#settle(round, id, false))
@@ -248,12 +260,16 @@ export class JobCheckpoints {
     await this.close()
   }
 
-  /** The attempt is over, or will be. */
+  /** These subtasks have no attempt any more that builds on what it has stored; null: none of the job has. */
+  attemptEnded(subtasks: readonly SubtaskId[] | null): void {
+    this.#blobs.attemptEnded(subtasks?.map(({ vertexId, index }) => taskId(vertexId, index)) ?? null)
+  }
+
+  /** Not all regions run any more; those that do are told that what is pending is given up. */
   stop(reason: CheckpointFailureReason): void {
     if (this.#round === null) return
     this.#decide({ kind: 'stopped', reason })
     this.#round = null
-    this.#blobs.attemptEnded()
     if (this.#stoppedWith !== null) {
       this.#demands.done(this.#stoppedWith)
       this.#options.onStopped()
@@ -266,10 +282,12 @@ export class JobCheckpoints {
   }
 
   /** Returns which of the blobs nobody needs. */
-  acknowledged(attempt: number, checkpointId: number, task: string, snapshot: SnapshotHandle): string[] {
-    const round = this.#round
-    if (attempt !== round?.slots.attempt) return this.#blobs.unwanted(snapshot, this.#liveAttempt)
-    const triggered = round.triggered.get(checkpointId)
+  acknowledged(reference: CheckpointReference, snapshot: SnapshotHandle): string[] {
+    const { attempt, checkpointId, vertexId, index } = reference
+    const attemptOf = this.#hasEnded ? () => Number.POSITIVE_INFINITY : this.#options.attemptOf
+    if (attempt !== attemptOf(reference)) return this.#blobs.unwanted(snapshot, attemptOf)
+    const task = taskId(vertexId, index)
+    const triggered = this.#round?.triggered.get(checkpointId)
     triggered?.acknowledged.add(task)
     this.#blobs.acknowledged(task, { checkpointId, isPending: triggered !== undefined }, snapshot)
     this.#history.acknowledged(checkpointId, task, snapshot.stats, this.#nowMs())
@@ -277,8 +295,10 @@ export class JobCheckpoints {
     return []
   }
 
-  declined(attempt: number, checkpointId: number, task: string, error: ErrorRecord): void {
-    if (attempt !== this.#round?.slots.attempt) return
+  declined(reference: CheckpointReference, error: ErrorRecord): void {
+    const { attempt, checkpointId, vertexId, index } = reference
+    if (this.#round === null || attempt !== this.#options.attemptOf(reference)) return
+    const task = taskId(vertexId, index)
     this.#history.declined(checkpointId, `${task}: ${error.message}`)
     this.#host.log.warn('a checkpoint was declined', { checkpoint: checkpointId, task, error: error.message })
     const reason = error.code === 'CHECKPOINT_SUBSUMED' ? 'declined-subsumed' : 'io-exception'
@@ -306,11 +326,11 @@ export class JobCheckpoints {
     if (this.#stoppedWith !== null) this.#demands.done(this.#stoppedWith)
     const isCancelled = state === 'cancelled' && this.#stoppedWith === null
     const isRetained = state === 'failed' || (isCancelled ? retainOnCancel : retainOnFinish)
-    this.#liveAttempt = Number.POSITIVE_INFINITY
+    this.#hasEnded = true
     if (state === 'finished' && !isRetained) this.#blobs.discardClaimed()
     if (this.#lastId === 0) return
     if (isRetained) {
-      this.#sweep(Number.POSITIVE_INFINITY)
+      this.#sweep(() => Number.POSITIVE_INFINITY)
       return
     }
     for (const checkpointId of this.#completed) this.#history.discarded(checkpointId)
@@ -324,9 +344,9 @@ export class JobCheckpoints {
   }
 
   /** Nothing is left of what attempts before this one have stored but what checkpoints need. */
-  #sweep(attempt: number): void {
+  #sweep(attemptOf: (subtask: SubtaskId) => number): void {
     const completed = [...this.#unreadable, ...this.#completed]
-    this.#blobs.sweep({ attempt, lastId: this.#lastId, completed })
+    this.#blobs.sweep({ attemptOf, lastId: this.#lastId, completed })
   }
 
   /** Waits for what is being written and deleted. */
@@ -402,7 +422,10 @@ export class JobCheckpoints {
   ): Promise<void> {
     const isSavepoint = request.type === 'savepoint'
     const isLast = isSavepoint && this.#demands.find(request.id)?.stop !== 'none'
-    if (!isSavepoint) this.#dropUnreadable()
+    if (!isSavepoint) {
+      this.#enumerators.completed(round.triggered.get(checkpointId)?.enumerators ?? [])
+      for (const id of this.#unreadable.splice(0)) this.#blobs.discard(id)
+    }
     if (this.#completed.length >= this.#options.settings.retained) this.#blobs.discardClaimed()
     if (isLast) this.#stoppedWith = request.id
     this.#history.completed(checkpointId, this.#nowMs())
@@ -419,7 +442,8 @@ export class JobCheckpoints {
   }
 
   #abort(round: Round, { checkpointId, request, reason }: Extract<Order, { kind: 'abort' }>): void {
-    const missing = this.#missing(round, checkpointId)
+    const acknowledged = round.triggered.get(checkpointId)?.acknowledged
+    const missing = missingTasks(this.#options.graph, round.finished, acknowledged)
     this.#host.log.warn(`${request.type} aborted`, { checkpoint: checkpointId, reason, missing })
     this.#history.failed(checkpointId, reason, this.#nowMs())
     void this.#settle(round, checkpointId, false)
@@ -431,24 +455,10 @@ export class JobCheckpoints {
     this.#discard(checkpointId, request)
   }
 
-  #dropUnreadable(): void {
-    for (const id of this.#unreadable) this.#blobs.discard(id)
-    this.#unreadable = []
-  }
-
   /** What has come to nothing. */
   #discard(checkpointId: number, request: CheckpointRequest): void {
     if (request.type === 'savepoint') this.#blobs.discardFolder(this.#placeOf(checkpointId, request))
     else this.#blobs.discard(checkpointId)
-  }
-
-  /** Whose acknowledgement has not come, the first of them. */
-  #missing({ triggered, finished }: Round, checkpointId: number): string[] {
-    const acknowledged = triggered.get(checkpointId)?.acknowledged
-    return tasksOf(this.#options.graph)
-      .map(({ vertexId, index }) => taskId(vertexId, index))
-      .filter((task) => !finished.has(task) && acknowledged?.has(task) !== true)
-      .slice(0, MISSING_SHOWN_MAX)
   }
 
   #inBackground(work: Promise<void>): void {
@@ -461,10 +471,6 @@ export class JobCheckpoints {
     return demand === undefined ? this.#checkpointPlace(checkpointId) : { storageUri: demand.uri, folder: '' }
   }
 
-  #uriOf({ storageUri, folder }: CheckpointPlace): string {
-    return folder === '' ? storageUri : folderUri(storageUri, folder.slice(0, -1))
-  }
-
   #checkpointPlace(checkpointId: number): CheckpointPlace {
     const { settings, jobId } = this.#options
     return { storageUri: settings.storageUri, folder: checkpointFolder(jobId, checkpointId) }
@@ -472,7 +478,7 @@ export class JobCheckpoints {
 
   #record({ checkpointId, request, tasks }: Extract<Order, { kind: 'trigger' }>): void {
     this.#lastId = checkpointId
-    const uri = this.#uriOf(this.#placeOf(checkpointId, request))
+    const uri = uriOf(this.#placeOf(checkpointId, request))
     const { type } = request
     const triggeredMs = this.#host.clock.now()
     const subtaskCount = tasks.length
@@ -493,7 +499,8 @@ export class JobCheckpoints {
       if (checkpointId > this.#reservedId) await this.#reserveIds()
       const savepoint = request.type === 'savepoint' ? this.#demands.find(request.id) : undefined
       if (savepoint !== undefined) await round.slots.expect(checkpointId, savepoint, isObsolete)
-      const enumerators = await round.slots.enumerators(checkpointId, isObsolete)
+      const { slots, finished } = round
+      const enumerators = await this.#enumerators.take(checkpointId, slots.regions, finished, isObsolete)
       if (isObsolete()) return
       round.triggered.set(checkpointId, { timestamp, enumerators, acknowledged })
       const barrier = { checkpointId, timestamp, isSavepoint: savepoint !== undefined }
@@ -548,8 +555,7 @@ export class JobCheckpoints {
     // Given up meanwhile: with its metadata it would look complete.
     else if (!this.#hasLeft) await this.#undo(checkpointId, request)
     // No leader to come can know of it, nor use its id; a savepoint it may be taking anew in the same place.
-    else if (isForNothing && request.type === 'checkpoint')
-      await this.#unwrite(this.#checkpointPlace(checkpointId))
+    else if (isForNothing && request.type === 'checkpoint') await this.#unwrite(checkpointId)
   }
 
   /** The step that makes it real; until it has been announced it can still be given up. */
@@ -569,7 +575,8 @@ export class JobCheckpoints {
   }
 
   /** Its blobs are for the next leader to find. */
-  async #unwrite(place: CheckpointPlace): Promise<void> {
+  async #unwrite(checkpointId: number): Promise<void> {
+    const place = this.#checkpointPlace(checkpointId)
     await this.#storage
       .deleteBlob(place, METADATA)
       .catch((error) =>
@@ -579,7 +586,7 @@ export class JobCheckpoints {
 
   async #settle(round: Round, checkpointId: number, mustCommit: boolean): Promise<void> {
     round.triggered.delete(checkpointId)
-    await round.slots.ended(checkpointId, mustCommit, () => this.#round !== round)
+    await round.slots.ended(checkpointId, mustCommit, () => this.#hasLeft)
   }
 
   #isPending(round: Round, checkpointId: number): boolean {

@@ -5,12 +5,12 @@
  */
 import type { ActorRef, MessageOf } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling, type Sender } from '../lib/actor/behavior.ts'
-import { present } from '../lib/base/assert.ts'
 import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
-import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
+import { type CheckpointPlace, placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import { taskId } from '../lib/checkpoint/first-tasks.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
+import { type PipelinedRegions, pipelinedRegions, type SubtaskId } from '../lib/graph/pipelined-regions.ts'
 import type { JobEntry } from '../lib/ha/job-store.ts'
 import { RESOURCE_MANAGER, slotName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
@@ -18,13 +18,9 @@ import type { JobRecord } from '../lib/protocol/job-record.ts'
 import type { JobDescription, JobNotice, JobSubmission, JobSummary } from '../lib/protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../lib/protocol/resource-manager.ts'
 import type { Deployment, SlotProtocol } from '../lib/protocol/slot.ts'
-import {
-  type JobEvent,
-  type JobOrder,
-  JobScheduler,
-  type JobState,
-  TERMINAL_JOB_STATES,
-} from '../lib/scheduler/job-scheduler.ts'
+import type { JobEvent, JobOrder } from '../lib/scheduler/job-events.ts'
+import { JobScheduler } from '../lib/scheduler/job-scheduler.ts'
+import { type JobState, TERMINAL_JOB_STATES } from '../lib/scheduler/job-state.ts'
 import { newRestartStrategy } from '../lib/scheduler/restart-strategy.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import type { SubtaskMetrics, SubtaskReport } from '../lib/task/subtask-report.ts'
@@ -52,7 +48,7 @@ export interface JobMasterOptions {
 type Protocol = JobMasterProtocol & {
   tick: { request: object }
   slotsScarce: { request: { free: number } }
-  deployFailed: { request: { slot: SlotLocation; attempt: number; error: SluiceError } }
+  deployFailed: { request: { region: number; attempt: number; error: SluiceError } }
   checkpointsFailed: { request: { error: ErrorRecord } }
   fit: { request: object }
   refused: { request: { error: SluiceError } }
@@ -70,6 +66,9 @@ const NOTICES_MAX = 20
 export class JobMaster {
   readonly #options: JobMasterOptions
   readonly #metrics = new Map<string, SubtaskMetrics>()
+  readonly #regions: PipelinedRegions
+  /** By region, what its attempt began with. */
+  readonly #restores = new Map<number, CheckpointPlace | null>()
   #scheduler!: JobScheduler
   #context!: ActorContext<Protocol>
   readonly #notices: JobNotice[] = []
@@ -89,9 +88,13 @@ export class JobMaster {
   #savesPending = 0
   /** It ran under another leader, and not all of its subtasks have been heard of. */
   #isAdopting = false
+  /** All regions run, and that has been saved. */
+  #mayCheckpoint = false
 
   constructor(options: JobMasterOptions) {
     this.#options = options
+    const { graph, settings } = options.submission
+    this.#regions = pipelinedRegions(graph, settings.restart.scope)
   }
 
   behavior(): Behavior<Protocol> {
@@ -103,23 +106,20 @@ export class JobMaster {
         slotsLost: ({ epoch, slots, reason }) => {
           if (epoch === this.#options.epoch) this.#decide({ kind: 'slotsLost', slots, reason })
         },
-        report: ({ slot, attempt, subtasks }, sender) => {
-          if (attempt === this.#scheduler.attempt) {
+        report: ({ slot, region, attempt, subtasks }, sender) => {
+          if (attempt === this.#scheduler.attemptOf(region)) {
             this.#note(subtasks)
-            this.#fallBack(attempt, subtasks)
+            this.#fallBack(region, attempt, subtasks)
           }
-          this.#decide({ kind: 'reported', slot, attempt, subtasks })
-          this.#onHeard()
-          const isCurrent = this.#held.length > 0 || this.#scheduler.isCurrent(slot, attempt)
+          this.#decide({ kind: 'reported', slot, region, attempt, subtasks })
+          this.#beginCheckpoints()
+          const isCurrent = this.#held.length > 0 || this.#scheduler.isCurrent(slot, region, attempt)
           sender.reply({ isCurrent, epoch: this.#options.epoch })
         },
-        acknowledge: ({ attempt, checkpointId, vertexId, index, snapshot }, sender) => {
-          const task = taskId(vertexId, index)
-          const unwanted = this.#checkpoints?.acknowledged(attempt, checkpointId, task, snapshot) ?? []
-          sender.reply({ unwanted })
-        },
-        decline: ({ attempt, checkpointId, vertexId, index, error }, sender) => {
-          this.#checkpoints?.declined(attempt, checkpointId, taskId(vertexId, index), error)
+        acknowledge: ({ snapshot, ...reference }, sender) =>
+          sender.reply({ unwanted: this.#checkpoints?.acknowledged(reference, snapshot) ?? [] }),
+        decline: ({ error, ...reference }, sender) => {
+          this.#checkpoints?.declined(reference, error)
           sender.reply({})
         },
         savepoint: (order, sender) => this.#answer(sender, (checkpoints) => checkpoints.savepoint(order)),
@@ -144,8 +144,8 @@ export class JobMaster {
           this.#standby?.tick(this.#scheduler.state === 'running')
         },
         slotsScarce: ({ free }) => this.#decide({ kind: 'slotsScarce', free }),
-        deployFailed: ({ slot, attempt, error }) =>
-          this.#decide({ kind: 'deployFailed', slot, attempt, error: toErrorRecord(error) }),
+        deployFailed: ({ region, attempt, error }) =>
+          this.#decide({ kind: 'deployFailed', region, attempt, error: toErrorRecord(error) }),
         saved: ({ count }) => this.#release(count),
         saveFailed: ({ count, error }, _sender, { log }) => {
           if (error.code === 'NOT_LEADER') return
@@ -178,7 +178,9 @@ export class JobMaster {
     this.#context = context
     this.#scheduler = new JobScheduler({
       graph: submission.graph,
+      regions: this.#regions,
       restart: newRestartStrategy(submission.settings.restart, context.random),
+      hasCheckpoints: submission.settings.checkpoint !== null,
       slotRequestTimeoutMs: submission.settings.slotRequestTimeoutMs,
       slotTimeoutMs,
     })
@@ -193,6 +195,8 @@ export class JobMaster {
           ...{ jobId, graph, settings: checkpoint, subjects, openStorage, onFailed, onStopped },
           restore: submission.settings.restore,
           epoch: this.#options.epoch,
+          attemptOf: (subtask) => this.#attemptOf(subtask),
+          isCurrent: (slot, region, attempt) => this.#scheduler.isCurrent(slot, region, attempt),
           saved: this.#options.record?.checkpoints ?? null,
           save: () => this.#save(),
         },
@@ -236,14 +240,20 @@ export class JobMaster {
     if (!this.#isAdopting && this.#checkpoints?.isStopped === true) this.#decide({ kind: 'cancelRequested' })
   }
 
-  /** Checkpoints need to know which tasks have finished. */
-  #onHeard(): void {
-    if (!this.#isAdopting || !this.#scheduler.isAllHeard) return
+  #attemptOf({ vertexId, index }: SubtaskId): number {
+    const region = this.#regions.regionOf(vertexId, index)
+    return region === undefined ? -1 : this.#scheduler.attemptOf(region)
+  }
+
+  /** Once all regions run, and it is known which tasks have finished. */
+  #beginCheckpoints(): void {
+    const checkpoints = this.#checkpoints
+    if (checkpoints === null || checkpoints.hasBegun || !this.#mayCheckpoint) return
+    if (this.#scheduler.state !== 'running' || !this.#scheduler.isAllHeard) return
     this.#isAdopting = false
-    const { attempt, placement } = this.#scheduler
-    this.#checkpoints?.adopt(attempt, present(placement, 'a placement'))
+    checkpoints.begin(this.#scheduler.deployed)
     for (const { vertexId, index, state } of this.#scheduler.subtasks())
-      if (state === 'finished') this.#checkpoints?.taskFinished(taskId(vertexId, index))
+      if (state === 'finished') checkpoints.taskFinished(taskId(vertexId, index))
   }
 
   /** What does not fit is refused before anything is deployed. */
@@ -273,7 +283,7 @@ export class JobMaster {
   #decide(event: JobEvent): void {
     const { slotsHeld } = this.#scheduler
     const orders = this.#scheduler.on(event, this.#context.clock.monotonic())
-    const isChanged = orders.some(({ kind }) => kind === 'stateChanged')
+    const isChanged = orders.some(({ kind }) => kind === 'stateChanged' || kind === 'regionChanged')
     const isSmaller = event.kind === 'slotsLost' && this.#scheduler.slotsHeld < slotsHeld
     if (orders.some((order) => order.kind === 'stateChanged' && TERMINAL_JOB_STATES.includes(order.state)))
       this.#endedMs ??= this.#context.clock.now()
@@ -339,12 +349,17 @@ export class JobMaster {
         })
         break
       case 'deploy':
-        this.#metrics.clear()
+        for (const { vertexId, index } of order.subtasks) this.#metrics.delete(taskId(vertexId, index))
+        this.#checkpoints?.attemptEnded(order.subtasks)
+        this.#restores.set(order.region, this.#checkpoints?.restore ?? null)
         for (const slot of order.slots) this.#deploy(slot, order)
         break
       case 'start':
       case 'cancel':
-        for (const slot of order.slots) this.#tellSlot(slot, order.kind, order.attempt)
+        for (const slot of order.slots) this.#tellSlot(slot, order)
+        break
+      case 'regionChanged':
+        this.#onRegion(order)
         break
       case 'stateChanged':
         this.#onState(order)
@@ -369,17 +384,18 @@ export class JobMaster {
     )
   }
 
-  #deploy(slot: SlotLocation, { attempt, placement }: Extract<JobOrder, { kind: 'deploy' }>): void {
+  #deploy(slot: SlotLocation, order: Extract<JobOrder, { kind: 'deploy' }>): void {
     const { jobId, module, graph, settings } = this.#options.submission
     const { epoch } = this.#options
-    const restore = this.#checkpoints?.restore ?? null
-    const deployment: Deployment = { jobId, attempt, module, graph, placement, settings, restore }
+    const { region, attempt, placement } = order
+    const restore = this.#restores.get(region) ?? null
+    const deployment: Deployment = { jobId, region, attempt, module, graph, placement, settings, restore }
     const deploy = () =>
       this.#context.ask(this.#slot(slot), { kind: 'deploy', epoch, deployment }, ORDER_TIMEOUT_MS)
     this.#context.pipeToSelf(
       this.#checkNode(slot).then(deploy),
       () => ({ kind: 'ignore' }),
-      (error) => ({ kind: 'deployFailed', slot, attempt, error }),
+      (error) => ({ kind: 'deployFailed', region, attempt, error }),
     )
   }
 
@@ -388,9 +404,28 @@ export class JobMaster {
   }
 
   /** Lost orders are made up for: a slot that was not started or cancelled shows it in its next report. */
-  #tellSlot(slot: SlotLocation, kind: 'start' | 'cancel', attempt: number): void {
+  #tellSlot(
+    slot: SlotLocation,
+    { kind, region, attempt }: Extract<JobOrder, { kind: 'start' | 'cancel' }>,
+  ): void {
     const { epoch, submission } = this.#options
-    this.#context.tell(this.#slot(slot), { kind, epoch, jobId: submission.jobId, attempt })
+    this.#context.tell(this.#slot(slot), { kind, epoch, jobId: submission.jobId, region, attempt })
+  }
+
+  /** One of several. */
+  #onRegion({ region, attempt, state, error }: Extract<JobOrder, { kind: 'regionChanged' }>): void {
+    const { jobId } = this.#options.submission
+    const subtasks = this.#regions.regions[region]!.length
+    const of = this.#regions.regions.reduce((sum, each) => sum + each.length, 0)
+    const fields = { job: jobId, region, attempt, state, subtasks, of }
+    this.#context.log.info('region state', error === undefined ? fields : { ...fields, error: error.message })
+    if (state !== 'failing') return
+    this.#notice(`region ${region} (${subtasks} of ${of} subtasks) failed: ${error?.message}`)
+  }
+
+  #notice(text: string): void {
+    this.#notices.push({ atMs: this.#context.clock.now(), text })
+    if (this.#notices.length > NOTICES_MAX) this.#notices.shift()
   }
 
   #onState({ state, error }: Extract<JobOrder, { kind: 'stateChanged' }>): void {
@@ -409,16 +444,16 @@ export class JobMaster {
   #onCheckpointState(state: JobState): void {
     const checkpoints = this.#checkpoints
     if (checkpoints === null) return
-    const { attempt, placement } = this.#scheduler
     if (this.#isAdopting && state !== 'running') {
       this.#isAdopting = false
       if (checkpoints.isStopped) this.#tellSelf({ kind: 'stopped' })
     }
-    if (state === 'running') {
-      if (!this.#isAdopting) checkpoints.begin(attempt, present(placement, 'a placement'))
-    } else
-      checkpoints.stop(TERMINAL_JOB_STATES.includes(state) ? 'coordinator-shutdown' : 'job-failover-region')
-    if (!TERMINAL_JOB_STATES.includes(state)) return
+    const isOver = TERMINAL_JOB_STATES.includes(state)
+    this.#mayCheckpoint = state === 'running'
+    if (state === 'running') this.#beginCheckpoints()
+    else checkpoints.stop(isOver ? 'coordinator-shutdown' : 'job-failover-region')
+    if (!isOver) return
+    checkpoints.attemptEnded(null)
     void checkpoints.end(state).then(() => checkpoints.close())
   }
 
@@ -431,14 +466,13 @@ export class JobMaster {
   }
 
   /** The first report of it decides; in the others the attempt is failing already. */
-  #fallBack(attempt: number, subtasks: readonly SubtaskReport[]): void {
+  #fallBack(region: number, attempt: number, subtasks: readonly SubtaskReport[]): void {
     const error = subtasks.find((subtask) => subtask.error?.code === 'CHECKPOINT_UNREADABLE')?.error
-    if (error === undefined || this.#scheduler.state !== 'deploying') return
-    const canFallBack = this.#checkpoints?.fallBack(error) ?? false
+    if (error === undefined || this.#scheduler.regions[region]?.state !== 'deploying') return
+    const canFallBack = this.#checkpoints?.fallBack(error, this.#restores.get(region) ?? null) ?? false
     const what = canFallBack ? 'went back to an older checkpoint' : 'no checkpoint is left to go on from'
-    this.#notices.push({ atMs: this.#context.clock.now(), text: `${what}: ${error.message}` })
-    if (this.#notices.length > NOTICES_MAX) this.#notices.shift()
-    this.#decide({ kind: 'restoreFailed', attempt, error, canFallBack })
+    this.#notice(`${what}: ${error.message}`)
+    this.#decide({ kind: 'restoreFailed', region, attempt, error, canFallBack })
   }
 
   #summary(): JobSummary {
@@ -464,7 +498,8 @@ export class JobMaster {
       ...this.#summary(),
       graph,
       notices: this.#notices,
-      attempt: this.#scheduler.attempt,
+      attempt: this.#scheduler.regions.reduce((sum, { attempt }) => sum + attempt, 0),
+      regions: this.#scheduler.regions,
       checkpoints: this.#checkpoints?.summary ?? null,
       vertices: graph.vertices.map(({ id, name, parallelism }) => ({
         id,

@@ -1,9 +1,9 @@
 /**
- * One slot: builds and runs the tasks of one job attempt at a time, and reports to the job master what becomes of them.
- * Reports are repeated with every heartbeat, so none has to arrive.
+ * One slot: builds and runs the tasks of one job at a time, an assignment for each of its regions, and reports to the
+ * job master what becomes of them. Reports are repeated with every heartbeat, so none has to arrive.
  *
- * S1. At most one attempt at a time; a newer one, or another job, replaces it once its tasks have ended: the
- *     resource manager knows whose the slot is.
+ * S1. At most one attempt of a region at a time; a newer one replaces it once its tasks have ended, and another job all
+ *     there is: the resource manager knows whose the slot is.
  * S2. An attempt is given up when the job master says that it is not the current one, and not before: when all tasks
  *     here have ended, the enumerator beside them may still be needed elsewhere. While nobody answers it goes on.
  * S3. Once it has heard from a leader, those before it are refused.
@@ -16,6 +16,7 @@ import { type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors
 import { newBarrier } from '../lib/checkpoint/checkpoint-settings.ts'
 import { planSlot, type SubtaskPlan } from '../lib/graph/execution-graph.ts'
 import { alignmentVertex } from '../lib/graph/job-graph.ts'
+import { pipelinedRegions } from '../lib/graph/pipelined-regions.ts'
 import { jobMasterName } from '../lib/protocol/dispatcher.ts'
 import type { JobMasterProtocol } from '../lib/protocol/job-master.ts'
 import type { JobModule, SubmittedGraphSettings } from '../lib/protocol/job-submission.ts'
@@ -32,6 +33,7 @@ import { LocalCopies } from '../lib/storage/local-copies.ts'
 import type { BuiltTask } from '../lib/task/build-tasks.ts'
 import { SlotAttempt } from '../lib/task/slot-attempt.ts'
 import type { SubtaskReport } from '../lib/task/subtask-report.ts'
+import type { TaskSettings } from '../lib/task/task-settings.ts'
 import { NOTHING_RESTORED, type Restored, SlotCheckpoints } from './slot-checkpoints.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 import { sourceCoordinator } from './source-coordinator.ts'
@@ -43,10 +45,11 @@ const REPORT_TIMEOUT_MS = 2000
 /** For how long the local copies of a job are kept that has left the slot: it may be between two attempts. */
 const COPIES_PATIENCE_MS = 120_000
 
-/** What the slot has been given to do. */
+/** What the slot has been given to do of one region. */
 interface Assignment {
   readonly deployment: Deployment
   readonly plans: readonly SubtaskPlan[]
+  readonly settings: TaskSettings
   /** Null until the job's code is loaded, and if that fails. */
   tasks: SlotAttempt | null
   /** Why there are no tasks. */
@@ -57,15 +60,17 @@ interface Assignment {
   store: KeyValueStore | null
   /** Null: the job takes none. */
   readonly checkpoints: SlotCheckpoints | null
+  isReporting: boolean
+  /** A report would say something new. */
+  hasNews: boolean
 }
 
 export class Slot {
   readonly #environment: SlotEnvironment
-  #assignment: Assignment | null = null
-  /** A deployment that waits for the tasks before it to end. */
-  #next: Deployment | null = null
-  #isReporting = false
-  #hasNews = false
+  /** By region, all of one job. */
+  readonly #assignments = new Map<number, Assignment>()
+  /** Deployments that wait for the tasks before them to end, by region, all of one job. */
+  readonly #next = new Map<number, Deployment>()
   #heartbeat: { cancel(): void } | null = null
   #context!: ActorContext<SlotProtocol>
   /** Of what the job has stored, over its attempts; see localBytesMax. */
@@ -121,37 +126,35 @@ export class Slot {
             (error) => sender.fail(error),
           )
         },
-        start: ({ jobId, attempt }, sender) => {
-          if (this.#isCurrent(jobId, attempt)) this.#assignment?.tasks?.start()
+        start: (order, sender) => {
+          this.#current(order)?.tasks?.start()
           sender.reply({})
         },
-        cancel: ({ jobId, attempt }, sender) => {
-          if (this.#isCurrent(jobId, attempt)) this.#cancel()
+        cancel: (order, sender) => {
+          this.#cancel(this.#current(order))
           sender.reply({})
         },
-        expectSavepoint: ({ jobId, attempt, checkpointId, place, stop }, sender) => {
-          if (this.#isCurrent(jobId, attempt)) {
-            this.#assignment?.checkpoints?.expect(checkpointId, place)
-            if (stop !== 'none') this.#assignment?.tasks?.haltAt(checkpointId, stop === 'drain')
-          }
+        expectSavepoint: ({ checkpointId, place, stop, ...order }, sender) => {
+          const assignment = this.#current(order)
+          assignment?.checkpoints?.expect(checkpointId, place)
+          if (stop !== 'none') assignment?.tasks?.haltAt(checkpointId, stop === 'drain')
           sender.reply({})
         },
-        triggerCheckpoint: ({ jobId, attempt, checkpointId, timestamp, isSavepoint, subtasks }, sender) => {
-          if (this.#isCurrent(jobId, attempt)) {
-            const settings = this.#assignment?.deployment.settings.checkpoint ?? null
-            const barrier = newBarrier(settings, { checkpointId, timestamp, isSavepoint })
-            this.#assignment?.tasks?.trigger(barrier, subtasks)
-          }
+        triggerCheckpoint: ({ checkpointId, timestamp, isSavepoint, subtasks, ...order }, sender) => {
+          const assignment = this.#current(order)
+          const settings = assignment?.deployment.settings.checkpoint ?? null
+          const barrier = newBarrier(settings, { checkpointId, timestamp, isSavepoint })
+          assignment?.tasks?.trigger(barrier, subtasks)
           sender.reply({})
         },
-        checkpointEnded: ({ jobId, attempt, checkpointId, mustCommit }, sender) => {
-          const assignment = this.#isCurrent(jobId, attempt) ? this.#assignment : null
+        checkpointEnded: ({ checkpointId, mustCommit, ...order }, sender) => {
+          const assignment = this.#current(order)
           assignment?.checkpoints?.ended(checkpointId, mustCommit)
           const committed = assignment?.tasks?.checkpointEnded(checkpointId, mustCommit) ?? Promise.resolve()
           void committed.then(() => sender.reply({}))
         },
         abandon: ({ jobId }, sender) => {
-          if (this.#assignment?.deployment.jobId === jobId) void this.#abandon(this.#assignment)
+          if (this.#jobId === jobId) this.#abandonAll()
           sender.reply({})
         },
       },
@@ -165,31 +168,53 @@ export class Slot {
           this.#isStopped = true
           this.#heartbeat?.cancel()
           this.#keepCopiesOf(null)
-          if (this.#assignment !== null) void this.#end(this.#assignment)
+          for (const assignment of this.#assignments.values()) void this.#end(assignment)
         },
       },
     )
   }
 
   #onDeploy(deployment: Deployment): void {
-    const current = this.#assignment
-    if (current === null) {
-      this.#begin(deployment)
+    const { jobId, region } = deployment
+    const current = this.#assignments.get(region)
+    if (this.#jobId === jobId && current !== undefined && current.deployment.attempt >= deployment.attempt)
       return
+    for (const [waiting, next] of this.#next) if (next.jobId !== jobId) this.#next.delete(waiting)
+    this.#next.set(region, deployment)
+    if (this.#jobId !== jobId) this.#abandonAll()
+    else if (current !== undefined) void this.#abandon(current)
+    this.#beginNext()
+  }
+
+  /** The job the slot has something of. */
+  get #jobId(): string | null {
+    const [assignment] = this.#assignments.values()
+    return assignment?.deployment.jobId ?? null
+  }
+
+  /** Begins what waits for nothing any more. */
+  #beginNext(): void {
+    for (const [region, deployment] of this.#next) {
+      const isOthers = this.#jobId !== null && this.#jobId !== deployment.jobId
+      if (isOthers || this.#assignments.has(region)) continue
+      this.#next.delete(region)
+      this.#begin(deployment)
     }
-    const { jobId, attempt } = current.deployment
-    if (jobId === deployment.jobId && attempt >= deployment.attempt) return
-    this.#next = deployment
-    void this.#abandon(current)
+    if (this.#assignments.size > 0) return
+    this.#environment.onOccupied(null)
+    if (this.#copies === null || this.#isStopped) return
+    this.#copiesTimer = this.#environment.clock.schedule(COPIES_PATIENCE_MS, () => this.#keepCopiesOf(null))
   }
 
   #begin(deployment: Deployment): void {
-    const { location, log } = this.#environment
+    const { log } = this.#environment
     const { settings } = deployment
-    const plans = planSlot(deployment.graph, deployment.placement, location, settings.task.exchange)
+    const { plans, regionCount } = this.#plan(deployment)
+    const { state } = settings.task
     const assignment: Assignment = {
       deployment,
       plans,
+      settings: { ...settings.task, state: { ...state, memoryBytes: state.memoryBytes / regionCount } },
       tasks: null,
       error: null,
       isCancelled: false,
@@ -204,15 +229,27 @@ export class Slot {
               settings.checkpoint,
               this.#copiesFor(deployment),
             ),
+      isReporting: false,
+      hasNews: false,
     }
-    this.#assignment = assignment
-    this.#environment.onOccupied(deployment.jobId)
-    log.info('deploying', { job: deployment.jobId, attempt: deployment.attempt, subtasks: plans.length })
+    const { jobId, region, attempt } = deployment
+    this.#assignments.set(region, assignment)
+    this.#environment.onOccupied(jobId)
+    log.info('deploying', { job: jobId, region, attempt, subtasks: plans.length })
     this.#load(assignment).catch((error) => {
       assignment.error = toErrorRecord(error)
-      log.error('deployment failed', { job: deployment.jobId, error })
-      this.#changed()
+      log.error('deployment failed', { job: jobId, region, error })
+      this.#changed(assignment)
     })
+  }
+
+  /** The subtasks of a region that run here, and how many regions have some: they share the memory of the slot. */
+  #plan({ graph, placement, settings, region }: Deployment) {
+    const regions = pipelinedRegions(graph, settings.restart.scope)
+    const regionOf = ({ vertex, index }: SubtaskPlan) => regions.regionOf(vertex.id, index)
+    const all = planSlot(graph, placement, this.#environment.location, settings.task.exchange)
+    const plans = all.filter((plan) => regionOf(plan) === region)
+    return { plans, regionCount: new Set(all.map(regionOf)).size }
   }
 
   #copiesFor({ jobId, settings }: Deployment): LocalCopies | null {
@@ -236,9 +273,9 @@ export class Slot {
   /** What is loaded stays loaded with the thread: a deployment finds it there. */
   async #prepare(jobId: string, module: JobModule, settings: SubmittedGraphSettings): Promise<void> {
     const { loadJob, log } = this.#environment
-    if (this.#assignment !== null || this.#preparedFor === jobId) return
+    if (this.#jobId !== null || this.#preparedFor === jobId) return
     const definition = await loadJob(module)
-    if (this.#assignment !== null) return
+    if (this.#jobId !== null) return
     buildJob(definition, settings)
     this.#preparedFor = jobId
     log.debug('standing by', { job: jobId })
@@ -251,7 +288,7 @@ export class Slot {
       checkpoints?.restore(plans) ?? NOTHING_RESTORED,
     ])
     if (assignment.isCancelled) return
-    const { backend, memoryBytes } = deployment.settings.task.state
+    const { backend, memoryBytes } = assignment.settings.state
     const store = backend === 'heap' ? null : await this.#environment.openState(memoryBytes)
     if (assignment.isCancelled) {
       await store?.close()
@@ -265,17 +302,17 @@ export class Slot {
     const { deployment, plans } = assignment
     if (graph.fingerprint !== deployment.graph.fingerprint) throw graphMismatch(deployment, graph.fingerprint)
     const { clock, random, log, busPort } = this.#environment
-    const { jobId, attempt, settings } = deployment
+    const { jobId, region, attempt, settings } = deployment
     const tasks = new SlotAttempt(
       {
         clock,
         random,
-        log: log.child({ job: jobId, attempt }),
+        log: log.child({ job: jobId, region, attempt }),
         connections: this.#environment.connections,
         jobId,
         jobName: graph.jobName,
         attempt,
-        settings: settings.task,
+        settings: assignment.settings,
         stateStore: assignment.store,
         checkpoint: settings.checkpoint,
         restoredOf: (plan, operatorId) => restored.stateOf(plan, operatorId),
@@ -287,7 +324,7 @@ export class Slot {
       },
       plans,
       {
-        onChange: () => this.#changed(),
+        onChange: () => this.#changed(assignment),
         onDeclined: (plan, checkpointId, error) =>
           void assignment.checkpoints?.decline(plan, checkpointId, error),
         onUnused: (plan, checkpointId, snapshot) =>
@@ -353,52 +390,53 @@ export class Slot {
     assignment.actors.push(this.#context.spawn(coordinator.subject, behavior))
   }
 
-  #isCurrent(jobId: string, attempt: number): boolean {
-    const deployment = this.#assignment?.deployment
-    return deployment?.jobId === jobId && deployment.attempt === attempt
+  /** Undefined: the slot does not have this attempt. */
+  #current({ jobId, region, attempt }: Pick<Deployment, 'jobId' | 'region' | 'attempt'>) {
+    const assignment = this.#assignments.get(region)
+    const isCurrent = assignment?.deployment.jobId === jobId && assignment.deployment.attempt === attempt
+    return isCurrent ? assignment : undefined
   }
 
-  #cancel(): void {
-    if (this.#assignment === null) return
-    const { tasks } = this.#assignment
-    this.#assignment.isCancelled = true
-    if (tasks === null) this.#changed()
+  #cancel(assignment: Assignment | undefined): void {
+    if (assignment === undefined) return
+    const { tasks } = assignment
+    assignment.isCancelled = true
+    if (tasks === null) this.#changed(assignment)
     else void tasks.cancel()
   }
 
-  #changed(): void {
-    this.#hasNews = true
-    this.#report()
+  #changed(assignment: Assignment): void {
+    assignment.hasNews = true
+    this.#report(assignment)
   }
 
   #scheduleHeartbeat(): void {
     const { clock, heartbeatIntervalMs } = this.#environment
     this.#heartbeat = clock.schedule(heartbeatIntervalMs, () => {
       this.#scheduleHeartbeat()
-      this.#report()
+      for (const assignment of this.#assignments.values()) this.#report(assignment)
     })
   }
 
-  /** One report at a time; what changes meanwhile goes into the next. */
-  #report(): void {
-    const assignment = this.#assignment
-    if (assignment === null || this.#isReporting) return
+  /** One report of an assignment at a time; what changes meanwhile goes into the next. */
+  #report(assignment: Assignment): void {
+    const { jobId, region, attempt } = assignment.deployment
+    if (assignment.isReporting || this.#assignments.get(region) !== assignment) return
     const { system, subjects, location } = this.#environment
-    const { jobId, attempt } = assignment.deployment
     const jobMaster: ActorRef<JobMasterProtocol> = { subject: subjects.control(jobMasterName(jobId)) }
-    this.#isReporting = true
-    this.#hasNews = false
+    assignment.isReporting = true
+    assignment.hasNews = false
     const subtasks = this.#subtaskReports(assignment)
     system
-      .ask(jobMaster, { kind: 'report', slot: location, attempt, subtasks }, REPORT_TIMEOUT_MS)
+      .ask(jobMaster, { kind: 'report', slot: location, region, attempt, subtasks }, REPORT_TIMEOUT_MS)
       .then(
         ({ isCurrent, epoch }) =>
           !this.#isFromLeader(epoch) || isCurrent ? undefined : this.#abandon(assignment),
         () => {},
       )
       .finally(() => {
-        this.#isReporting = false
-        if (this.#hasNews) this.#report()
+        assignment.isReporting = false
+        if (assignment.hasNews) this.#report(assignment)
       })
   }
 
@@ -424,18 +462,15 @@ export class Slot {
   /** Ends an assignment and makes room for the next. */
   async #abandon(assignment: Assignment): Promise<void> {
     await this.#end(assignment)
-    if (this.#assignment !== assignment) return
+    const { region } = assignment.deployment
+    if (this.#assignments.get(region) !== assignment) return
     for (const actor of assignment.actors) this.#context.stop(actor)
-    this.#assignment = null
-    const next = this.#next
-    this.#next = null
-    if (next !== null) {
-      this.#begin(next)
-      return
-    }
-    this.#environment.onOccupied(null)
-    if (this.#copies === null || this.#isStopped) return
-    this.#copiesTimer = this.#environment.clock.schedule(COPIES_PATIENCE_MS, () => this.#keepCopiesOf(null))
+    this.#assignments.delete(region)
+    this.#beginNext()
+  }
+
+  #abandonAll(): void {
+    for (const assignment of this.#assignments.values()) void this.#abandon(assignment)
   }
 }
 

@@ -7,7 +7,7 @@ import type { Bus } from '../lib/bus/bus.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
 import type { JobStore } from '../lib/ha/job-store.ts'
 import { DISPATCHER, type LeaderView, RESOURCE_MANAGER } from '../lib/protocol/dispatcher.ts'
-import { TERMINAL_JOB_STATES } from '../lib/scheduler/job-scheduler.ts'
+import { slotsHeldBy, TERMINAL_JOB_STATES } from '../lib/scheduler/job-state.ts'
 import type { BlobStore } from '../lib/storage/blob-store.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { resourceManager } from './resource-manager.ts'
@@ -27,9 +27,6 @@ export interface LeaderOptions {
   openStorage(uri: string): Promise<BlobStore>
 }
 
-/** States in which a job has slots that nobody else may be given. */
-const HOLDING_STATES = ['deploying', 'running', 'failing', 'cancelling']
-
 /** Rejects as the store does. */
 export async function startLeader(options: LeaderOptions): Promise<{ close(): Promise<void> }> {
   const { bus, subjects, clock, random, log, heartbeatTimeoutMs, leader, store } = options
@@ -44,14 +41,13 @@ export async function startLeader(options: LeaderOptions): Promise<{ close(): Pr
     openStorage: (uri) => options.openStorage(uri),
   })
   system.spawn(subjects.control(DISPATCHER), dispatcher.behavior())
-  const holding = stored.filter(({ record }) => HOLDING_STATES.includes(record.job.state))
   system.spawn(
     subjects.control(RESOURCE_MANAGER),
     resourceManager({
       subjects,
       nodeTimeoutMs: heartbeatTimeoutMs,
       epoch: leader.epoch,
-      adopted: holding.map(({ record }) => ({ jobId: record.jobId, slots: record.job.slots })),
+      adopted: stored.map(({ record }) => ({ jobId: record.jobId, slots: slotsHeldBy(record.job) })),
       isKnownJob: (jobId) => dispatcher.isKnownJob(jobId),
       isLiveJob: (jobId) => dispatcher.isLiveJob(jobId),
     }),

@@ -41,8 +41,10 @@ export function subtaskActor(options: SubtaskActorOptions): Behavior<SubtaskProt
         sender.reply({ state: built.task.state, waitsFor: built.task.waitsFor, metrics: metrics() }),
       takeSplits: (message, sender) => {
         if (message.attempt !== attempt || source === null) return
-        // Repeated because the reply was lost: the enumerator's snapshot waits for it, also when the task has ended.
-        if (message.sequence < nextDelivery) sender.reply({})
+        // Repeated because the reply was lost: the enumerator's snapshot waits for it, also when the task has ended. So
+        // it does for an answer to a request that the reader did not wait for, having been told that there is no more.
+        const isNeedless = built.task.state === 'finished' && message.splits === null
+        if (message.sequence < nextDelivery || isNeedless) sender.reply({})
         if (message.sequence !== nextDelivery || isFinal(built.task.state)) return
         if (!hasReader(built.task.state)) {
           sender.fail(new SluiceError('NO_RESPONDERS', 'the reader is not open yet: ask again'))

@@ -2,7 +2,7 @@
 import { sleep } from '../../lib/base/clock.ts'
 import { SluiceError } from '../../lib/base/errors.ts'
 import { formatDuration } from '../../lib/base/units.ts'
-import { TERMINAL_JOB_STATES } from '../../lib/scheduler/job-scheduler.ts'
+import { TERMINAL_JOB_STATES } from '../../lib/scheduler/job-state.ts'
 import { withCluster } from '../connect.ts'
 import type { VerbSpec } from '../verb.ts'
 

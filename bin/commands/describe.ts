@@ -32,6 +32,7 @@ function describeJob(job: JobDescription, nowMs: number): string {
     `submitted    ${new Date(submittedMs).toISOString()}, ${endedMs === null ? `${lasted} ago` : `ended after ${lasted}`}`,
     `slots        ${slotsHeld} of ${slotsNeeded}`,
     `restarts     ${restarts}`,
+    ...regionLines(job),
     ...checkpointLines(job),
     ...job.notices.map(({ atMs, text }) => `notice       ${new Date(atMs).toISOString()} ${text}`),
     '',
@@ -53,6 +54,18 @@ function metricLines({ vertices }: JobDescription): string[] {
   if (metrics.length === 0) return []
   const rows = metrics.map(({ uid, name, total }) => [uid, name, formatCount(total)])
   return ['', textTable(['OPERATOR', 'METRIC', 'TOTAL'], rows)]
+}
+
+/** Only where there are several: what fails and is restarted by itself. */
+function regionLines({ regions }: JobDescription): string[] {
+  if (regions.length < 2) return []
+  return regions.map(({ state, attempt, subtaskCount }, region) => {
+    const restarts = attempt === 0 ? '' : `, ${attempt} restart${attempt === 1 ? '' : 's'}`
+    return (
+      `${region === 0 ? 'regions' : ''}`.padEnd(13) +
+      `${region}: ${state}, ${subtaskCount} subtasks${restarts}`
+    )
+  })
 }
 
 function checkpointLines({ checkpoints }: JobDescription): string[] {

@@ -7,7 +7,11 @@
  * L2. What has never been held is never given up: it may just be on its way (see `strays`).
  * L3. A subtask holds what it told last, by the order of checkpoints: what comes late changes nothing.
  */
+import type { SubtaskId } from '../graph/pipelined-regions.ts'
 import { originOf } from './checkpoint-files.ts'
+
+/** The present attempt of a subtask. */
+export type AttemptOf = (subtask: SubtaskId) => number
 
 /** A checkpoint by its id, a subtask by its task id. */
 type BlobHolder = number | string
@@ -36,10 +40,9 @@ export class BlobLedger {
     return this.#release(checkpointId)
   }
 
-  /** The attempt is over: no subtask holds anything. Returns what nobody holds any more. */
-  releaseSubtasks(): string[] {
-    const subtasks = [...this.#told.keys()]
-    this.#told.clear()
+  /** The attempt of these subtasks, or of all, is over: they hold nothing. Returns what nobody holds any more. */
+  releaseSubtasks(tasks: readonly string[] | null = null): string[] {
+    const subtasks = (tasks ?? [...this.#told.keys()]).filter((task) => this.#told.delete(task))
     return subtasks.flatMap((subtask) => this.#release(subtask))
   }
 
@@ -60,10 +63,12 @@ export class BlobLedger {
     return this.checkpoints.filter((id) => this.#held.get(id)!.has(name))
   }
 
-  /** Of the names, those that were stored by an attempt before `attempt` and that nobody holds. */
-  strays(names: Iterable<string>, attempt: number): string[] {
-    const isOlder = (name: string) => (originOf(name)?.attempt ?? attempt) < attempt
-    return [...names].filter((name) => isOlder(name) && !this.#counts.has(name))
+  /** Of the names, those that were stored by an attempt before the present one of their subtask and nobody holds. */
+  strays(names: Iterable<string>, attemptOf: AttemptOf): string[] {
+    return [...names].filter((name) => {
+      const origin = originOf(name)
+      return origin !== undefined && origin.attempt < attemptOf(origin) && !this.#counts.has(name)
+    })
   }
 
   /** From now on `holder` holds these, and nothing it held before. Returns what nobody holds any more. */

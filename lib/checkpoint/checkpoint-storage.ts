@@ -4,6 +4,7 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import type { BlobContent, BlobStore } from '../storage/blob-store.ts'
+import { folderUri } from './checkpoint-files.ts'
 
 /** Where a checkpoint or savepoint is, or is to be. */
 export interface CheckpointPlace {
@@ -22,6 +23,11 @@ export function placeOf(uri: string): CheckpointPlace {
   const [, storage, folder, query = ''] = CHECKPOINT_URI.exec(uri) ?? []
   if (storage === undefined) return { storageUri: uri, folder: '' }
   return { storageUri: `${storage}${query}`, folder: `${folder}/` }
+}
+
+/** The other way round. */
+export function uriOf({ storageUri, folder }: CheckpointPlace): string {
+  return folder === '' ? storageUri : folderUri(storageUri, folder.slice(0, -1))
 }
 
 export class CheckpointStorage {

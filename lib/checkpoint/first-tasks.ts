@@ -1,22 +1,30 @@
 /** Where the barriers of a checkpoint begin: at the tasks that run and have none before them that does. Pure. */
 import type { JobGraph } from '../graph/job-graph.ts'
+import { type SubtaskId, subtasksOf } from '../graph/pipelined-regions.ts'
 
-export interface Task {
-  readonly vertexId: string
-  readonly index: number
-}
+const MISSING_SHOWN_MAX = 10
 
 /** The name of a task among those of its job. */
 export const taskId = (vertexId: string, index: number): string => `${vertexId}/${index}`
 
-export function tasksOf({ vertices }: JobGraph): Task[] {
-  return vertices.flatMap(({ id, parallelism }) =>
-    Array.from({ length: parallelism }, (_, index) => ({ vertexId: id, index })),
-  )
+export function tasksOf({ vertices }: JobGraph): SubtaskId[] {
+  return vertices.flatMap(subtasksOf)
+}
+
+/** The first tasks, by name, that have neither finished nor acknowledged a checkpoint. */
+export function missingTasks(
+  graph: JobGraph,
+  finished: ReadonlySet<string>,
+  acknowledged: ReadonlySet<string> = new Set(),
+): string[] {
+  return tasksOf(graph)
+    .map(({ vertexId, index }) => taskId(vertexId, index))
+    .filter((task) => !finished.has(task) && !acknowledged.has(task))
+    .slice(0, MISSING_SHOWN_MAX)
 }
 
 /** Sources, as long as they run. `finished`: task ids. */
-export function firstTasks(graph: JobGraph, finished: ReadonlySet<string>): Task[] {
+export function firstTasks(graph: JobGraph, finished: ReadonlySet<string>): SubtaskId[] {
   const running = tasksOf(graph).filter(({ vertexId, index }) => !finished.has(taskId(vertexId, index)))
   const runningVertices = new Set(running.map(({ vertexId }) => vertexId))
   const behindOthers = new Set(

@@ -17,7 +17,7 @@ import {
 import type { CheckpointsView, SavepointRequest } from '../protocol/job-master.ts'
 import type { JobDescription, JobSubmission, JobSummary } from '../protocol/job-submission.ts'
 import type { ResourceManagerProtocol } from '../protocol/resource-manager.ts'
-import { TERMINAL_JOB_STATES } from '../scheduler/job-scheduler.ts'
+import { TERMINAL_JOB_STATES } from '../scheduler/job-state.ts'
 import type { NodeView } from '../scheduler/slot-ledger.ts'
 
 export interface ClusterClientOptions {

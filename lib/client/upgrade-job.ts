@@ -13,7 +13,7 @@ import { asError, type ErrorCode, SluiceError } from '../base/errors.ts'
 import { newId } from '../base/ids.ts'
 import type { CheckpointMetadata } from '../checkpoint/checkpoint-files.ts'
 import type { JobDescription, JobSubmission } from '../protocol/job-submission.ts'
-import { TERMINAL_JOB_STATES } from '../scheduler/job-scheduler.ts'
+import { TERMINAL_JOB_STATES } from '../scheduler/job-state.ts'
 import { type ClusterClient, failureOf } from './cluster-client.ts'
 
 export type UpgradeStep = 'checking' | 'stopping' | 'starting' | 'going-back'

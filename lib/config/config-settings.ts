@@ -78,6 +78,10 @@ export function checkpointSettings(config: Config, storageUri = config['storage.
 }
 
 export function restartSettings(config: Config): RestartSettings {
+  return { ...strategySettings(config), scope: config['restart.scope'] }
+}
+
+function strategySettings(config: Config): RestartSettings {
   const kind = restartStrategy(config)
   const attempts = config['restart.attempts']
   const delayMs = config['restart.delay']

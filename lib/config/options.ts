@@ -209,6 +209,10 @@ export const OPTIONS = {
     fallback: 'auto',
     doc: 'of a job that fails; auto: exponential-delay with periodic checkpoints, else none',
   }),
+  'restart.scope': oneOf(['region', 'job'], {
+    fallback: 'region',
+    doc: 'of what fails: region: the subtasks that exchange data with it, others go on; job: everything',
+  }),
   'restart.attempts': number({
     fallback: undefined,
     min: 0,

@@ -30,7 +30,8 @@ export interface CheckpointsView {
   readonly detail: DetailedCheckpoint | null
 }
 
-interface CheckpointReference {
+export interface CheckpointReference {
+  /** Of the region that the subtask is part of. */
   readonly attempt: number
   readonly checkpointId: number
   readonly vertexId: string
@@ -44,12 +45,13 @@ export type JobMasterProtocol = {
     request: { readonly epoch: number; readonly slots: readonly SlotLocation[]; readonly reason: string }
   }
   /**
-   * Sent by a slot when something changes, and at every heartbeat. The reply is the heartbeat back: a slot that
-   * learns that its attempt is not the current one gives it up.
+   * Sent by a slot, for each region it has, when something changes, and at every heartbeat. The reply is the heartbeat
+   * back: a slot that learns that its attempt is not the current one gives it up.
    */
   report: {
     request: {
       readonly slot: SlotLocation
+      readonly region: number
       readonly attempt: number
       readonly subtasks: readonly SubtaskReport[]
     }

@@ -3,7 +3,7 @@
  * with every completed checkpoint. The submission, which is large and never changes, is kept beside it.
  */
 import type { SavedDemand } from '../checkpoint/checkpoint-demands.ts'
-import type { SavedJob } from '../scheduler/job-scheduler.ts'
+import type { SavedJob } from '../scheduler/job-state.ts'
 
 export interface SavedCheckpoints {
   /** Completed and kept, oldest first: the last is what a restart begins with, and is to be committed. */

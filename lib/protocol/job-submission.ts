@@ -4,7 +4,7 @@ import type { CheckpointSummary } from '../checkpoint/checkpoint-history.ts'
 import type { CheckpointSettings, ClaimMode } from '../checkpoint/checkpoint-settings.ts'
 import type { SlotLocation, SubtaskState } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import type { JobState } from '../scheduler/job-scheduler.ts'
+import type { JobState } from '../scheduler/job-state.ts'
 import type { RestartSettings } from '../scheduler/restart-strategy.ts'
 import type { SubtaskMetrics } from '../task/subtask-report.ts'
 import type { TaskSettings } from '../task/task-settings.ts'
@@ -83,6 +83,14 @@ export interface SubtaskDescription {
   readonly metrics: SubtaskMetrics | null
 }
 
+/** Subtasks that fail and are restarted together. */
+export interface RegionDescription {
+  readonly state: JobState
+  /** Counts from 0. */
+  readonly attempt: number
+  readonly subtaskCount: number
+}
+
 export interface VertexDescription {
   readonly id: string
   readonly name: string
@@ -101,7 +109,9 @@ export interface JobDescription extends JobSummary {
   readonly graph: JobGraph
   /** The latest, oldest first. */
   readonly notices: readonly JobNotice[]
+  /** Changes with every restart of a region. */
   readonly attempt: number
+  readonly regions: readonly RegionDescription[]
   /** Null: the job takes none. */
   readonly checkpoints: CheckpointSummary | null
   readonly vertices: readonly VertexDescription[]

@@ -6,8 +6,11 @@ import type { JobGraph } from '../graph/job-graph.ts'
 import type { SubtaskMetrics } from '../task/subtask-report.ts'
 import type { JobModule, JobRunSettings, SubmittedGraphSettings } from './job-submission.ts'
 
+/** One region of a job, as far as it runs in the slot that gets it. */
 export interface Deployment {
   readonly jobId: string
+  readonly region: number
+  /** Of the region. */
   readonly attempt: number
   readonly module: JobModule
   readonly graph: JobGraph
@@ -24,6 +27,7 @@ interface LeaderReference {
 
 interface AttemptReference extends LeaderReference {
   readonly jobId: string
+  readonly region: number
   readonly attempt: number
 }
 

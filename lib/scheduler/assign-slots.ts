@@ -2,11 +2,13 @@
  * Which subtask runs in which of a job's slots. Slot i of a slot sharing group runs subtask i of each of its vertices.
  */
 import { assert } from '../base/assert.ts'
-import type { Placement, SlotLocation } from '../graph/execution-graph.ts'
 import { type JobGraph, requiredSlots } from '../graph/job-graph.ts'
 
-export function assignSlots(graph: JobGraph, slots: readonly SlotLocation[]): Placement {
-  const byGroup = new Map<string, readonly SlotLocation[]>()
+export function assignSlots<Slot>(
+  graph: JobGraph,
+  slots: readonly Slot[],
+): Readonly<Record<string, readonly Slot[]>> {
+  const byGroup = new Map<string, readonly Slot[]>()
   let next = 0
   for (const [group, count] of requiredSlots(graph.vertices)) {
     byGroup.set(group, slots.slice(next, next + count))

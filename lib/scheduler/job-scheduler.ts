@@ -2,169 +2,113 @@
  * The brain of a job master: takes one job from its submission to its end, over any number of attempts. Events in,
  * orders out; no clock, no bus, no promise. `actors/job-master.ts` is its shell.
  *
- * An attempt goes through four steps, each complete before the next: slots are granted; every slot has built its
- * tasks and opened them (so that nobody sends to somebody who is not there yet); all are started; all end. If
- * anything fails, what is left of the attempt is cancelled, and when the last of it is gone the restart strategy
- * decides about the next.
+ * A job consists of regions, between which nothing flows, and each has attempts of its own. An attempt goes through
+ * four steps, each complete before the next: slots are granted; every slot has built its tasks and opened them (so that
+ * nobody sends to somebody who is not there yet); all are started; all end. If anything fails, what is left of the
+ * attempt is cancelled, and when the last of it is gone the restart strategy decides about the next. Other regions go
+ * on meanwhile, unless there is to be no next attempt, or what failed concerns them too.
  *
- * J1. Orders and reports carry the attempt; reports of other attempts change nothing.
+ * J1. Orders and reports carry the region and its attempt; reports of other attempts change nothing.
  * J2. Slots report what is, again and again; a report that gets lost is made up for by the next.
  * J3. A slot that does not report for the timeout is lost, whatever else is known of its node.
  * J4. The job has ended only when none of its subtasks runs any more, or its slot is lost.
  * J5. Whoever has `saved` can go on with the job as a new leader (`adopted`), also when whoever had it is gone in the
  *     middle of something: what runs goes on running, what was ordered and not confirmed is ordered again. For that
- *     each `stateChanged` must be saved before the orders beside it are carried out.
+ *     each `stateChanged` and `regionChanged` must be saved before the orders beside it are carried out. What was being
+ *     deployed is deployed as another attempt: a slot may have been started anew since it had its part of it.
+ * J6. Whatever fails at once, in however many regions, is one failure to the restart strategy.
+ * J7. Regions that are deployed at the same time start together, when all of them are ready: state that does not fit is
+ *     told as a whole, before anything runs that it would have to be taken back from.
  */
 import { present } from '../base/assert.ts'
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
-import {
-  isFinal,
-  isSameSlot,
-  type Placement,
-  type SlotLocation,
-  type SubtaskState,
-} from '../graph/execution-graph.ts'
+import { isFinal, type SlotLocation } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import { misfitError, misfitsOfError, type StateMisfit } from '../state/state-misfit.ts'
+import type { PipelinedRegions, SubtaskId } from '../graph/pipelined-regions.ts'
+import { misfitError, misfitsOfError } from '../state/state-misfit.ts'
 import { assignSlots, slotCountOf } from './assign-slots.ts'
+import type { DeployedRegion, JobEvent, JobOrder } from './job-events.ts'
+import {
+  HOLDING_STATES,
+  type JobState,
+  type SavedJob,
+  slotsHeldBy,
+  TERMINAL_JOB_STATES,
+} from './job-state.ts'
+import { RegionAttempt, type Subtask, slotKey } from './region-attempt.ts'
 import type { RestartStrategy } from './restart-strategy.ts'
+import { SlotPlaces } from './slot-places.ts'
 
-/**
- * `created`: nothing has been done yet. `waiting`: for slots. `deploying`: slots build their tasks. `running`.
- * `failing`, `cancelling`: what is left of the attempt is being cancelled. `backing-off`: before the next attempt.
- */
-export type JobState =
-  | 'created'
-  | 'waiting'
-  | 'deploying'
-  | 'running'
-  | 'failing'
-  | 'cancelling'
-  | 'backing-off'
-  | 'finished'
-  | 'failed'
-  | 'cancelled'
-
-export const TERMINAL_JOB_STATES: readonly JobState[] = ['finished', 'failed', 'cancelled']
-
-/** What a new leader must know of a job. Plain data. */
-export interface SavedJob {
-  readonly state: JobState
-  /** -1: none has been begun. */
-  readonly attempt: number
-  /** Those the attempt was deployed in, in order. */
-  readonly deployed: readonly SlotLocation[]
-  /** Those of them that have not been lost since. */
-  readonly slots: readonly SlotLocation[]
-  readonly error?: ErrorRecord
-}
-
-export interface SubtaskStatus {
-  readonly vertexId: string
-  readonly index: number
-  readonly state: SubtaskState
-  readonly error?: ErrorRecord
-}
-
-export type JobEvent =
-  | { readonly kind: 'submitted' }
-  /** Instead of `submitted`: another leader had the job, this is what is known of it. */
-  | { readonly kind: 'adopted'; readonly saved: SavedJob }
-  | { readonly kind: 'slotsGranted'; readonly slots: readonly SlotLocation[] }
-  /** There are fewer free slots than were asked for; the job goes on waiting. */
-  | { readonly kind: 'slotsScarce'; readonly free: number }
-  | { readonly kind: 'slotsLost'; readonly slots: readonly SlotLocation[]; readonly reason: string }
-  | {
-      readonly kind: 'reported'
-      readonly slot: SlotLocation
-      readonly attempt: number
-      readonly subtasks: readonly SubtaskStatus[]
-    }
-  | {
-      readonly kind: 'deployFailed'
-      readonly slot: SlotLocation
-      readonly attempt: number
-      readonly error: ErrorRecord
-    }
-  /** It cannot begin: the state it was to begin from does not fit. */
-  | { readonly kind: 'refused'; readonly error: ErrorRecord }
-  /** More checkpoints have failed than are tolerated. */
-  | { readonly kind: 'checkpointsFailed'; readonly error: ErrorRecord }
-  /**
-   * What the attempt was to begin with cannot be read. `canFallBack`: the next attempt begins with something older, and
-   * is none of the restart strategy's; otherwise the job has failed.
-   */
-  | {
-      readonly kind: 'restoreFailed'
-      readonly attempt: number
-      readonly error: ErrorRecord
-      readonly canFallBack: boolean
-    }
-  | { readonly kind: 'cancelRequested' }
-  | { readonly kind: 'tick' }
-
-export type JobOrder =
-  | { readonly kind: 'requestSlots'; readonly count: number; readonly held: readonly SlotLocation[] }
-  | { readonly kind: 'releaseSlots'; readonly slots: readonly SlotLocation[] }
-  | {
-      readonly kind: 'deploy'
-      readonly attempt: number
-      readonly slots: readonly SlotLocation[]
-      readonly placement: Placement
-    }
-  | { readonly kind: 'start'; readonly attempt: number; readonly slots: readonly SlotLocation[] }
-  | { readonly kind: 'cancel'; readonly attempt: number; readonly slots: readonly SlotLocation[] }
-  | { readonly kind: 'stateChanged'; readonly state: JobState; readonly error?: ErrorRecord }
+/** The first that a region is in is the state of the job. */
+const BY_URGENCY: readonly JobState[] = [
+  'failing',
+  'backing-off',
+  'waiting',
+  'created',
+  'deploying',
+  'running',
+]
 
 export interface JobSchedulerOptions {
   readonly graph: JobGraph
+  readonly regions: PipelinedRegions
   readonly restart: RestartStrategy
+  /** Which have a part for the enumerators of sources, also when their readers have finished. */
+  readonly hasCheckpoints: boolean
   /** How long the job waits for slots before it fails. */
   readonly slotRequestTimeoutMs: number
   /** A slot that has not reported for this long is lost. */
   readonly slotTimeoutMs: number
 }
 
+/** In which a region has failed and not been deployed again. */
+const FAILED_STATES: readonly JobState[] = ['failing', 'backing-off', 'waiting']
 const REQUEST_REPEAT_MS = 5000
 
-interface Subtask {
-  readonly vertexId: string
-  readonly index: number
-  readonly slot: SlotLocation
-  state: SubtaskState
+/** J6. */
+interface Failure {
+  readonly error: ErrorRecord
+  /** When the regions it has hit are restarted; null: that has not been decided. */
+  restartAtMs: number | null
+  isCounted: boolean
 }
 
-interface Attempt {
+interface Region {
   readonly number: number
-  readonly placement: Placement
-  readonly deployed: readonly SlotLocation[]
-  readonly subtasks: readonly Subtask[]
-  /** Slots that are part of it and not lost, and when each was last heard of. */
-  readonly slots: Map<string, { readonly location: SlotLocation; heardMs: number }>
-  isStarted: boolean
-  /** Null unless what it was to begin with could not be read: whether there is something else. */
-  canFallBack: boolean | null
+  readonly subtasks: readonly SubtaskId[]
+  state: JobState
+  /** When the present state began. */
+  sinceMs: number
+  /** -1: none has been begun. */
+  attemptNumber: number
+  attempt: RegionAttempt | null
+  /** The places of the job when the attempt was deployed. */
+  deployed: readonly SlotLocation[]
+  /** Why there is to be another attempt, until there is. */
+  failure: Failure | null
 }
 
 export class JobScheduler {
   readonly #options: JobSchedulerOptions
+  readonly #regions: readonly Region[]
+  #places: SlotPlaces
+  /** What was said last. */
   #state: JobState = 'created'
-  /** When the present state began. */
-  #sinceMs = 0
-  #attemptNumber = -1
-  #attempt: Attempt | null = null
-  /** Slots that belong to the job, in order. */
-  #slots: SlotLocation[] = []
+  /** What the job comes to once all that runs has been cancelled. */
+  #outcome: 'failed' | 'cancelled' | null = null
+  #restarts = 0
   #requestedMs = 0
   /** When slots were last asked for and there were not enough. */
   #slotsFree = 0
   #error: ErrorRecord | undefined
-  #restartAtMs = 0
-  /** Saved state that does not fit, as far as the subtasks of the attempt have told. */
-  #misfits: StateMisfit[] = []
 
   constructor(options: JobSchedulerOptions) {
     this.#options = options
+    this.#places = new SlotPlaces(options.graph)
+    this.#regions = options.regions.regions.map((subtasks, number) => ({
+      ...{ number, subtasks, state: 'created', sinceMs: 0 },
+      ...{ attemptNumber: -1, attempt: null, deployed: [], failure: null },
+    }))
   }
 
   get state(): JobState {
@@ -176,26 +120,41 @@ export class JobScheduler {
     return this.#error
   }
 
-  /** Attempts begun before the present one. */
+  /** Restarts begun, each of one region or of several that failed at once. */
   get restartCount(): number {
-    return Math.max(0, this.#attemptNumber)
+    return this.#restarts
   }
 
-  get attempt(): number {
-    return Math.max(0, this.#attemptNumber)
+  /** By region: its attempt, how many it has had before, and its state. */
+  get regions(): {
+    readonly state: JobState
+    readonly attempt: number
+    readonly subtaskCount: number
+  }[] {
+    return this.#regions.map(({ state, attemptNumber, subtasks }) => ({
+      ...{ state, attempt: Math.max(0, attemptNumber), subtaskCount: subtasks.length },
+    }))
   }
 
-  get placement(): Placement | null {
-    return this.#attempt?.placement ?? null
+  /** -1: it has not been deployed yet. */
+  attemptOf(region: number): number {
+    return this.#regions[region]?.attemptNumber ?? -1
+  }
+
+  /** By region, as far as they have been deployed. */
+  get deployed(): DeployedRegion[] {
+    return this.#regions.flatMap((region) => (region.attempt === null ? [] : [deployedRegion(region)]))
   }
 
   get saved(): SavedJob {
     const error = this.#error
     return {
       state: this.#state,
-      attempt: this.#attemptNumber,
-      deployed: this.#attempt?.deployed ?? [],
-      slots: [...this.#slots],
+      restarts: this.#restarts,
+      regions: this.#regions.map(({ state, attemptNumber, deployed }) => ({
+        ...{ state, attempt: attemptNumber, deployed },
+      })),
+      places: this.#places.all,
       ...(error === undefined ? {} : { error }),
     }
   }
@@ -205,29 +164,34 @@ export class JobScheduler {
   }
 
   get slotsHeld(): number {
-    return this.#slots.length
+    return this.#places.held.length
   }
 
   subtasks(): readonly Readonly<Subtask>[] {
-    return this.#attempt?.subtasks ?? []
+    return this.#regions.flatMap(({ attempt }) => attempt?.subtasks ?? [])
   }
 
   /** Whether the slot is to go on with what it has of an attempt; one that has been given up is not, if it lives. */
-  isCurrent(slot: SlotLocation, attempt: number): boolean {
-    const current = this.#attempt
-    const isOver = this.isTerminal() || this.#state === 'backing-off' || this.#state === 'waiting'
-    return !isOver && attempt === current?.number && current.slots.has(keyOf(slot))
+  isCurrent(slot: SlotLocation, region: number, attempt: number): boolean {
+    const { state, attempt: current } = this.#regions[region] ?? { state: 'failed', attempt: null }
+    if (this.isTerminal() || current === null || !HOLDING_STATES.includes(state)) return false
+    return attempt === current.number && current.has(slot)
   }
 
   isTerminal(): boolean {
     return TERMINAL_JOB_STATES.includes(this.#state)
   }
 
+  /** Whether every subtask has been heard of, which after an adoption takes a moment. */
+  get isAllHeard(): boolean {
+    return this.#regions.every(({ attempt }) => attempt?.isHeard === true)
+  }
+
   on(event: JobEvent, nowMs: number): JobOrder[] {
     if (this.isTerminal()) return []
     switch (event.kind) {
       case 'submitted':
-        return this.#requestSlots(nowMs)
+        return this.#begin(this.#regions, nowMs)
       case 'adopted':
         return this.#adopt(event.saved, nowMs)
       case 'slotsScarce':
@@ -239,312 +203,382 @@ export class JobScheduler {
         return this.#onLost(event.slots, { code: 'NODE_LOST', message: event.reason }, nowMs)
       case 'reported':
         return this.#onReport(event, nowMs)
-      case 'deployFailed':
-        return event.attempt === this.#attemptNumber ? this.#fail(event.error, nowMs) : []
+      case 'deployFailed': {
+        const region = this.#regionOf(event)
+        return region === null ? [] : this.#fail([region], event.error, nowMs)
+      }
       case 'refused':
         this.#error = event.error
-        return this.#end('failed', nowMs)
+        return this.#giveUp('failed', nowMs)
       case 'checkpointsFailed':
-        return this.#fail(event.error, nowMs)
+        return this.#fail(this.#regions, event.error, nowMs)
       case 'restoreFailed':
         return this.#onRestoreFailed(event, nowMs)
       case 'cancelRequested':
-        return this.#onCancel(nowMs)
+        return this.#outcome === 'cancelled' ? [] : this.#giveUp('cancelled', nowMs)
       case 'tick':
         return this.#onTick(nowMs)
     }
   }
 
-  #requestSlots(nowMs: number): JobOrder[] {
-    if (this.#slots.length === this.slotsNeeded) return this.#deploy(nowMs)
-    return [...this.#enter('waiting', nowMs), this.#slotRequest(nowMs)]
+  /** Null if the attempt is not the present one of its region. */
+  #regionOf({ region, attempt }: { readonly region: number; readonly attempt: number }): Region | null {
+    const found = this.#regions[region]
+    return found?.attempt?.number === attempt ? found : null
+  }
+
+  #in(...states: readonly JobState[]): Region[] {
+    return this.#regions.filter(({ state }) => states.includes(state))
+  }
+
+  /** Deploys what has its slots; what has not waits for them. */
+  #begin(regions: readonly Region[], nowMs: number): JobOrder[] {
+    const isLacking = ({ subtasks }: Region) => this.#places.emptyFor(subtasks).length > 0
+    const lacking = regions.filter(isLacking)
+    const waiting = lacking.flatMap((region) => this.#enter(region, 'waiting', nowMs))
+    return [
+      ...waiting,
+      ...(lacking.length > 0 ? [this.#slotRequest(nowMs)] : []),
+      ...regions.filter((region) => !isLacking(region)).flatMap((region) => this.#deploy(region, nowMs)),
+    ]
+  }
+
+  /** Empty places that regions wait for. */
+  #missing(): number[] {
+    return this.#places.emptyFor(this.#in('waiting').flatMap(({ subtasks }) => subtasks))
   }
 
   /** Takes the place of the request before it; repeated, because it or the grant may get lost. */
   #slotRequest(nowMs: number): JobOrder {
     this.#requestedMs = nowMs
-    return { kind: 'requestSlots', count: this.slotsNeeded - this.#slots.length, held: [...this.#slots] }
+    return { kind: 'requestSlots', count: this.#missing().length, held: this.#places.held }
   }
 
   /** Grants may come twice, or when less is missing than when they were asked for. */
   #onGrant(slots: readonly SlotLocation[], nowMs: number): JobOrder[] {
-    const missing = this.#state === 'waiting' ? this.slotsNeeded - this.#slots.length : 0
-    const fresh = slots.filter((slot) => !this.#slots.some((mine) => isSameSlot(mine, slot)))
-    this.#slots.push(...fresh.slice(0, missing))
-    const surplus = fresh.slice(missing)
+    const missing = this.#missing()
+    const fresh = slots.filter((slot) => !this.#places.has(slot))
+    missing.slice(0, fresh.length).forEach((place, i) => {
+      this.#places.put(place, fresh[i]!)
+    })
+    const surplus = fresh.slice(missing.length)
+    const complete = this.#in('waiting').filter(
+      ({ subtasks }) => this.#places.emptyFor(subtasks).length === 0,
+    )
     return [
       ...(surplus.length > 0 ? [{ kind: 'releaseSlots', slots: surplus } as const] : []),
-      ...(missing > 0 && this.#slots.length === this.slotsNeeded ? this.#deploy(nowMs) : []),
+      ...complete.flatMap((region) => this.#deploy(region, nowMs)),
     ]
   }
 
-  #deploy(nowMs: number): JobOrder[] {
-    this.#attemptNumber++
-    const attempt = this.#newAttempt(this.#slots, nowMs)
-    return [...this.#enter('deploying', nowMs), this.#deployment(attempt)]
-  }
-
-  #newAttempt(deployed: readonly SlotLocation[], heardMs: number): Attempt {
-    const { graph } = this.#options
-    const placement = assignSlots(graph, deployed)
-    this.#misfits = []
-    this.#attempt = {
-      number: this.#attemptNumber,
-      placement,
-      deployed: [...deployed],
-      subtasks: graph.vertices.flatMap(({ id }) =>
-        placement[id]!.map((slot, index): Subtask => ({ vertexId: id, index, slot, state: 'created' })),
-      ),
-      slots: new Map(this.#slots.map((location) => [keyOf(location), { location, heardMs }])),
-      isStarted: false,
-      canFallBack: null,
+  #deploy(region: Region, nowMs: number): JobOrder[] {
+    const { failure } = region
+    if (failure !== null && !failure.isCounted) {
+      failure.isCounted = true
+      this.#restarts++
     }
-    return this.#attempt
+    region.failure = null
+    region.attemptNumber++
+    region.deployed = this.#places.all
+    this.#newAttempt(region, nowMs)
+    return [...this.#enter(region, 'deploying', nowMs), { kind: 'deploy', ...deployedRegion(region) }]
   }
 
-  /** A slot that has this attempt already takes no notice. */
-  #deployment({ number, placement }: Attempt): JobOrder {
-    return { kind: 'deploy', attempt: number, slots: [...this.#slots], placement }
+  #newAttempt(region: Region, heardMs: number): RegionAttempt {
+    const { graph } = this.#options
+    region.attempt = new RegionAttempt({
+      number: region.attemptNumber,
+      subtasks: region.subtasks,
+      placement: assignSlots(graph, region.deployed),
+      isSource: (vertexId) => graph.vertices.some(({ id, isSource }) => id === vertexId && isSource),
+      hasCheckpoints: this.#options.hasCheckpoints,
+      state: region.state === 'finished' ? 'finished' : 'created',
+      heardMs,
+    })
+    return region.attempt
   }
 
   /** J5. */
-  #adopt({ state, attempt, deployed, slots, error }: SavedJob, nowMs: number): JobOrder[] {
-    this.#attemptNumber = attempt
-    this.#error = error
-    for (let failure = 0; failure < attempt; failure++)
+  #adopt(saved: SavedJob, nowMs: number): JobOrder[] {
+    this.#error = saved.error
+    this.#restarts = saved.restarts
+    for (let failure = 0; failure < saved.restarts; failure++)
       this.#options.restart.onFailure(Number.NEGATIVE_INFINITY)
-    switch (state) {
-      case 'created':
-      case 'waiting':
-        return this.#requestSlots(nowMs)
-      case 'backing-off':
-        this.#restartAtMs = nowMs + this.#options.restart.peek(nowMs).backoffMs
-        return this.#enter('backing-off', nowMs)
-      case 'deploying':
-      case 'running':
-      case 'failing':
-      case 'cancelling':
-        this.#slots = [...slots]
-        return this.#adoptAttempt(state, deployed, nowMs)
-      default:
-        return this.#enter(state, nowMs)
+    if (TERMINAL_JOB_STATES.includes(saved.state)) return this.#tellState(saved.state)
+    if (slotsHeldBy(saved).length > 0) this.#places = new SlotPlaces(this.#options.graph, saved.places)
+    const failure: Failure | null =
+      saved.error === undefined ? null : { error: saved.error, restartAtMs: null, isCounted: false }
+    for (const region of this.#regions) {
+      const { state, attempt, deployed } = saved.regions[region.number]!
+      region.state = state
+      region.sinceMs = nowMs
+      region.attemptNumber = attempt
+      region.deployed = deployed
+      if (attempt >= 0 && FAILED_STATES.includes(state)) region.failure = failure
+      if (HOLDING_STATES.includes(state)) this.#adoptAttempt(region, nowMs)
     }
+    if (failure !== null && this.#in('backing-off').length > 0)
+      failure.restartAtMs = nowMs + this.#options.restart.peek(nowMs).backoffMs
+    if (saved.state === 'cancelling') this.#outcome = 'cancelled'
+    else if (this.#in('cancelling', 'failed').length > 0) this.#outcome = 'failed'
+    return [...this.#changed(), ...this.#goOn(nowMs)]
   }
 
   /** Slots have twice as long to be heard of for the first time: they may have been cut off as long as we were. */
-  #adoptAttempt(
-    state: 'deploying' | 'running' | 'failing' | 'cancelling',
-    deployed: readonly SlotLocation[],
-    nowMs: number,
-  ): JobOrder[] {
-    const attempt = this.#newAttempt(deployed, nowMs + this.#options.slotTimeoutMs)
+  #adoptAttempt(region: Region, nowMs: number): void {
+    const attempt = this.#newAttempt(region, nowMs + this.#options.slotTimeoutMs)
+    attempt.isStarted = true
     // A slot is lost without consequences only if all it had to do was done.
-    const lostState = state === 'running' ? 'finished' : 'failed'
-    for (const subtask of attempt.subtasks)
-      if (!attempt.slots.has(keyOf(subtask.slot))) subtask.state = lostState
-    attempt.isStarted = state !== 'deploying'
-    const entered = this.#enter(state, nowMs)
-    if (state === 'running') return entered
-    if (state === 'deploying') return [...entered, this.#deployment(attempt)]
-    const cancel: JobOrder = { kind: 'cancel', attempt: attempt.number, slots: this.#liveSlots(attempt) }
-    return [...entered, cancel, ...this.#advance(attempt, nowMs)]
+    const isDone = region.state === 'running' || region.state === 'finished'
+    for (const slot of attempt.slots)
+      if (!this.#places.has(slot)) attempt.lose(slot, isDone ? 'finished' : 'failed')
   }
 
-  /** Whether every subtask has been heard of, which after an adoption takes a moment. */
-  get isAllHeard(): boolean {
-    return this.#attempt?.subtasks.every(({ state }) => state !== 'created') === true
+  /** What the leader before may have come to order or not. */
+  #goOn(nowMs: number): JobOrder[] {
+    const ending = this.#in('failing', 'cancelling')
+    return [
+      ...ending.map((region) => this.#cancellation(region)),
+      ...ending.flatMap((region) => this.#advance(region, nowMs)),
+      ...(this.#outcome === null
+        ? this.#begin(this.#in('created', 'waiting', 'deploying'), nowMs)
+        : this.#advanceJob()),
+    ]
   }
 
   #onReport(event: Extract<JobEvent, { kind: 'reported' }>, nowMs: number): JobOrder[] {
-    const attempt = this.#attempt
-    const slot = attempt?.slots.get(keyOf(event.slot))
-    if (attempt === null || event.attempt !== attempt.number || slot === undefined) return []
-    slot.heardMs = nowMs
-    const stateBefore = this.#state
+    const region = this.#regionOf(event)
+    const attempt = region?.attempt ?? null
+    if (region === null || attempt?.has(event.slot) !== true) return []
+    attempt.heard(event.slot, nowMs)
+    const stateBefore = region.state
     const orders: JobOrder[] = []
     for (const { vertexId, index, state, error } of event.subtasks) {
       const subtask = attempt.subtasks.find((each) => each.vertexId === vertexId && each.index === index)
       if (subtask === undefined || isFinal(subtask.state)) continue
       subtask.state = state
       if (state === 'failed')
-        orders.push(...this.#onSubtaskFailed(present(error, 'the error of a failed subtask'), nowMs))
-      else if (state === 'cancelled') orders.push(...this.#fail(givenUp(event.slot), nowMs))
+        orders.push(...this.#onSubtaskFailed(region, present(error, 'the error of a failed subtask'), nowMs))
+      else if (state === 'cancelled') orders.push(...this.#fail([region], givenUp(event.slot), nowMs))
     }
-    orders.push(...this.#advance(attempt, nowMs))
-    return this.#state === stateBefore ? [...orders, ...this.#repeatOrder(attempt, event)] : orders
+    if (region.attempt === attempt) orders.push(...this.#advance(region, nowMs))
+    return region.state === stateBefore ? [...orders, ...this.#repeatOrder(region, event)] : orders
   }
 
-  /** State that does not fit is told as a whole, once every subtask has looked at its own. */
-  #onSubtaskFailed(error: ErrorRecord, nowMs: number): JobOrder[] {
-    const misfits = this.#state === 'deploying' ? misfitsOfError(error) : []
-    if (misfits.length === 0) return this.#fail(error, nowMs)
-    this.#misfits.push(...misfits)
+  /** J7. */
+  #onSubtaskFailed(region: Region, error: ErrorRecord, nowMs: number): JobOrder[] {
+    const misfits = region.state === 'deploying' ? misfitsOfError(error) : []
+    if (misfits.length === 0) return this.#fail([region], error, nowMs)
+    region.attempt?.misfits.push(...misfits)
     return []
   }
 
   /** Orders may get lost: a report that shows that one has not been followed has it given again. */
-  #repeatOrder(attempt: Attempt, { slot, subtasks }: Extract<JobEvent, { kind: 'reported' }>): JobOrder[] {
-    const isWaiting = subtasks.some(({ state }) => state === 'ready')
-    const isAlive = subtasks.some(({ state }) => !isFinal(state))
-    if (this.#state === 'running' && isWaiting)
-      return [{ kind: 'start', attempt: attempt.number, slots: [slot] }]
-    const mustEnd = this.#state === 'failing' || this.#state === 'cancelling'
-    return mustEnd && isAlive ? [{ kind: 'cancel', attempt: attempt.number, slots: [slot] }] : []
+  #repeatOrder(
+    { number, state, attemptNumber }: Region,
+    { slot, subtasks }: Extract<JobEvent, { kind: 'reported' }>,
+  ): JobOrder[] {
+    const order = { region: number, attempt: attemptNumber, slots: [slot] }
+    const isWaiting = subtasks.some((subtask) => subtask.state === 'ready')
+    const isAlive = subtasks.some((subtask) => !isFinal(subtask.state))
+    if (state === 'running' && isWaiting) return [{ kind: 'start', ...order }]
+    const mustEnd = state === 'failing' || state === 'cancelling'
+    return mustEnd && isAlive ? [{ kind: 'cancel', ...order }] : []
   }
 
-  /** What follows from the states of the subtasks taken together. */
-  #advance(attempt: Attempt, nowMs: number): JobOrder[] {
-    const { subtasks } = attempt
-    const isOver = subtasks.every(({ state }) => isFinal(state))
-    switch (this.#state) {
+  /** What follows from the states of a region's subtasks taken together. */
+  #advance(region: Region, nowMs: number): JobOrder[] {
+    const isOver = region.attempt?.isOver === true
+    switch (region.state) {
       case 'deploying':
-        if (this.#misfits.length > 0) {
-          const areAllOpen = subtasks.every(({ state }) => state === 'ready' || isFinal(state))
-          return areAllOpen ? this.#fail(toErrorRecord(misfitError(this.#misfits)), nowMs) : []
-        }
-        if (attempt.isStarted || !subtasks.every(({ state }) => state === 'ready')) return []
-        attempt.isStarted = true
-        return [
-          { kind: 'start', attempt: attempt.number, slots: this.#liveSlots(attempt) },
-          ...this.#enter('running', nowMs),
-        ]
+        return this.#startAll(nowMs)
       case 'running':
-        return isOver ? this.#end('finished', nowMs) : []
+        return isOver ? this.#leave(region, 'finished', nowMs) : []
       case 'failing':
-        return isOver ? this.#afterFailure(nowMs) : []
+        return isOver ? this.#afterFailure(region, nowMs) : []
       case 'cancelling':
-        return isOver ? this.#end('cancelled', nowMs) : []
+        return isOver ? this.#leave(region, this.#outcome ?? 'failed', nowMs) : []
       default:
         return []
     }
   }
 
-  #fail(error: ErrorRecord, nowMs: number): JobOrder[] {
-    if (this.#state !== 'deploying' && this.#state !== 'running') return []
+  /** J7. */
+  #startAll(nowMs: number): JobOrder[] {
+    const regions = this.#in('deploying')
+    const attempts = regions.map(({ attempt }) => present(attempt, 'an attempt'))
+    const misfits = attempts.flatMap((attempt) => attempt.misfits)
+    if (misfits.length > 0) {
+      const areAllOpen = attempts.every(({ isOpen }) => isOpen)
+      return areAllOpen ? this.#fail(regions, toErrorRecord(misfitError(misfits)), nowMs) : []
+    }
+    if (!attempts.every(({ isStarted, isReady }) => !isStarted && isReady)) return []
+    return regions.flatMap((region) => {
+      const { slots } = region.attempt!
+      region.attempt!.isStarted = true
+      const order = { kind: 'start', region: region.number, attempt: region.attemptNumber, slots } as const
+      return [order, ...this.#enter(region, 'running', nowMs)]
+    })
+  }
+
+  /** What of these regions is deployed fails, all of it with one failure. */
+  #fail(regions: readonly Region[], error: ErrorRecord, nowMs: number): JobOrder[] {
+    const hit = regions.filter(({ state }) => state === 'deploying' || state === 'running')
+    if (hit.length === 0) return []
     this.#error = error
-    const attempt = present(this.#attempt, 'an attempt')
-    return [
-      ...this.#enter('failing', nowMs),
-      { kind: 'cancel', attempt: attempt.number, slots: this.#liveSlots(attempt) },
-      ...this.#advance(attempt, nowMs),
-    ]
+    const failure = { error, restartAtMs: null, isCounted: false }
+    for (const region of hit) region.failure = failure
+    const cancelled = hit.flatMap((region) => [
+      ...this.#enter(region, 'failing', nowMs),
+      this.#cancellation(region),
+    ])
+    return [...cancelled, ...hit.flatMap((region) => this.#advance(region, nowMs))]
   }
 
-  #onRestoreFailed(
-    { attempt, error, canFallBack }: Extract<JobEvent, { kind: 'restoreFailed' }>,
-    nowMs: number,
-  ): JobOrder[] {
-    const current = this.#attempt
-    if (current === null || current.number !== attempt || this.#state !== 'deploying') return []
-    current.canFallBack = canFallBack
-    return this.#fail(error, nowMs)
+  #cancellation({ number, attemptNumber, attempt }: Region): JobOrder {
+    return { kind: 'cancel', region: number, attempt: attemptNumber, slots: attempt?.slots ?? [] }
   }
 
-  #afterFailure(nowMs: number): JobOrder[] {
-    const canFallBack = this.#attempt?.canFallBack ?? null
+  #onRestoreFailed(event: Extract<JobEvent, { kind: 'restoreFailed' }>, nowMs: number): JobOrder[] {
+    const region = this.#regionOf(event)
+    if (region?.state !== 'deploying') return []
+    region.attempt!.canFallBack = event.canFallBack
+    return this.#fail([region], event.error, nowMs)
+  }
+
+  #afterFailure(region: Region, nowMs: number): JobOrder[] {
+    const failure = present(region.failure, 'a failure')
+    // It would not fit the next time either.
+    const isLasting = failure.error.code === 'STATE_INCOMPATIBLE'
+    if (isLasting || !this.#mayRestart(region, failure, nowMs)) return this.#giveUp('failed', nowMs)
+    const isDue = failure.restartAtMs! <= nowMs
+    return [...this.#enter(region, 'backing-off', nowMs), ...(isDue ? this.#begin([region], nowMs) : [])]
+  }
+
+  /** Decided by the first of the regions that have failed with it. */
+  #mayRestart({ attempt }: Region, failure: Failure, nowMs: number): boolean {
+    if (failure.restartAtMs !== null) return true
+    const canFallBack = attempt?.canFallBack ?? null
     const { canRestart, backoffMs } =
       canFallBack === null
         ? this.#options.restart.onFailure(nowMs)
         : { canRestart: canFallBack, backoffMs: 0 }
-    // It would not fit the next time either.
-    const isLasting = this.#error?.code === 'STATE_INCOMPATIBLE'
-    if (!canRestart || isLasting) return this.#end('failed', nowMs)
-    this.#restartAtMs = nowMs + backoffMs
-    return [...this.#enter('backing-off', nowMs), ...(backoffMs <= 0 ? this.#requestSlots(nowMs) : [])]
+    if (canRestart) failure.restartAtMs = nowMs + Math.max(0, backoffMs)
+    return canRestart
   }
 
   #onLost(slots: readonly SlotLocation[], error: ErrorRecord, nowMs: number): JobOrder[] {
-    const held = this.#slots.length
-    this.#slots = this.#slots.filter((mine) => !slots.some((lost) => isSameSlot(mine, lost)))
-    if (this.#state === 'waiting' && this.#slots.length < held) return [this.#slotRequest(nowMs)]
-    const attempt = this.#attempt
-    if (attempt === null) return []
-    const isAffected = slots.some((slot) => this.#isNeeded(attempt, slot))
-    for (const subtask of attempt.subtasks) {
-      if (slots.some((lost) => isSameSlot(subtask.slot, lost)) && !isFinal(subtask.state))
-        subtask.state = 'failed'
-    }
-    for (const lost of slots) attempt.slots.delete(keyOf(lost))
-    return isAffected ? [...this.#fail(error, nowMs), ...this.#advance(attempt, nowMs)] : []
+    const waitedFor = this.#missing().length
+    this.#places.lose(slots)
+    const request = this.#missing().length > waitedFor ? [this.#slotRequest(nowMs)] : []
+    const affected = this.#regions.filter(
+      ({ state, attempt }) =>
+        HOLDING_STATES.includes(state) && slots.some((slot) => attempt?.isNeeded(slot) === true),
+    )
+    const ending = affected.filter(({ state }) => state === 'failing' || state === 'cancelling')
+    for (const { attempt } of this.#regions) for (const slot of slots) attempt?.lose(slot)
+    return [
+      ...request,
+      ...this.#fail(affected, error, nowMs),
+      ...ending.flatMap((region) => this.#advance(region, nowMs)),
+    ]
   }
 
-  #onCancel(nowMs: number): JobOrder[] {
-    switch (this.#state) {
-      case 'deploying':
-      case 'running':
-      case 'failing': {
-        const attempt = present(this.#attempt, 'an attempt')
-        const cancel: JobOrder = { kind: 'cancel', attempt: attempt.number, slots: this.#liveSlots(attempt) }
-        return [...this.#enter('cancelling', nowMs), cancel, ...this.#advance(attempt, nowMs)]
-      }
-      case 'cancelling':
-        return []
-      default:
-        return this.#end('cancelled', nowMs)
-    }
+  /** The whole job is to end; what still runs is cancelled first. */
+  #giveUp(outcome: 'failed' | 'cancelled', nowMs: number): JobOrder[] {
+    this.#outcome = outcome
+    const running = this.#in('deploying', 'running', 'failing', 'cancelling').filter(
+      ({ attempt }) => attempt?.isOver === false,
+    )
+    for (const region of this.#regions)
+      if (!running.includes(region) && region.state !== 'finished') region.state = outcome
+    return [
+      ...running.flatMap((region) => [
+        ...this.#enter(region, 'cancelling', nowMs),
+        this.#cancellation(region),
+      ]),
+      ...this.#advanceJob(),
+    ]
   }
 
   #onTick(nowMs: number): JobOrder[] {
     const { slotRequestTimeoutMs } = this.#options
-    if (this.#state === 'backing-off' && nowMs >= this.#restartAtMs) return this.#requestSlots(nowMs)
-    if (this.#state === 'waiting' && nowMs - this.#sinceMs > slotRequestTimeoutMs) {
-      const missing = Math.max(1, this.slotsNeeded - this.#slots.length - this.#slotsFree)
-      this.#error = {
-        code: 'SLOTS_UNAVAILABLE',
-        message: `the job needs ${this.slotsNeeded} slots and has ${this.#slots.length}; ${this.#slotsFree} were free when it asked, and no more came within ${slotRequestTimeoutMs} ms: start more nodes (sluice node --slots ${missing}) or lower the parallelism`,
-      }
-      return this.#end('failed', nowMs)
+    const due = this.#in('backing-off').filter(({ failure }) => nowMs >= (failure?.restartAtMs ?? 0))
+    const orders = due.length > 0 ? this.#begin(due, nowMs) : []
+    const waiting = this.#in('waiting')
+    if (waiting.some(({ sinceMs }) => nowMs - sinceMs > slotRequestTimeoutMs)) {
+      this.#error = this.#slotsUnavailable()
+      return [...orders, ...this.#giveUp('failed', nowMs)]
     }
-    if (this.#state === 'waiting' && nowMs - this.#requestedMs >= REQUEST_REPEAT_MS)
-      return [this.#slotRequest(nowMs)]
-    return this.#checkSilence(nowMs)
+    if (waiting.length > 0 && nowMs - this.#requestedMs >= REQUEST_REPEAT_MS)
+      orders.push(this.#slotRequest(nowMs))
+    return [...orders, ...this.#checkSilence(nowMs)]
+  }
+
+  #slotsUnavailable(): ErrorRecord {
+    const { slotsNeeded, slotsHeld } = this
+    const missing = Math.max(1, this.#missing().length - this.#slotsFree)
+    return {
+      code: 'SLOTS_UNAVAILABLE',
+      message: `the job needs ${slotsNeeded} slots and has ${slotsHeld}; ${this.#slotsFree} were free when it asked, and no more came within ${this.#options.slotRequestTimeoutMs} ms: start more nodes (sluice node --slots ${missing}) or lower the parallelism`,
+    }
   }
 
   #checkSilence(nowMs: number): JobOrder[] {
-    const { slotTimeoutMs } = this.#options
-    const attempt = this.#attempt
-    if (attempt === null || this.#state === 'backing-off' || this.#state === 'waiting') return []
-    const silent = [...attempt.slots.values()].filter(
-      ({ location, heardMs }) => nowMs - heardMs > slotTimeoutMs && this.#isNeeded(attempt, location),
+    const silent = this.#in(...HOLDING_STATES).flatMap(({ attempt }) =>
+      present(attempt, 'an attempt').silent(nowMs, this.#options.slotTimeoutMs),
     )
-    return silent.flatMap(({ location, heardMs }): JobOrder[] => {
-      const message = `slot ${location.slot} of node ${location.node} has not reported for ${Math.round(nowMs - heardMs)} ms`
+    const bySlot = new Map(silent.map((each) => [slotKey(each.location), each]))
+    return [...bySlot.values()].flatMap(({ location, forMs }): JobOrder[] => {
+      const message = `slot ${location.slot} of node ${location.node} has not reported for ${Math.round(forMs)} ms`
       const orders = this.#onLost([location], { code: 'SLOT_LOST', message }, nowMs)
       // Only we know: whoever keeps the slots takes it for ours still.
       return [{ kind: 'releaseSlots', slots: [location] }, ...orders]
     })
   }
 
-  /** Whether a slot runs something, be it only the enumerator of a source, beside subtask 0, that others still read. */
-  #isNeeded({ subtasks }: Attempt, location: SlotLocation): boolean {
-    const isRunning = (vertexId: string) =>
-      subtasks.some((each) => each.vertexId === vertexId && !isFinal(each.state))
-    return subtasks.some(
-      ({ vertexId, index, slot, state }) =>
-        isSameSlot(slot, location) &&
-        (!isFinal(state) || (index === 0 && this.#isSource(vertexId) && isRunning(vertexId))),
-    )
+  /** A region has nothing to do any more. */
+  #leave(region: Region, state: 'finished' | 'failed' | 'cancelled', nowMs: number): JobOrder[] {
+    return [...this.#enter(region, state, nowMs), ...this.#advanceJob()]
   }
 
-  #isSource(vertexId: string): boolean {
-    return this.#options.graph.vertices.some(({ id, isSource }) => id === vertexId && isSource)
+  /** What follows from the states of the regions taken together. */
+  #advanceJob(): JobOrder[] {
+    if (!this.#regions.every(({ state }) => TERMINAL_JOB_STATES.includes(state))) return []
+    const state = this.#outcome ?? 'finished'
+    return [...this.#tellState(state), { kind: 'releaseSlots', slots: this.#places.clear() }]
   }
 
-  #liveSlots(attempt: Attempt): SlotLocation[] {
-    return [...attempt.slots.values()].map(({ location }) => location)
+  #enter(region: Region, state: JobState, nowMs: number): JobOrder[] {
+    region.state = state
+    region.sinceMs = nowMs
+    if (this.#regions.length === 1) return this.#changed()
+    const { number, attemptNumber, failure } = region
+    const attempt = Math.max(0, attemptNumber)
+    const error = failure === null ? {} : { error: failure.error }
+    return [{ kind: 'regionChanged', region: number, attempt, state, ...error }, ...this.#changed()]
   }
 
-  #end(state: 'finished' | 'failed' | 'cancelled', nowMs: number): JobOrder[] {
-    return [...this.#enter(state, nowMs), { kind: 'releaseSlots', slots: this.#slots.splice(0) }]
+  /** Tells the state of the job if it has changed; that it has ended is told by whoever ends it. */
+  #changed(): JobOrder[] {
+    const states = this.#regions.map(({ state }) => state)
+    if (states.every((state) => TERMINAL_JOB_STATES.includes(state))) return []
+    const ending = this.#outcome === 'cancelled' ? 'cancelling' : 'failing'
+    const state = this.#outcome === null ? BY_URGENCY.find((each) => states.includes(each))! : ending
+    return state === this.#state ? [] : this.#tellState(state)
   }
 
-  #enter(state: JobState, nowMs: number): JobOrder[] {
+  #tellState(state: JobState): JobOrder[] {
     this.#state = state
-    this.#sinceMs = nowMs
-    const error =
-      state === 'failed' || state === 'failing' || state === 'backing-off' ? this.#error : undefined
+    const hasFailed = state === 'failed' || state === 'failing' || state === 'backing-off'
+    const error = hasFailed ? this.#error : undefined
     return [{ kind: 'stateChanged', state, ...(error === undefined ? {} : { error }) }]
   }
+}
+
+function deployedRegion({ number, subtasks, attempt, attemptNumber }: Region): DeployedRegion {
+  const { slots, placement } = present(attempt, 'an attempt')
+  return { region: number, attempt: attemptNumber, subtasks, slots, placement }
 }
 
 /** Cancelled without an order: of no account to a job that is being cancelled anyway. */
@@ -553,8 +587,4 @@ function givenUp({ node, slot }: SlotLocation): ErrorRecord {
     code: 'SLOT_LOST',
     message: `slot ${slot} of node ${node} has given up its subtasks: the node stops`,
   }
-}
-
-function keyOf({ node, slot }: SlotLocation): string {
-  return `${node}/${slot}`
 }

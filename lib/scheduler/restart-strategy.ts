@@ -4,8 +4,12 @@
  */
 import { unreachable } from '../base/assert.ts'
 import type { Random } from '../base/prng.ts'
+import type { RestartScope } from '../graph/pipelined-regions.ts'
 
-export type RestartSettings =
+/** `scope`: what is restarted when a part of the job fails. Default: `region`. */
+export type RestartSettings = RestartStrategySettings & { readonly scope?: RestartScope }
+
+type RestartStrategySettings =
   | { readonly kind: 'none' }
   | { readonly kind: 'fixed-delay'; readonly attempts: number; readonly delayMs: number }
   | {
@@ -66,7 +70,7 @@ class NoRestart implements RestartStrategy {
   }
 }
 
-type SettingsOf<K extends RestartSettings['kind']> = Extract<RestartSettings, { kind: K }>
+type SettingsOf<K extends RestartSettings['kind']> = Extract<RestartStrategySettings, { kind: K }>
 
 class FixedDelayRestart implements RestartStrategy {
   readonly #settings: SettingsOf<'fixed-delay'>

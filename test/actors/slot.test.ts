@@ -34,6 +34,7 @@ const quiet = (env: StreamEnvironment) => {
 }
 
 interface Report {
+  readonly region: number
   readonly attempt: number
   readonly subtasks: readonly SubtaskReport[]
 }
@@ -81,8 +82,8 @@ class SlotWorld {
     this.reports[jobId] = reports
     this.isCurrent[jobId] = true
     const behavior = handling<Pick<JobMasterProtocol, 'report'>>({
-      report: ({ attempt, subtasks }, sender) => {
-        reports.push({ attempt, subtasks })
+      report: ({ region, attempt, subtasks }, sender) => {
+        reports.push({ region, attempt, subtasks })
         sender.reply({ epoch: 1, isCurrent: this.isCurrent[jobId]! })
       },
     })
@@ -92,8 +93,7 @@ class SlotWorld {
   deploy(jobId: string, attempt: number, more: Partial<Deployment> = {}): Promise<unknown> {
     const { graph } = buildJob(this.#definition, SETTINGS)
     const deployment: Deployment = {
-      jobId,
-      attempt,
+      ...{ jobId, region: 0, attempt },
       module: { kind: 'registered', key: jobId },
       graph,
       placement: Object.fromEntries(graph.vertices.map(({ id }) => [id, [HERE]])),
@@ -118,11 +118,11 @@ class SlotWorld {
   ask(
     message:
       | { kind: 'deploy'; deployment: Deployment }
-      | { kind: 'start' | 'cancel'; jobId: string; attempt: number; epoch?: number }
+      | { kind: 'start' | 'cancel'; jobId: string; region?: number; attempt: number; epoch?: number }
       | { kind: 'abandon'; jobId: string },
   ): Promise<unknown> {
     const ref = this.#system.ref<SlotProtocol>(this.#subjects.control(slotName(HERE.node, HERE.slot)))
-    return this.#system.ask(ref, { epoch: 1, ...message } as never, 1000)
+    return this.#system.ask(ref, { epoch: 1, region: 0, ...message } as never, 1000)
   }
 
   /** The states last reported, of the attempt last reported. */

@@ -45,6 +45,7 @@ function description(
     slotsHeld: 1,
     slotsNeeded: 1,
     attempt: 0,
+    regions: [{ state, attempt: 0, subtaskCount: readings.length }],
     checkpoints: null,
     graph: { jobName: 'count', vertices: [], edges: [], fingerprint: '' },
     vertices: [{ id: 'v', name: 'map', parallelism: readings.length, subtasks }],

@@ -217,6 +217,33 @@ const aligned: Define = (env, frame) => {
   toSink(all.aggregate(sumOf('aligned'), { uid: 'sums', type: t.string }), frame)
 }
 
+/** Three regions that fail each for itself: windows, counts that any reader may get, and one that ends early. */
+const apart: Define = (env, frame) => {
+  const sums = events(env, frame)
+    .keyBy(({ n }) => n % 5)
+    .window(tumbling('2s'))
+  toSink(sums.aggregate(sumOf('apart'), { uid: 'sums', type: t.string }), frame)
+  const numbers = env
+    .source(pieces({ count: COUNT, pieceCount: 20, recordsPerBurst: 1 }), { uid: 'pieces' })
+    .map(
+      (n) => {
+        frame.onRecord(n)
+        return n
+      },
+      { uid: 'checked', type: t.int64 },
+    )
+  toSink(
+    numbers.keyBy((n) => n % 11).process(new Count(), { uid: 'counts', type: t.string }),
+    frame,
+    'counts-out',
+  )
+  const few = generator({ count: COUNT / 6, ratePerSecond: RATE, type: t.int64, generate: (n) => n })
+  const rows = env
+    .source(few, { uid: 'few', parallelism: 1 })
+    .map((n) => `few ${n}=${n}`, { uid: 'rows', type: t.string })
+  toSink(rows, frame, 'few-out')
+}
+
 export const JOBS = {
   counts,
   dealt,
@@ -231,6 +258,7 @@ export const JOBS = {
   grouped,
   asked,
   aligned,
+  apart,
 } as const
 
 export type JobKind = keyof typeof JOBS

@@ -11,7 +11,7 @@ import type { JobGraph } from '../../lib/graph/job-graph.ts'
 import { DISPATCHER, type DispatcherProtocol } from '../../lib/protocol/dispatcher.ts'
 import type { JobDescription, JobRunSettings, RestoreSettings } from '../../lib/protocol/job-submission.ts'
 import type { SubtaskProtocol } from '../../lib/protocol/slot.ts'
-import { TERMINAL_JOB_STATES } from '../../lib/scheduler/job-scheduler.ts'
+import { TERMINAL_JOB_STATES } from '../../lib/scheduler/job-state.ts'
 import type { Plan } from './plan.ts'
 import { type SimulatedCluster, SUBJECTS } from './simulated-cluster.ts'
 

@@ -44,9 +44,31 @@ t.test('blob ledger - strays are of earlier attempts, and nobody’s', async (t)
   const ledger = new BlobLedger()
   ledger.checkpointHolds(4, ['v-0-1-4-0'])
   const names = ['v-0-1-4-0', 'v-0-1-5-0', 'v-0-2-6-0', 'notes.txt']
-  t.same(ledger.strays(names, 2), ['v-0-1-5-0'])
-  t.same(ledger.strays(names, 1), [])
-  t.same(ledger.strays(names, 3), ['v-0-1-5-0', 'v-0-2-6-0'])
+  t.same(
+    ledger.strays(names, () => 2),
+    ['v-0-1-5-0'],
+  )
+  t.same(
+    ledger.strays(names, () => 1),
+    [],
+  )
+  t.same(
+    ledger.strays(names, () => 3),
+    ['v-0-1-5-0', 'v-0-2-6-0'],
+  )
+  const ofTwo = [...names, 'w-1-2-5-0', 'w-0-2-5-0']
+  const attemptOf = ({ vertexId, index }: { vertexId: string; index: number }) =>
+    vertexId === 'w' && index === 1 ? 3 : 2
+  t.same(ledger.strays(ofTwo, attemptOf), ['v-0-1-5-0', 'w-1-2-5-0'], 'regions have attempts of their own')
+})
+
+t.test('blob ledger - the end of the attempt of some subtasks', async (t) => {
+  const ledger = new BlobLedger()
+  ledger.subtaskHolds('v/0', 1, ['a', 'b'])
+  ledger.subtaskHolds('w/0', 1, ['b', 'c'])
+  t.same(ledger.releaseSubtasks(['v/0', 'v/1']), ['a'])
+  t.same(ledger.subtaskHolds('w/0', 2, ['d']), ['b', 'c'])
+  t.same(ledger.releaseSubtasks(), ['d'])
 })
 
 const name = fc.constantFrom('a', 'b', 'c', 'd', 'e')

@@ -53,8 +53,13 @@ t.test('settings - tasks: in base units', async (t) => {
 })
 
 t.test('settings - restart strategies, each with its own', async (t) => {
-  const restart = (values: Record<string, string>) => restartSettings(config(values))
+  const restart = (values: Record<string, string>) => {
+    const { scope, ...settings } = restartSettings(config(values))
+    t.equal(scope, values['restart.scope'] ?? 'region')
+    return settings
+  }
   t.strictSame(restart({}), { kind: 'none' })
+  t.strictSame(restart({ 'restart.scope': 'job' }), { kind: 'none' })
   t.equal(
     restart({ 'checkpoint.interval': '1s' }).kind,
     'exponential-delay',

@@ -15,8 +15,8 @@ const clock = new ManualClock(1e12)
 const submissionOf = (jobId: string) =>
   ({ jobId, settings: { attempts: Number.POSITIVE_INFINITY } }) as unknown as JobSubmission
 
-function recordOf(jobId: string, attempt = -1, submittedMs = 1): JobRecord {
-  const job = { state: 'running', attempt, deployed: [], slots: [{ node: 'n', slot: 0 }] } as const
+function recordOf(jobId: string, restarts = -1, submittedMs = 1): JobRecord {
+  const job = { state: 'running', restarts, regions: [], places: [{ node: 'n', slot: 0 }] } as const
   return { jobId, name: jobId, submittedMs, endedMs: null, job, checkpoints: null }
 }
 
@@ -47,7 +47,7 @@ t.test('job store - the next leader finds what was saved last, in the order of s
   await later.save(() => recordOf('a', 3, 2))
   const jobs = await world.store(2).takeOver()
   t.same(
-    jobs.map(({ record, submission }) => [record.jobId, record.job.attempt, submission]),
+    jobs.map(({ record, submission }) => [record.jobId, record.job.restarts, submission]),
     [
       ['b', -1, submissionOf('b')],
       ['a', 3, submissionOf('a')],
@@ -68,7 +68,7 @@ t.test('job store - once a job is taken over, the leader before saves nothing an
     },
   )
   await taken!.entry.save(() => recordOf('a', 4))
-  t.equal((await world.store(3).takeOver())[0]!.record.job.attempt, 4)
+  t.equal((await world.store(3).takeOver())[0]!.record.job.restarts, 4)
   await t.rejects(world.store(2).takeOver(), { code: 'NOT_LEADER' }, 'nor does it take one over')
 })
 
@@ -84,7 +84,7 @@ t.test('job store - of saves that wait the last is written, for all of them', as
   await Promise.all([save(1), save(2), save(3)])
   t.ok(asked < 3)
   await save(4)
-  t.equal((await world.store(2).takeOver())[0]!.record.job.attempt, 4)
+  t.equal((await world.store(2).takeOver())[0]!.record.job.restarts, 4)
 })
 
 /** Fails the next writes: before they happen, or after. */
@@ -119,7 +119,7 @@ t.test('job store - a save that fails is tried again, as long as its leader lead
   world.leadingEpoch = 2
   await runVirtually(clock, saving)
   keyValue.failures = []
-  t.equal((await world.store(2).takeOver())[0]!.record.job.attempt, 6)
+  t.equal((await world.store(2).takeOver())[0]!.record.job.restarts, 6)
 })
 
 t.test('job store - a job that is forgotten leaves nothing; one that is not whole is left out', async (t) => {

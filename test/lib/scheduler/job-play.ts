@@ -2,30 +2,30 @@
  * The job scheduler, driven by text. Slots are written `node/slot`, subtasks `vertex.index`.
  *
  *     job *a:2 b:1/other                   vertices with parallelism and slot sharing group, * a source; first of all
+ *     job *a:2 b:2 | *c:1                  ... in two regions, 0 and 1; what is said of attempts begins with the region
  *     restart none                         the restart strategy; before `submit`
  *     restart fixed 2 1000                 ... attempts, delay
  *     restart rate 2 5000 100              ... failures, in so many ms, delay
  *     restart exponential 100 1000 60000   ... first delay, longest, reset after so many ms without a failure
+ *     with-checkpoints                     the job takes some; before `submit`
  *     at 500                               time, ms
  *     submit, cancel, tick, show
  *     grant n/0 n/1                        lost n/0
  *     report n/0 ready                     all subtasks of a slot, in the present attempt
- *     report n/0 #0 running                ... in another attempt
+ *     report n/0 #0 running                ... in another attempt; 1#0: ... of another region
  *     report n/0 a.0=failed b.0=running    single subtasks; failed ones with an error of their name
- *     deploy-failed n/0                    deploy-failed n/0 #0
+ *     deploy-failed                        deploy-failed #0
  *     take-over                            another leader goes on with what this one has saved
  *     unreadable older                     what it was to begin with; unreadable none: and there is nothing else
+ *     unreadable 1#0 older                 ... of another region
  */
 
 import { SeededRandom } from '../../../lib/base/prng.ts'
 import { planSlot, type SlotLocation, type SubtaskState } from '../../../lib/graph/execution-graph.ts'
 import type { JobGraph, JobVertex } from '../../../lib/graph/job-graph.ts'
-import {
-  type JobEvent,
-  type JobOrder,
-  JobScheduler,
-  type SubtaskStatus,
-} from '../../../lib/scheduler/job-scheduler.ts'
+import { PipelinedRegions } from '../../../lib/graph/pipelined-regions.ts'
+import type { JobEvent, JobOrder, SubtaskStatus } from '../../../lib/scheduler/job-events.ts'
+import { JobScheduler } from '../../../lib/scheduler/job-scheduler.ts'
 import { newRestartStrategy, type RestartSettings } from '../../../lib/scheduler/restart-strategy.ts'
 
 export const SLOT_REQUEST_TIMEOUT_MS = 30_000
@@ -36,16 +36,23 @@ export class JobPlay {
   scheduler!: JobScheduler
   #restart: RestartSettings = { kind: 'none' }
   #graph!: JobGraph
+  #regions!: PipelinedRegions
+  #hasCheckpoints = false
 
   play(command: string): string[] {
     const [verb, ...words] = command.split(/\s+/) as [string, ...string[]]
     switch (verb) {
       case 'job':
-        this.#graph = graphOf(words)
+        this.#graph = graphOf(words.filter((word) => word !== '|'))
+        this.#regions = regionsOf(this.#graph, words)
         this.#begin()
         return []
       case 'restart':
         this.#restart = restartOf(words)
+        this.#begin()
+        return []
+      case 'with-checkpoints':
+        this.#hasCheckpoints = true
         this.#begin()
         return []
       case 'at':
@@ -54,9 +61,11 @@ export class JobPlay {
       case 'show':
         return this.#show()
       case 'take-over':
-        return this.on(this.takeOver()).map(describeOrder)
+        return this.on(this.takeOver()).map((order) => describeOrder(order, this.#regions))
       default:
-        return this.on(this.#eventOf(verb, words)).map(describeOrder)
+        return this.#eventsOf(verb, words)
+          .flatMap((event) => this.on(event))
+          .map((order) => describeOrder(order, this.#regions))
     }
   }
 
@@ -71,13 +80,17 @@ export class JobPlay {
     return this.scheduler.on(event, this.nowMs)
   }
 
-  /** What a slot would say of all its subtasks. */
-  statusesOf(slot: SlotLocation, stateOf: (name: string) => SubtaskState | undefined): SubtaskStatus[] {
-    const { placement } = this.scheduler
-    if (placement === null) return []
-    return planSlot(this.#graph, placement, slot, 'auto').flatMap(({ vertex, index }) => {
+  /** What a slot would say of all its subtasks of a region. */
+  statusesOf(
+    slot: SlotLocation,
+    stateOf: (name: string) => SubtaskState | undefined,
+    region = 0,
+  ): SubtaskStatus[] {
+    const deployed = this.scheduler.deployed.find((each) => each.region === region)
+    if (deployed === undefined) return []
+    return planSlot(this.#graph, deployed.placement, slot, 'auto').flatMap(({ vertex, index }) => {
       const name = `${vertex.id}.${index}`
-      const state = stateOf(name)
+      const state = this.#regions.regionOf(vertex.id, index) === region ? stateOf(name) : undefined
       if (state === undefined) return []
       const status = { vertexId: vertex.id, index, state }
       const error = { code: 'USER_FUNCTION_FAILED' as const, message: name }
@@ -88,16 +101,35 @@ export class JobPlay {
   #begin(): void {
     this.scheduler = new JobScheduler({
       graph: this.#graph,
+      regions: this.#regions,
+      hasCheckpoints: this.#hasCheckpoints,
       restart: newRestartStrategy(this.#restart, new SeededRandom(1)),
       slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
       slotTimeoutMs: SLOT_TIMEOUT_MS,
     })
   }
 
-  #eventOf(verb: string, words: string[]): JobEvent {
-    const attempts = words.filter((word) => word.startsWith('#')).map((word) => Number(word.slice(1)))
-    const attempt = attempts[0] ?? this.scheduler.attempt
-    const rest = words.filter((word) => !word.startsWith('#'))
+  #eventsOf(verb: string, words: string[]): JobEvent[] {
+    const [named] = words.filter((word) => word.includes('#')).map((word) => word.split('#').map(Number))
+    const region = named?.[0] ?? 0
+    const attempt = named?.[1] ?? Math.max(0, this.scheduler.attemptOf(region))
+    const rest = words.filter((word) => !word.includes('#'))
+    if (verb !== 'report') return [this.#eventOf(verb, rest, { region, attempt })]
+    const slot = slotOf(rest[0]!)
+    const regions = named === undefined ? [...this.#regions.regions.keys()] : [region]
+    return regions.flatMap((each): JobEvent[] => {
+      const subtasks = this.#statuses(rest[0]!, rest.slice(1), each)
+      if (subtasks.length === 0 && this.#isDivided) return []
+      const number = named === undefined ? Math.max(0, this.scheduler.attemptOf(each)) : attempt
+      return [{ kind: 'reported', slot, region: each, attempt: number, subtasks }]
+    })
+  }
+
+  get #isDivided(): boolean {
+    return this.#regions.regions.length > 1
+  }
+
+  #eventOf(verb: string, rest: string[], of: { region: number; attempt: number }): JobEvent {
     switch (verb) {
       case 'submit':
         return { kind: 'submitted' }
@@ -109,22 +141,14 @@ export class JobPlay {
         return { kind: 'slotsGranted', slots: rest.map(slotOf) }
       case 'lost':
         return { kind: 'slotsLost', slots: rest.map(slotOf), reason: 'the node is gone' }
-      case 'report':
-        return {
-          kind: 'reported',
-          slot: slotOf(rest[0]!),
-          attempt,
-          subtasks: this.#statuses(rest[0]!, rest.slice(1)),
-        }
       case 'unreadable': {
         const error = { code: 'CHECKPOINT_UNREADABLE', message: 'damaged' } as const
-        return { kind: 'restoreFailed', attempt, error, canFallBack: rest[0] === 'older' }
+        return { kind: 'restoreFailed', ...of, error, canFallBack: rest[0] === 'older' }
       }
       case 'deploy-failed':
         return {
           kind: 'deployFailed',
-          slot: slotOf(rest[0]!),
-          attempt,
+          ...of,
           error: { code: 'TIMEOUT', message: 'no answer' },
         }
       default:
@@ -132,28 +156,31 @@ export class JobPlay {
     }
   }
 
-  #statuses(slot: string, words: string[]): SubtaskStatus[] {
+  #statuses(slot: string, words: string[], region: number): SubtaskStatus[] {
     const single = new Map(
       words.filter((word) => word.includes('=')).map((word) => word.split('=') as [string, SubtaskState]),
     )
     const all = words.find((word) => !word.includes('=')) as SubtaskState | undefined
-    return this.statusesOf(slotOf(slot), (name) => single.get(name) ?? all)
+    return this.statusesOf(slotOf(slot), (name) => single.get(name) ?? all, region)
   }
 
   #show(): string[] {
-    const { state, attempt, error, slotsHeld, slotsNeeded, restartCount } = this.scheduler
+    const { state, regions, error, slotsHeld, slotsNeeded, restartCount } = this.scheduler
+    const attempts = regions.map((each) => (this.#isDivided ? `${each.attempt} ${each.state}` : each.attempt))
     const subtasks = this.scheduler
       .subtasks()
       .map(({ vertexId, index, state }) => `${vertexId}.${index}=${state}`)
     const failure = error === undefined ? '' : `, last error: ${error.message}`
     return [
-      `${state}, attempt ${attempt}, ${restartCount} restarts, ${slotsHeld} of ${slotsNeeded} slots${failure}`,
+      `${state}, attempt ${attempts.join(' and ')}, ${restartCount} restarts, ${slotsHeld} of ${slotsNeeded} slots${failure}`,
       ...(subtasks.length === 0 ? [] : [subtasks.join(' ')]),
     ]
   }
 }
 
-export function describeOrder(order: JobOrder): string {
+function describeOrder(order: JobOrder, regions: PipelinedRegions): string {
+  const isDivided = regions.regions.length > 1
+  const of = 'attempt' in order ? `${isDivided ? order.region : ''}#${order.attempt}` : ''
   switch (order.kind) {
     case 'requestSlots':
       return `request ${[order.count, ...order.held.map(describeSlot)].join(' ')}`
@@ -161,13 +188,19 @@ export function describeOrder(order: JobOrder): string {
       return `release ${order.slots.map(describeSlot).join(' ')}`.trim()
     case 'deploy': {
       const places = Object.entries(order.placement).flatMap(([vertex, slots]) =>
-        slots.map((slot, index) => `${vertex}.${index}@${describeSlot(slot)}`),
+        slots.flatMap((slot, index) =>
+          regions.regionOf(vertex, index) === order.region
+            ? [`${vertex}.${index}@${describeSlot(slot)}`]
+            : [],
+        ),
       )
-      return `deploy #${order.attempt} on ${order.slots.map(describeSlot).join(' ')}: ${places.join(' ')}`
+      return `deploy ${of} on ${order.slots.map(describeSlot).join(' ')}: ${places.join(' ')}`
     }
     case 'start':
     case 'cancel':
-      return `${order.kind} #${order.attempt} on ${order.slots.map(describeSlot).join(' ')}`.trim()
+      return `${order.kind} ${of} on ${order.slots.map(describeSlot).join(' ')}`.trim()
+    case 'regionChanged':
+      return `region ${of} ${order.state}`
     case 'stateChanged':
       return `state ${order.state}${order.error === undefined ? '' : ` (${order.error.code}: ${order.error.message})`}`
   }
@@ -196,6 +229,21 @@ export function graphOf(words: readonly string[]): JobGraph {
     }
   })
   return { jobName: 'job', vertices, edges: [], fingerprint: '' }
+}
+
+/** One for each part between `|`. */
+function regionsOf({ vertices }: JobGraph, words: readonly string[]): PipelinedRegions {
+  const parts = words.join(' ').split('|')
+  return new PipelinedRegions(
+    parts.map((part) => {
+      const ids = graphOf(part.trim().split(' ')).vertices.map(({ id }) => id)
+      return vertices
+        .filter(({ id }) => ids.includes(id))
+        .flatMap(({ id, parallelism }) =>
+          Array.from({ length: parallelism }, (_, index) => ({ vertexId: id, index })),
+        )
+    }),
+  )
 }
 
 function restartOf([kind, ...numbers]: readonly string[]): RestartSettings {

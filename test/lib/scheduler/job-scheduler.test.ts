@@ -8,7 +8,8 @@ import {
   type SlotLocation,
   type SubtaskState,
 } from '../../../lib/graph/execution-graph.ts'
-import type { JobEvent, JobOrder } from '../../../lib/scheduler/job-scheduler.ts'
+import type { JobEvent, JobOrder } from '../../../lib/scheduler/job-events.ts'
+import { slotsHeldBy } from '../../../lib/scheduler/job-state.ts'
 import { playScenarios } from '../../support/scenario.ts'
 import { JobPlay, SLOT_REQUEST_TIMEOUT_MS, SLOT_TIMEOUT_MS } from './job-play.ts'
 
@@ -63,23 +64,31 @@ const NEXT: Partial<Record<SubtaskState, readonly SubtaskState[]>> = {
 class World {
   readonly job = new JobPlay()
   readonly owned: SlotLocation[] = []
-  /** True states of the subtasks of the present attempt, and whether they heard what they were told. */
-  #states = new Map<string, SubtaskState>()
+  /** True states of the subtasks of the present attempts, and whether they heard what they were told. */
+  readonly #states = new Map<string, SubtaskState>()
   #requested = 0
   #nextSlot = 0
-  #deployed = -1
-  #startOrders = 0
-  #isTakenOver = false
+  /** By region: the attempt that was ordered last, and how often it was to start. */
+  readonly #deployed = new Map<number, number>()
+  readonly #startOrders = new Map<number, number>()
 
-  constructor(restarts: number) {
-    this.job.play('job a:2 b:3 c:1/other')
+  constructor(job: string, restarts: number) {
+    this.job.play(job)
     this.job.play(`restart fixed ${restarts} 700`)
     this.tell({ kind: 'submitted' })
   }
 
+  get #regions(): readonly number[] {
+    return [...this.job.scheduler.regions.keys()]
+  }
+
+  #attemptOf(region: number): number {
+    return this.job.scheduler.attemptOf(region)
+  }
+
   do(choice: Choice): void {
     const { scheduler } = this.job
-    const before = { state: scheduler.state, attempt: scheduler.attempt }
+    const before = this.#picture()
     const location = 'slot' in choice ? this.owned[choice.slot % this.owned.length] : undefined
     switch (choice.kind) {
       case 'report':
@@ -88,25 +97,30 @@ class World {
       case 'all report':
         for (const each of [...this.owned]) this.#report(each, choice.steps)
         break
-      case 'old report': {
-        if (location === undefined || scheduler.attempt === 0) break
-        const subtasks = this.job.statusesOf(location, () => 'failed')
-        this.tell({ kind: 'reported', slot: location, attempt: scheduler.attempt - 1, subtasks })
-        assert.deepEqual({ state: scheduler.state, attempt: scheduler.attempt }, before, 'J1')
+      case 'old report':
+        for (const region of this.#regions) {
+          if (location === undefined || this.#attemptOf(region) <= 0) continue
+          const subtasks = this.job.statusesOf(location, () => 'failed', region)
+          const attempt = this.#attemptOf(region) - 1
+          this.tell({ kind: 'reported', slot: location, region, attempt, subtasks })
+          assert.deepEqual(this.#picture(), before, 'J1')
+        }
         break
-      }
       case 'lost':
         if (location !== undefined) this.#lose(location)
         break
-      case 'deploy failed':
-        if (location === undefined) break
+      case 'deploy failed': {
+        const region = choice.slot % this.#regions.length
+        const others = this.#others(region)
         this.tell({
           kind: 'deployFailed',
-          slot: location,
-          attempt: scheduler.attempt,
+          region,
+          attempt: this.#attemptOf(region),
           error: { code: 'TIMEOUT', message: '' },
         })
+        if (!['failing', 'failed'].includes(scheduler.state)) assert.deepEqual(this.#others(region), others)
         break
+      }
       case 'grant':
         this.#grant(choice.extra)
         break
@@ -125,17 +139,29 @@ class World {
     }
   }
 
+  #picture(): unknown {
+    return JSON.parse(JSON.stringify(this.job.scheduler.saved))
+  }
+
+  /** What is not to be concerned by what happens in a region. */
+  #others(region: number): unknown {
+    return this.job.scheduler.regions.filter((_, number) => number !== region)
+  }
+
   /** Another leader: slots of a job that had nothing in them it does not know of. */
   #takeOver(): void {
     const { scheduler } = this.job
-    const { state, attempt } = scheduler
+    const { state, saved } = scheduler
     if (scheduler.isTerminal()) return
-    if (['created', 'waiting', 'backing-off'].includes(state)) this.owned.length = 0
-    this.#isTakenOver = true
+    this.owned.splice(0, this.owned.length, ...slotsHeldBy(saved))
     this.tell(this.job.takeOver())
-    this.#isTakenOver = false
-    if (state === 'running') assert.equal(this.job.scheduler.attempt, attempt, 'J5')
+    const { regions } = this.job.scheduler
     if (state === 'running') assert.equal(this.job.scheduler.state, state, 'J5')
+    saved.regions.forEach((before, region) => {
+      if (before.state !== 'running') return
+      assert.equal(regions[region]!.attempt, before.attempt, 'J5')
+      assert.equal(regions[region]!.state, 'running', 'J5')
+    })
   }
 
   /** From now on everything goes well: within a few rounds the job must come to an end. */
@@ -155,10 +181,10 @@ class World {
       assert(!wasTerminal, 'a job that has ended gives no orders')
       this.#follow(order)
     }
-    const { slotsHeld, slotsNeeded } = scheduler
+    const { slotsHeld, slotsNeeded, regions } = scheduler
     assert.equal(slotsHeld, this.owned.length, 'it knows what it holds')
     assert(slotsHeld <= slotsNeeded, 'and holds no more than it needs')
-    if (scheduler.state === 'waiting')
+    if (regions.every(({ state }) => state === 'waiting') && !scheduler.isTerminal())
       assert.equal(this.#requested, slotsNeeded - slotsHeld, 'it asks for what it lacks')
     if (scheduler.isTerminal()) {
       assert.equal(slotsHeld, 0)
@@ -168,71 +194,95 @@ class World {
   }
 
   #follow(order: JobOrder): void {
-    const { scheduler } = this.job
     switch (order.kind) {
       case 'requestSlots':
         this.#requested = order.count
+        assert(order.count > 0, 'it asks for something')
         break
       case 'releaseSlots':
         for (const slot of order.slots) this.#remove(slot)
         break
       case 'deploy':
-        if (this.#isTakenOver && order.attempt === this.#deployed) break
-        assert.equal(order.attempt, this.#deployed + 1, 'attempts are counted')
-        this.#deployed = order.attempt
-        this.#startOrders = 0
-        assert.deepEqual(new Set(order.slots), new Set(this.owned), 'it runs where it has slots')
-        assert.equal(order.slots.length, 4)
-        this.#states = new Map(
-          scheduler.subtasks().map(({ vertexId, index }) => [`${vertexId}.${index}`, 'created']),
-        )
+        this.#onDeploy(order)
         break
-      case 'start':
-        assert.equal(order.attempt, this.#deployed, 'J1')
-        this.#startOrders++
-        if (this.#startOrders === 1) {
+      case 'start': {
+        assert.equal(order.attempt, this.#deployed.get(order.region), 'J1')
+        const count = (this.#startOrders.get(order.region) ?? 0) + 1
+        this.#startOrders.set(order.region, count)
+        const states = this.#namesOf(order.region).map((name) => this.#states.get(name))
+        if (count === 1)
           assert(
-            [...this.#states.values()].every((state) => state === 'ready'),
+            states.every((state) => state === 'ready'),
             'all are ready before one starts',
           )
-        }
         break
+      }
       case 'cancel':
-        assert.equal(order.attempt, this.#deployed, 'J1')
+        assert.equal(order.attempt, this.#deployed.get(order.region), 'J1')
         break
+      case 'regionChanged':
       case 'stateChanged':
         break
     }
   }
 
+  #namesOf(region: number): string[] {
+    const { subtasks } = this.job.scheduler.deployed.find((each) => each.region === region)!
+    return subtasks.map(({ vertexId, index }) => `${vertexId}.${index}`)
+  }
+
+  #onDeploy({ region, attempt, slots }: Extract<JobOrder, { kind: 'deploy' }>): void {
+    const before = this.#deployed.get(region) ?? -1
+    assert.equal(attempt, before + 1, 'attempts are counted')
+    this.#deployed.set(region, attempt)
+    this.#startOrders.set(region, 0)
+    for (const slot of slots) assert(this.#owns(slot), 'it runs where it has slots')
+    for (const name of this.#namesOf(region)) this.#states.set(name, 'created')
+  }
+
+  #owns(slot: SlotLocation): boolean {
+    return this.owned.some((each) => isSameSlot(each, slot))
+  }
+
   /** The subtasks of a slot get on, as far as what they have been told allows, and say so. */
   #report(location: SlotLocation, steps: readonly number[]): void {
-    const { scheduler } = this.job
-    const attempt = this.#deployed
-    if (attempt < 0) return
-    const mustEnd = scheduler.state === 'failing' || scheduler.state === 'cancelling'
-    let i = 0
-    const subtasks = this.job.statusesOf(location, (name) => {
-      const step = steps[i++ % steps.length]!
-      const state = this.#states.get(name)!
-      const next = isFinal(state) ? state : this.#next(state, step, mustEnd)
-      this.#states.set(name, next)
-      return next
-    })
-    this.tell({ kind: 'reported', slot: location, attempt, subtasks })
+    for (const region of this.#regions) {
+      const attempt = this.#deployed.get(region)
+      const state = this.job.scheduler.regions[region]!.state
+      if (attempt === undefined || !this.#owns(location)) continue
+      const mustEnd = state === 'failing' || state === 'cancelling'
+      const isStarted = (this.#startOrders.get(region) ?? 0) > 0
+      let i = 0
+      const next = (name: string): SubtaskState => {
+        const step = steps[i++ % steps.length]!
+        const state = this.#states.get(name)!
+        return isFinal(state) ? state : this.#next(state, step, mustEnd, isStarted)
+      }
+      const subtasks = this.job.statusesOf(
+        location,
+        (name) => {
+          const state = next(name)
+          this.#states.set(name, state)
+          return state
+        },
+        region,
+      )
+      this.tell({ kind: 'reported', slot: location, region, attempt, subtasks })
+    }
   }
 
   /** Some orders get lost: a step of 0 has not heard of them. */
-  #next(state: SubtaskState, step: number, mustEnd: boolean): SubtaskState {
+  #next(state: SubtaskState, step: number, mustEnd: boolean, isStarted: boolean): SubtaskState {
     if (step === 0) return state
     if (mustEnd) return 'cancelled'
-    if (state === 'ready') return this.#startOrders > 0 ? 'running' : 'ready'
+    if (state === 'ready') return isStarted ? 'running' : 'ready'
     const possible = NEXT[state]!
     return possible[step % possible.length]!
   }
 
   #grant(extra: number): void {
-    if (this.#requested === 0 || this.job.scheduler.state !== 'waiting') return
+    const isWaiting = this.job.scheduler.regions.some(({ state }) => state === 'waiting')
+    if (this.#requested === 0 || !isWaiting) return
     const slots = Array.from({ length: this.#requested + extra }, () => ({
       node: 'n',
       slot: this.#nextSlot++,
@@ -254,32 +304,39 @@ class World {
   }
 }
 
-t.test('job scheduler - no history breaks its promises, and every one can come to an end', async (t) => {
-  const property = fc.property(history, fc.nat(9), (choices, restarts) => {
-    const world = new World(restarts)
-    for (const each of choices) world.do(each)
-    world.end()
-  })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 400, seed: 1 }))
-})
+const JOBS = ['job a:2 b:3 c:1/other', 'job a:2 b:3 | c:1/other', 'job *a:2 | b:3 | c:1/other d:2']
 
-t.test('job scheduler - a world that says nothing at all ends the job too', async (t) => {
-  const property = fc.property(history, (choices) => {
-    const world = new World(1)
-    for (const each of choices) world.do(each)
-    for (let i = 0; i < 20; i++) {
-      world.do({ kind: 'wait', ms: Math.max(SLOT_TIMEOUT_MS, SLOT_REQUEST_TIMEOUT_MS) + 1 })
-    }
-    return world.job.scheduler.isTerminal()
+for (const job of JOBS) {
+  t.test(
+    `job scheduler - no history breaks its promises, and every one can come to an end: ${job}`,
+    async (t) => {
+      const property = fc.property(history, fc.nat(9), (choices, restarts) => {
+        const world = new World(job, restarts)
+        for (const each of choices) world.do(each)
+        world.end()
+      })
+      t.doesNotThrow(() => fc.assert(property, { numRuns: 400, seed: 1 }))
+    },
+  )
+
+  t.test(`job scheduler - a world that says nothing at all ends the job too: ${job}`, async (t) => {
+    const property = fc.property(history, (choices) => {
+      const world = new World(job, 1)
+      for (const each of choices) world.do(each)
+      for (let i = 0; i < 20; i++) {
+        world.do({ kind: 'wait', ms: Math.max(SLOT_TIMEOUT_MS, SLOT_REQUEST_TIMEOUT_MS) + 1 })
+      }
+      return world.job.scheduler.isTerminal()
+    })
+    t.doesNotThrow(() => fc.assert(property, { numRuns: 200, seed: 2 }))
   })
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 200, seed: 2 }))
-})
+}
 
 t.test('job scheduler - a slot that was lost, or whose attempt is over, is told to give it up', async (t) => {
   const job = new JobPlay()
   const lost = { node: 'n', slot: 0 }
   const kept = { node: 'm', slot: 0 }
-  const isCurrent = () => [lost, kept].map((location) => job.scheduler.isCurrent(location, 0))
+  const isCurrent = () => [lost, kept].map((location) => job.scheduler.isCurrent(location, 0, 0))
   for (const command of ['job a:2', 'restart fixed 1 1000', 'submit', 'grant n/0 m/0']) job.play(command)
   for (const command of ['report n/0 ready', 'report m/0 ready']) job.play(command)
   t.same(isCurrent(), [true, true])

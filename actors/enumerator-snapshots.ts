@@ -1,0 +1,86 @@
+/**
+ * What checkpoints keep of the enumerators of a job's sources. Enumerators of a region that has finished are not asked
+ * any more: the slots they were in may be gone. What they said for the last checkpoint that completed holds for good,
+ * since sinks do not end before what they hold is committed; a checkpoint that lacks it would have the source begin
+ * anew.
+ */
+import type { ActorRef } from '../lib/actor/actor-ref.ts'
+import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import type { Subjects } from '../lib/bus/subjects.ts'
+import type { CheckpointMetadata } from '../lib/checkpoint/checkpoint-files.ts'
+import { CheckpointReader } from '../lib/checkpoint/checkpoint-reader.ts'
+import type { CheckpointPlace, CheckpointStorage } from '../lib/checkpoint/checkpoint-storage.ts'
+import { taskId } from '../lib/checkpoint/first-tasks.ts'
+import type { JobGraph } from '../lib/graph/job-graph.ts'
+import type { SourceCoordinatorProtocol } from '../lib/protocol/slot.ts'
+import type { DeployedRegion } from '../lib/scheduler/job-events.ts'
+import type { Host, IsObsolete } from './attempt-slots.ts'
+
+type States = CheckpointMetadata['enumerators']
+
+export interface EnumeratorSnapshotsOptions {
+  readonly jobId: string
+  readonly graph: JobGraph
+  readonly subjects: Subjects
+  readonly storage: CheckpointStorage
+  /** Where the last checkpoint is that has completed, or what the job began from; null: neither. */
+  lastPlace(): CheckpointPlace | null
+}
+
+export class EnumeratorSnapshots {
+  readonly #options: EnumeratorSnapshotsOptions
+  readonly #host: Host
+  /** Of the last checkpoint that has completed; null: not known, if there is one. */
+  #last: States | null = null
+
+  constructor(options: EnumeratorSnapshotsOptions, host: Host) {
+    this.#options = options
+    this.#host = host
+  }
+
+  /** A checkpoint has completed. */
+  completed(states: States): void {
+    this.#last = states
+  }
+
+  /** Of all sources; of no meaning once obsolete. `finished`: task ids. */
+  async take(
+    checkpointId: number,
+    regions: readonly DeployedRegion[],
+    finished: ReadonlySet<string>,
+    isObsolete: IsObsolete,
+  ): Promise<States> {
+    const sources = this.#options.graph.vertices.filter(({ isSource }) => isSource)
+    const states = await Promise.all(
+      sources.map(({ id }): Promise<States> => {
+        const region = regions.find(({ subtasks }) => subtasks.some(({ vertexId }) => vertexId === id))
+        const isOver = region?.subtasks.every(({ vertexId, index }) => finished.has(taskId(vertexId, index)))
+        return isOver === false ? this.#ask(id, region!.attempt, checkpointId, isObsolete) : this.#lastOf(id)
+      }),
+    )
+    return states.flat()
+  }
+
+  async #ask(id: string, attempt: number, checkpointId: number, isObsolete: IsObsolete): Promise<States> {
+    const { jobId, subjects } = this.#options
+    const ref: ActorRef<SourceCoordinatorProtocol> = { subject: subjects.actor(jobId, id, 'enumerator') }
+    const reply = await askPersistently<SourceCoordinatorProtocol, 'snapshot'>(
+      this.#host,
+      ref,
+      { kind: 'snapshot', attempt, checkpointId },
+      { clock: this.#host.clock, isObsolete },
+    )
+    return [{ id, state: reply?.state ?? new Uint8Array() }]
+  }
+
+  /** None if no checkpoint has completed: the source begins anew with the next attempt, as nothing was committed. */
+  async #lastOf(id: string): Promise<States> {
+    const place = this.#options.lastPlace()
+    if (this.#last === null && place !== null)
+      this.#last = await this.#options.storage.use(
+        place.storageUri,
+        async (store) => (await CheckpointReader.open(store, place.folder)).metadata.enumerators,
+      )
+    return this.#last?.filter((each) => each.id === id) ?? []
+  }
+}
