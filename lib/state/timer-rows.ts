@@ -19,7 +19,7 @@ const PAGE_MASK = PAGE_ROWS - 1
 /** Values per row: the key, undefined if the row is free, and the namespace. */
 const [VALUES, KEY, SUB] = [2, 0, 1]
 /** Of eight integers per row the first two are the timestamp. */
-const [INTS, GROUP, EPOCH, NEXT, PREVIOUS] = [8, 2, 3, 4, 5]
+const [INTS, GROUP, EPOCH, WRITTEN, NEXT, PREVIOUS] = [8, 2, 3, 4, 5, 6]
 const [TIMES, TIME] = [INTS / 2, 0]
 
 /**
@@ -29,7 +29,7 @@ const [TIMES, TIME] = [INTS / 2, 0]
 class Page {
   /** KEY and SUB of each row. */
   readonly values: (SubKey | undefined)[] = new Array(PAGE_ROWS * VALUES).fill(undefined)
-  /** GROUP, EPOCH, NEXT and PREVIOUS of each row. */
+  /** GROUP, EPOCH, WRITTEN, NEXT and PREVIOUS of each row. */
   readonly ints: Int32Array
   /** The same memory: TIME of each row. */
   readonly times: Float64Array
@@ -49,7 +49,7 @@ export interface TimerRow {
   readonly key: MapKey
   /** -1 until somebody needs it. */
   readonly keyGroup: number
-  /** See HeapTimerTable. */
+  /** Of its registration or, if that was later, of its writing. */
   readonly epoch: number
 }
 
@@ -83,6 +83,7 @@ export class TimerRows {
     page.times[at * TIMES + TIME] = timestamp
     page.ints[at * INTS + GROUP] = keyGroup
     page.ints[at * INTS + EPOCH] = epoch
+    page.ints[at * INTS + WRITTEN] = 0
     page.ints[at * INTS + NEXT] = NO_ROW
     page.ints[at * INTS + PREVIOUS] = NO_ROW
     return row
@@ -103,19 +104,23 @@ export class TimerRows {
     return this.#pages[row >> PAGE_SHIFT]!.values[(row & PAGE_MASK) * VALUES + KEY]
   }
 
+  /** Of the registration. */
   epochOf(row: number): number {
     return this.#int(row, EPOCH)
   }
 
-  setEpoch(row: number, epoch: number): void {
-    this.#setInt(row, EPOCH, epoch)
+  /** What {@link noteWritten} was told last; 0: nothing. */
+  writtenOf(row: number): number {
+    return this.#int(row, WRITTEN)
   }
 
-  setKeyGroup(row: number, keyGroup: number): void {
+  /** A snapshot has written the timer; who does it has to know the key group. */
+  noteWritten(row: number, written: number, keyGroup: number): void {
+    this.#setInt(row, WRITTEN, written)
     this.#setInt(row, GROUP, keyGroup)
   }
 
-  /** The row after this one in its list. */
+  /** The row after this one in its list, also when it has just been unlinked. */
   nextOf(row: number): number {
     return this.#int(row, NEXT)
   }
@@ -129,7 +134,7 @@ export class TimerRows {
       sub: page.values[at * VALUES + SUB],
       key: page.values[at * VALUES + KEY]!,
       keyGroup: page.ints[at * INTS + GROUP]!,
-      epoch: page.ints[at * INTS + EPOCH]!,
+      epoch: Math.max(page.ints[at * INTS + EPOCH]!, page.ints[at * INTS + WRITTEN]!),
     }
   }
 

@@ -9,8 +9,7 @@
  * In the heap timers are rows (TimerRows), and a bucket is a list of them. The bookkeeping of StateTable is done here
  * again, in row numbers; its promises T1 to T6 hold. Timers come and go but do not change, so:
  *
- * L1. What a row has in `epochs` is the epoch of its registration, or, once a base or delta has written it, the odd
- *     number after that one's epoch. Only timers up to #listedEpoch have to be named when they go.
+ * L1. Of timers that go, only those registered before the last base or delta have to be named in the next delta.
  * L2. A bucket of few timers does not look for doubles: to register adds a row, and a timer that was registered twice
  *     has two. They are dropped before one of the bucket fires or is written down (`isDistinct`). To delete one, to
  *     register in a distinct bucket, and to have more than ROWS_MAX take an index by key.
@@ -41,6 +40,8 @@ const STALE_TIMESTAMPS_MAX = 1024
 const ROWS_MAX = 256
 /** Rows of timers that have gone which a list of changes may have, besides some for each row there is. */
 const STALE_ROWS_MAX = 1024
+/** In place of a row: the first of its bucket, whichever that is by then. */
+const FIRST_ROW = -2
 /** So many rows are kept when the last timer has gone. */
 const IDLE_ROWS_MAX = 1024
 
@@ -95,13 +96,16 @@ interface Freeze {
   /** What was registered after this epoch and up to `epoch` is in the snapshot. */
   readonly afterEpoch: number
   readonly epoch: number
-  readonly kind: SnapshotKind
   readonly write: EntryWriter<null>
   readonly rows: TimerRows
-  /** Null: all rows, of which there were `length`. */
-  readonly dirty: readonly number[] | null
-  readonly length: number
+  /** Of a delta, and how far it has come. */
+  readonly dirty: readonly number[]
   next: number
+  /** Of others: the buckets that have not been begun. */
+  readonly buckets: Iterator<number | Bucket> | null
+  /** The bucket that comes next and, if it is a list, the row. */
+  bucket: Bucket | null
+  row: number
 }
 
 export class HeapTimerTable implements TimerTable {
@@ -250,12 +254,13 @@ export class HeapTimerTable implements TimerTable {
     this.#freeze = {
       afterEpoch: isDelta ? this.#listedEpoch : Number.NEGATIVE_INFINITY,
       epoch: this.#epoch,
-      kind,
       write,
       rows: this.#rows,
-      dirty: isDelta ? this.#dirty : null,
-      length: isDelta ? this.#dirty.length : this.#rows.length,
+      dirty: isDelta ? this.#dirty : [],
       next: 0,
+      buckets: isDelta ? null : this.#buckets.values(),
+      bucket: null,
+      row: FIRST_ROW,
     }
     this.#frozenEpoch = this.#epoch
     if (kind !== 'savepoint') {
@@ -270,15 +275,12 @@ export class HeapTimerTable implements TimerTable {
   drain(count: number): boolean {
     const freeze = this.#freeze
     if (freeze === null) return true
-    const end = Math.min(freeze.length, freeze.next + count)
-    while (freeze.next < end) {
-      const row = freeze.dirty === null ? freeze.next : freeze.dirty[freeze.next]!
-      freeze.next++
-      if (isPending(freeze, row) && this.#isTimer(freeze.rows, row)) writeRow(freeze, row)
-    }
-    if (end < freeze.length) return false
-    this.#freeze = null
-    return true
+    const isDone =
+      freeze.buckets === null
+        ? this.#drainChanged(freeze, count)
+        : this.#drainAll(freeze, freeze.buckets, count)
+    if (isDone) this.#freeze = null
+    return isDone
   }
 
   abandon(): void {
@@ -287,6 +289,54 @@ export class HeapTimerTable implements TimerTable {
 
   isOlder(entry: Timer): boolean {
     return entry.epoch <= this.#frozenEpoch
+  }
+
+  #drainChanged(freeze: Freeze, count: number): boolean {
+    const { rows, dirty } = freeze
+    const end = Math.min(dirty.length, freeze.next + count)
+    for (; freeze.next < end; freeze.next++) {
+      const row = dirty[freeze.next]!
+      if (isPending(freeze, row) && this.#isTimer(rows, row)) write(freeze, row)
+    }
+    return end === dirty.length
+  }
+
+  /** Bucket by bucket, in the order of registration: timers that are restored fire in it. */
+  #drainAll(freeze: Freeze, buckets: Iterator<number | Bucket>, count: number): boolean {
+    let left = count
+    while (left > 0) {
+      if (freeze.bucket !== null) {
+        left -= this.#drainBucket(freeze, freeze.bucket, left)
+        continue
+      }
+      const next = buckets.next()
+      if (next.done === true) return true
+      if (typeof next.value === 'number') {
+        writePending(freeze, next.value)
+        left--
+      } else freeze.bucket = next.value
+    }
+    return false
+  }
+
+  /** Writes up to `count` timers of a bucket, or all that has no index. Returns how many. */
+  #drainBucket(freeze: Freeze, bucket: Bucket, count: number): number {
+    let drained = 0
+    if (bucket.index === null) {
+      this.#dropDoubles(bucket)
+      for (let i = bucket.takenCount; i < bucket.rows.length; i++, drained++)
+        writePending(freeze, bucket.rows[i]!)
+    } else {
+      if (freeze.row === FIRST_ROW) freeze.row = bucket.first
+      for (; drained < count && freeze.row !== NO_ROW; drained++) {
+        writePending(freeze, freeze.row)
+        freeze.row = freeze.rows.nextOf(freeze.row)
+      }
+      if (freeze.row !== NO_ROW) return drained
+    }
+    freeze.bucket = bucket.sibling
+    freeze.row = FIRST_ROW
+    return drained
   }
 
   /** A new timer of the current key. */
@@ -333,9 +383,11 @@ export class HeapTimerTable implements TimerTable {
     const rows = this.#rows
     const timer = timerAt(rows, row)
     const freeze = this.#freeze
-    if (freeze !== null && freeze.rows === rows && isPending(freeze, row) && !hasPassed(freeze, row))
-      writeRow(freeze, row)
-    if (this.#isTracking && timer.epoch <= this.#listedEpoch) this.#deleted.push(timer)
+    if (freeze !== null && freeze.rows === rows) {
+      writePending(freeze, row)
+      if (freeze.row === row) freeze.row = rows.nextOf(row)
+    }
+    if (this.#isTracking && rows.epochOf(row) <= this.#listedEpoch) this.#deleted.push(timer)
     rows.free(row)
     this.#rowCount--
     if (this.#rowCount === 0 && rows.length > IDLE_ROWS_MAX) {
@@ -447,21 +499,23 @@ function timerAt(rows: TimerRows, row: number): Timer {
   return new Timer(timestamp, sub, key, keyGroup, epoch)
 }
 
-/** Whether the row has a timer that is in the snapshot and has, in a base or delta, not been written. */
+/** Whether the row has a timer that is in the snapshot and has not been written. */
 function isPending({ rows, afterEpoch, epoch }: Freeze, row: number): boolean {
   const registered = rows.epochOf(row)
-  return rows.keyOf(row) !== undefined && registered > afterEpoch && registered <= epoch
+  return (
+    rows.keyOf(row) !== undefined &&
+    registered > afterEpoch &&
+    registered <= epoch &&
+    rows.writtenOf(row) !== epoch + 1
+  )
 }
 
-/** Savepoints leave no marks (L1), but go through all rows in their order. */
-function hasPassed({ dirty, next }: Freeze, row: number): boolean {
-  return dirty === null && row < next
+function writePending(freeze: Freeze, row: number): void {
+  if (isPending(freeze, row)) write(freeze, row)
 }
 
-function writeRow({ rows, kind, write, epoch }: Freeze, row: number): void {
+function write({ rows, write: writeEntry, epoch }: Freeze, row: number): void {
   const timer = timerAt(rows, row)
-  write(timer)
-  // Who writes it has to know the key group.
-  rows.setKeyGroup(row, timer.keyGroup)
-  if (kind !== 'savepoint') rows.setEpoch(row, epoch + 1)
+  writeEntry(timer)
+  rows.noteWritten(row, epoch + 1, timer.keyGroup)
 }
