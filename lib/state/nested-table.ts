@@ -12,7 +12,10 @@ type Inner<V> = Map<SubKey, Entry<V>>
 
 /** Values by key, the current one, and sub-key. */
 export interface NestedTable<V> extends StateTable<V> {
+  /** A mutable value may be changed in place before it is put back, and counts as changed. */
   get(sub: SubKey): V | undefined
+  /** The same, to be looked at only. */
+  peek(sub: SubKey): V | undefined
   has(sub: SubKey): boolean
   put(sub: SubKey, value: V): void
   remove(sub: SubKey): void
@@ -20,8 +23,10 @@ export interface NestedTable<V> extends StateTable<V> {
   removeAll(): void
   /** How many sub-keys the current key has. */
   countOfKey(): number
-  /** Sub-key and value pairs of the current key, in an order of the table's own; tolerant of changes. */
+  /** Sub-key and value pairs of the current key, in an order of the table's own; tolerant of changes. As by get. */
   ofKey(): Iterable<[SubKey, V]>
+  /** The same, as by peek. */
+  peekOfKey(): Iterable<[SubKey, V]>
 }
 
 export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> {
@@ -49,6 +54,10 @@ export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> 
     if (entry === undefined) return undefined
     if (this.#isMutable) this.beforeChange(entry)
     return entry.value as V
+  }
+
+  peek(sub: SubKey): V | undefined {
+    return this.#current()?.get(sub)?.value as V | undefined
   }
 
   has(sub: SubKey): boolean {
@@ -108,6 +117,10 @@ export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> 
       if (this.#isMutable) this.beforeChange(entry)
       yield [entry.sub, entry.value as V]
     }
+  }
+
+  *peekOfKey(): Generator<[SubKey, V]> {
+    for (const { sub, value } of this.#current()?.values() ?? []) yield [sub, value as V]
   }
 
   override *entries(): Generator<Entry<V>> {

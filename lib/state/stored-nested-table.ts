@@ -38,6 +38,11 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
     return entry.value
   }
 
+  peek(sub: SubKey): V | undefined {
+    const entry = this.#find(sub)
+    return entry === undefined || entry.value === DELETED ? undefined : entry.value
+  }
+
   has(sub: SubKey): boolean {
     const entry = this.#find(sub)
     return entry !== undefined && entry.value !== DELETED
@@ -72,13 +77,22 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
 
   /** Of what the key has now; what is removed meanwhile is left out. The cached come first. */
   *ofKey(): Generator<[SubKey, V]> {
+    for (const entry of this.#entriesOfKey()) {
+      if (this.home.isMutable) this.beforeChange(entry)
+      yield [entry.sub, entry.value as V]
+    }
+  }
+
+  *peekOfKey(): Generator<[SubKey, V]> {
+    for (const { sub, value } of this.#entriesOfKey()) yield [sub, value as V]
+  }
+
+  *#entriesOfKey(): Generator<StoredEntry<V>> {
     const { context } = this.home
     const { mapKey, keyGroup } = context
     for (const sub of this.#subKeys()) {
       const entry = context.mapKey === mapKey ? this.#find(sub) : this.#findOf(mapKey, keyGroup, sub)
-      if (entry === undefined || entry.value === DELETED) continue
-      if (this.home.isMutable) this.beforeChange(entry)
-      yield [sub, entry.value]
+      if (entry !== undefined && entry.value !== DELETED) yield entry
     }
   }
 

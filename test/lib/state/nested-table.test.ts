@@ -3,7 +3,7 @@ import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.t
 import type { MapKey } from '../../../lib/state/map-key.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
 import { t as types } from '../../../lib/types/t.ts'
-import { EVERY_KIND, newBackend, onEachBackend } from './backends.ts'
+import { EVERY_KIND, newBackend, onEachBackend, save } from './backends.ts'
 import { history, play, type Subject, valueType } from './table-model.ts'
 
 function subject(backend: KeyedStateBackend): Subject {
@@ -95,4 +95,22 @@ onEachBackend('nested table - an iteration does not see what is removed under it
   }
   t.same(again, [['x', 'x']])
   t.equal(table.size, 0)
+})
+
+onEachBackend('nested table - what is only looked at does not count as changed', async (t) => {
+  const backend = newBackend()
+  const table = backend.nestedTable('table', valueType)
+  backend.context.set('a', -1)
+  table.put(1, { marks: [1] })
+  table.put(2, { marks: [2] })
+  save(backend)
+  t.same(table.peek(1), { marks: [1] })
+  t.equal(table.peek(3), undefined)
+  t.same(new Map(table.peekOfKey()).get(2), { marks: [2] })
+  t.equal(backend.changedCount, 0)
+  table.get(1)?.marks.push(3)
+  t.equal(backend.changedCount, 1)
+  table.remove(2)
+  t.equal(table.peek(2), undefined)
+  t.same([...table.peekOfKey()], [[1, { marks: [1, 3] }]])
 })
