@@ -289,3 +289,42 @@ t.test('slot - once it has heard from a leader, those before it are refused', as
   await world.clock.advance(2000)
   t.match(world.last('j'), /^#0 running/)
 })
+
+const twice = (env: StreamEnvironment) => {
+  quiet(env)
+  quiet(env)
+}
+
+t.test(
+  'slot - regions of one job beside each other: each begins anew by itself, and all are gone with the job',
+  async (t) => {
+    const definition = job('twice', twice)
+    const world = new SlotWorld(definition)
+    t.teardown(() => world.close())
+    world.loadJob = async (key) => (key === 'j' ? definition : job('quiet', quiet))
+    world.addJobMaster('j')
+    const last = (region: number) => {
+      const report = world.reports.j!.findLast((each) => each.region === region)
+      return `#${report?.attempt} ${report?.subtasks.map(({ state }) => state).join(' ')}`
+    }
+    await world.deploy('j', 0)
+    await world.deploy('j', 0, { region: 1 })
+    await world.clock.settle()
+    t.same([last(0), last(1)], ['#0 ready', '#0 ready'])
+    await world.tell({ kind: 'start', jobId: 'j', region: 1, attempt: 0 })
+    await world.clock.advance(500)
+    t.same([last(0), last(1)], ['#0 ready', '#0 running'])
+    await world.tell({ kind: 'start', jobId: 'j', attempt: 0 })
+    await world.tell({ kind: 'cancel', jobId: 'j', region: 1, attempt: 0 })
+    await world.clock.advance(500)
+    t.same([last(0), last(1)], ['#0 running', '#0 cancelled'])
+    await world.deploy('j', 1, { region: 1 })
+    await world.clock.advance(500)
+    t.same([last(0), last(1)], ['#0 running', '#1 ready'])
+    t.same(world.occupied.at(-1), 'j')
+    t.notOk(world.occupied.includes(null), 'it was never free')
+    await world.tell({ kind: 'abandon', jobId: 'j' })
+    await world.clock.advance(500)
+    t.equal(world.occupied.at(-1), null, 'all of it is gone')
+  },
+)
