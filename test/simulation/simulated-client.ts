@@ -72,6 +72,11 @@ export class SimulatedClient {
     return { restarts: first.restarts + second.restarts, savepoints: this.#savepoints }
   }
 
+  /** Where subtask 0 of a vertex was last seen. */
+  nodeOf(vertexId: string): string | undefined {
+    return this.#last?.vertices.find(({ id }) => id === vertexId)?.subtasks[0]?.slot.node
+  }
+
   /** What the job was last seen doing, and what each of its subtasks waits for. */
   async dump(): Promise<string[]> {
     const job = this.#last
