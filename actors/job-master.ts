@@ -71,7 +71,7 @@ export class JobMaster {
   readonly #restores = new Map<number, CheckpointPlace | null>()
   #scheduler!: JobScheduler
   #context!: ActorContext<Protocol>
-  readonly #notices: JobNotice[] = []
+  #notices: JobNotice[] = []
   #endedMs: number | null = null
   /** Null: the job takes none. */
   #checkpoints: JobCheckpoints | null = null
@@ -420,7 +420,10 @@ export class JobMaster {
     const fields = { job: jobId, region, attempt, state, subtasks, of }
     this.#context.log.info('region state', error === undefined ? fields : { ...fields, error: error.message })
     if (state !== 'failing') return
-    this.#notice(`region ${region} (${subtasks} of ${of} subtasks) failed: ${error?.message}`)
+    // The last failure of each region is enough: there are few other notices, and they are to stay.
+    const about = `region ${region} (${subtasks} of ${of} subtasks)`
+    this.#notices = this.#notices.filter(({ text }) => !text.startsWith(about))
+    this.#notice(`${about} failed: ${error?.message}`)
   }
 
   #notice(text: string): void {
