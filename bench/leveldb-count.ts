@@ -119,8 +119,11 @@ async function inSluice(isPrefetching: boolean): Promise<number> {
       .process(new Count(), { startNewChain: true })
       .sinkTo(sink)
   })
-  const state = { backend: 'leveldb', timers: 'heap', memoryBytes: MEMORY_BYTES, isPrefetching } as const
-  await runLocal(counting, { task: { state }, stateDirectory: join(directory, 'sluice') })
+  const state = { backend: 'leveldb', timers: 'heap', memoryBytes: MEMORY_BYTES } as const
+  await runLocal(counting, {
+    task: { state: isPrefetching ? state : { ...state, prefetchKeysMin: null } },
+    stateDirectory: join(directory, 'sluice'),
+  })
   check(total)
   return (RECORDS / (endedMs - startedMs)) * 1000
 }

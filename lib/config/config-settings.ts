@@ -51,7 +51,7 @@ export function taskSettings(config: Config): TaskSettings {
       backend: config['state.backend'],
       timers: config['state.timers'],
       memoryBytes: config['state.memory'],
-      isPrefetching: config['state.prefetch'],
+      ...(config['state.prefetch'] ? {} : { prefetchKeysMin: null }),
     },
   }
 }

@@ -16,7 +16,7 @@ import type { KeyValueStore, StoreWrite } from '../storage/key-value-store.ts'
 import type { StoredEntry, WriteBatch } from './stored-entry.ts'
 
 /** Of an entry, its place in a Map and in the ring, and objects in its value; in bytes. */
-const ENTRY_OVERHEAD = 200
+export const ENTRY_OVERHEAD = 200
 const SOFT_SHARE = 7 / 8
 /** A batch is sent when so many entries wait; while one is under way more may come together. */
 const BATCH_ENTRIES_MIN = 512
@@ -46,7 +46,8 @@ class Batch implements WriteBatch {
 
 export class EntryCache {
   readonly store: KeyValueStore
-  readonly #limit: number
+  /** See C3. */
+  readonly bytesMax: number
   readonly #softLimit: number
   readonly #ring: (AnyEntry | null)[] = []
   readonly #free: number[] = []
@@ -61,10 +62,9 @@ export class EntryCache {
   /** Grows when a batch is sent and when it is done: what was read before may be stale. */
   writeCount = 0
 
-  /** `bytesMax`: see C3. */
   constructor(store: KeyValueStore, bytesMax: number) {
     this.store = store
-    this.#limit = bytesMax
+    this.bytesMax = bytesMax
     this.#softLimit = bytesMax * SOFT_SHARE
   }
 
@@ -78,7 +78,7 @@ export class EntryCache {
   }
 
   get isReady(): boolean {
-    return this.#error === null && (this.#bytes <= this.#limit || this.#inFlight === null)
+    return this.#error === null && (this.#bytes <= this.bytesMax || this.#inFlight === null)
   }
 
   /** Undefined if records may come; else a promise of when. Rejected if the store has failed. */
@@ -168,10 +168,10 @@ export class EntryCache {
 
   #wantsBatch(kept: AnyEntry | null): boolean {
     if (this.#queue.length >= BATCH_ENTRIES_MIN) return true
-    if (this.#bytes <= this.#limit) return false
+    if (this.#bytes <= this.bytesMax) return false
     // Twice round: the first time spares what was used.
     if (this.#queue.length === 0) this.#sweep(2 * this.#ring.length, BATCH_ENTRIES_MIN, kept)
-    return this.#queue.length > 0 && this.#bytes > this.#limit
+    return this.#queue.length > 0 && this.#bytes > this.bytesMax
   }
 
   #send(kept: AnyEntry | null): void {
@@ -207,7 +207,7 @@ export class EntryCache {
         if (this.#bytes > this.#softLimit && entry.table.mayLeave(entry)) this.#evict(entry)
       }
       this.#pump(null)
-      if (this.#bytes > this.#limit && this.#inFlight !== null) return
+      if (this.#bytes > this.bytesMax && this.#inFlight !== null) return
     }
     this.#waiting?.settle(error)
     this.#waiting = null

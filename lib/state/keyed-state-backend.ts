@@ -56,8 +56,9 @@ export class KeyedStateBackend {
     this.context = new KeyContext(maxParallelism)
     this.keyGroups = keyGroups
     this.#home = home
+    const keysMin = home?.prefetchKeysMin ?? null
     this.prefetch =
-      home === null || home.isPrefetching === false ? null : new StatePrefetch(home.cache.store, this.context)
+      home === null || keysMin === null ? null : new StatePrefetch(home.cache, this.context, keysMin)
   }
 
   /** False: no more records should come before {@link whenReady}. */

@@ -14,8 +14,11 @@ export interface StateSettings {
   readonly timers: StateBackend
   /** Managed memory per slot, in bytes: for LevelDB itself, and for the caches of all keyed operators in the slot. */
   readonly memoryBytes: number
-  /** `leveldb`: the state of records that wait is read ahead, where that pays; see StatePrefetch. Default true. */
-  readonly isPrefetching?: boolean
+  /**
+   * `leveldb`: how many rows a batch of records that waits has to need for them to be read ahead, where that pays; see
+   * StatePrefetch. Null: never. Default 8.
+   */
+  readonly prefetchKeysMin?: number | null
 }
 
 export interface StateHome {
@@ -24,7 +27,7 @@ export interface StateHome {
   /** `heap`: timers stay in memory, whatever their number. */
   readonly timers: StateBackend
   /** As in StateSettings. */
-  readonly isPrefetching?: boolean
+  readonly prefetchKeysMin?: number | null
   /** A number no other table of the store has. */
   newTableId(): number
 }

@@ -8,18 +8,21 @@
  *     meanwhile: what comes is right, whatever else was written, frozen or dropped.
  * P2. Who needs an awaited entry earlier reads it at once; what comes later is ignored. So is an error: whoever needs
  *     the row will meet it.
- * P3. At most KEYS_IN_FLIGHT_MAX rows are awaited, for one operator; other keys are read when they are needed.
- * P4. It costs little where it does not pay: after PERIOD_BATCHES of which less than one record in USED_SHARE profited,
- *     or less than half of what was read, it rests for a while, longer each time.
+ * P3. At most ROWS_MAX rows are awaited, for one operator, and above ROWS_MIN no more than, by the average size of
+ *     those written before, fill CACHE_SHARE of its cache; other keys are read when they are needed.
+ * P4. It costs little where it does not pay: it rests for a while, longer each time, after PERIOD_BATCHES of which
+ *     fewer than one record in USED_SHARE gained by it, or less than half of what was read was used.
  */
-import type { KeyValueStore } from '../storage/key-value-store.ts'
+import type { EntryCache } from './entry-cache.ts'
 import type { KeyContext } from './key-context.ts'
 import type { StoredEntry } from './stored-entry.ts'
 
-/** Of a few hundred bytes each; what eight full batches may need. */
-const KEYS_IN_FLIGHT_MAX = 4096
+/** What eight full batches may need. */
+const ROWS_MAX = 4096
+const ROWS_MIN = 16
+const CACHE_SHARE = 1 / 4
 /** Fewer are as quickly read when they are needed. */
-const KEYS_MIN = 8
+export const PREFETCH_KEYS_MIN = 8
 const PERIOD_BATCHES = 16
 const USED_SHARE = 16
 /** Rests, in batches. */
@@ -30,6 +33,8 @@ const REST_MAX = 512
 export interface PrefetchTable {
   /** Whether there are entries in the store only. */
   readonly hasAway: boolean
+  /** What an entry takes of the cache, on average. */
+  readonly entryBytes: number
   /** An entry to be read for the current key; null if there is nothing to read. */
   awaitCurrent(): StoredEntry<unknown> | null
   /** The key of its row. */
@@ -43,21 +48,23 @@ export interface PrefetchTable {
 }
 
 export class StatePrefetch {
-  readonly #store: KeyValueStore
+  readonly #cache: EntryCache
   readonly #context: KeyContext
   readonly #tables: PrefetchTable[] = []
   readonly #keysMin: number
   #entries: StoredEntry<unknown>[] = []
   #owners: PrefetchTable[] = []
   #inFlightCount = 0
+  /** How many may be awaited; see P3. */
+  #rowsMax = ROWS_MIN
   #period = { batches: 0, records: 0, keys: 0 }
   /** Batches until the next attempt. */
   #restLeft = 0
   #rest = 0
 
   /** `keysMin`: a batch for which fewer have to be read is left alone. */
-  constructor(store: KeyValueStore, context: KeyContext, keysMin = KEYS_MIN) {
-    this.#store = store
+  constructor(cache: EntryCache, context: KeyContext, keysMin: number) {
+    this.#cache = cache
     this.#keysMin = keysMin
     this.#context = context
   }
@@ -68,7 +75,7 @@ export class StatePrefetch {
 
   /** Whether to go through the keys of a batch that waits. */
   get isWorthwhile(): boolean {
-    if (this.#restLeft > 0 || this.#inFlightCount >= KEYS_IN_FLIGHT_MAX) return false
+    if (this.#restLeft > 0 || this.#inFlightCount >= this.#rowsMax) return false
     for (const table of this.#tables) if (table.hasAway) return true
     return false
   }
@@ -85,6 +92,7 @@ export class StatePrefetch {
    */
   read(recordCount: number, setKeys: () => void, onDone: () => void): boolean {
     const { mapKey, knownKeyGroup } = this.#context
+    this.#measure()
     try {
       setKeys()
     } catch {
@@ -106,7 +114,7 @@ export class StatePrefetch {
 
   /** The current key is that of a record to come. */
   want(): void {
-    if (this.#inFlightCount + this.#entries.length >= KEYS_IN_FLIGHT_MAX) return
+    if (this.#inFlightCount + this.#entries.length >= this.#rowsMax) return
     const tables = this.#tables
     for (let i = 0; i < tables.length; i++) {
       const entry = tables[i]!.awaitCurrent()
@@ -114,6 +122,14 @@ export class StatePrefetch {
       this.#entries.push(entry)
       this.#owners.push(tables[i]!)
     }
+  }
+
+  /** P3. */
+  #measure(): void {
+    let entryBytes = 1
+    for (const table of this.#tables) entryBytes = Math.max(entryBytes, table.entryBytes)
+    const fitting = (this.#cache.bytesMax * CACHE_SHARE) / entryBytes
+    this.#rowsMax = Math.min(Math.max(fitting, ROWS_MIN), ROWS_MAX)
   }
 
   #send(
@@ -129,7 +145,7 @@ export class StatePrefetch {
       onDone()
     }
     const keys = entries.map((entry, i) => owners[i]!.rowKey(entry))
-    this.#store.getMany(keys, (error, rows) => {
+    this.#cache.store.getMany(keys, (error, rows) => {
       if (error !== null) end((i) => owners[i]!.giveUp(entries[i]!))
       else end((i) => owners[i]!.arrive(entries[i]!, rows[i]))
     })

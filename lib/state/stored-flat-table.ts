@@ -3,6 +3,7 @@ import type { ByteReader } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { readKey, writeKey } from '../types/key-codec.ts'
 import { DELETED, Entry } from './entry.ts'
+import { ENTRY_OVERHEAD } from './entry-cache.ts'
 import type { FlatTable } from './flat-table.ts'
 import { readKeyGroup, writeKeyGroup } from './key-group.ts'
 import { ShardedMap } from './sharded-map.ts'
@@ -69,6 +70,10 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
     if (entry.prefetch !== 'awaited') return
     entry.prefetch = 'no'
     this.detach(entry)
+  }
+
+  get entryBytes(): number {
+    return this.valueBytes + ENTRY_OVERHEAD
   }
 
   takeUsedCount(): number {

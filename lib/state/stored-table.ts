@@ -87,7 +87,8 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   #isSpilled = false
   #size = 0
   #pinCount = 0
-  #valueBytes = VALUE_BYTES_GUESS
+  /** Of key and value, encoded, on average. */
+  protected valueBytes = VALUE_BYTES_GUESS
   #isTracking = false
   #dirty: StoredEntry<V>[] = []
   /** How many of #dirty have left the cache. */
@@ -210,7 +211,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
 
   /** To be called with a loaded or new entry when it is in the Maps. */
   protected keep(entry: StoredEntry<V>): void {
-    this.home.cache.add(entry, this.#valueBytes)
+    this.home.cache.add(entry, this.valueBytes)
   }
 
   protected override beforeChange(entry: StoredEntry<V>): void {
@@ -272,7 +273,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
       batch.put(markOf(key, this.#listedEpoch), NO_VALUE)
     }
     const bytes = key.length + valueOut.length
-    this.#valueBytes = Math.ceil((this.#valueBytes * 7 + bytes) / 8)
+    this.valueBytes = Math.ceil((this.valueBytes * 7 + bytes) / 8)
     return bytes
   }
 

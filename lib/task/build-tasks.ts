@@ -29,6 +29,7 @@ import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../state/operator-state.ts'
 import type { StateHome } from '../state/state-home.ts'
+import { PREFETCH_KEYS_MIN } from '../state/state-prefetch.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { CACHE_SHARE } from '../storage/state-directory.ts'
 import type { ChainInput, ChainTargets, Keying } from './chain-code.ts'
@@ -233,8 +234,8 @@ function stateHomes(
   const cacheBytes = (settings.state.memoryBytes * CACHE_SHARE) / Math.max(1, keyed.length)
   let tableCount = 0
   const newTableId = () => tableCount++
-  const { timers, isPrefetching = true } = settings.state
-  return () => ({ cache: new EntryCache(stateStore, cacheBytes), timers, isPrefetching, newTableId })
+  const { timers, prefetchKeysMin = PREFETCH_KEYS_MIN } = settings.state
+  return () => ({ cache: new EntryCache(stateStore, cacheBytes), timers, prefetchKeysMin, newTableId })
 }
 
 function chainInputs(head: StreamNode, parts: OperatorParts): ChainInput[] {

@@ -179,7 +179,12 @@ function drawPlan(seed: number, random: Draw): BasicPlan {
     heartbeatTimeoutMs: random.one([3000, 6000, 10_000]),
     channelTimeoutMs: random.one([3000, 10_000]),
     frameBytes: random.one([256, 1000, 32_000]),
-    state: { ...STATES[seed % STATES.length]!, memoryBytes: 8000 },
+    // With the less of the two, no more than a few entries stay in a cache, and state is read ahead all the time.
+    state: {
+      ...STATES[seed % STATES.length]!,
+      memoryBytes: seed % 4 < 2 ? 1000 : 8000,
+      prefetchKeysMin: 1,
+    },
     lookMs: random.one([0, 0.001, 0.01]),
     network: {
       lossRate: hasLoss ? random.one([0.01, 0.05, 0.2]) : 0,

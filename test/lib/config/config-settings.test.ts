@@ -48,8 +48,13 @@ t.test('settings - tasks: in base units', async (t) => {
     channelTimeoutMs: 60_000,
     watermarkIntervalMs: 200,
     exchange: 'nats',
-    state: { backend: 'heap', timers: 'heap', memoryBytes: 256 * 1024 * 1024, isPrefetching: true },
+    state: { backend: 'heap', timers: 'heap', memoryBytes: 256 * 1024 * 1024 },
   })
+})
+
+t.test('settings - state is read ahead unless it should not be', async (t) => {
+  t.notOk('prefetchKeysMin' in taskSettings(config({})).state)
+  t.equal(taskSettings(config({ 'state.prefetch': 'false' })).state.prefetchKeysMin, null)
 })
 
 t.test('settings - restart strategies, each with its own', async (t) => {

@@ -58,7 +58,7 @@ export function newBackend(parallelism = 1, index = 0): KeyedStateBackend {
   const home = kind === 'heap' ? null : newHome(TINY_CACHE_BYTES)
   const backend = new KeyedStateBackend(MAX_PARALLELISM, range, home)
   if (home !== null) {
-    const prefetch = new StatePrefetch(home.cache.store, backend.context, 1)
+    const prefetch = new StatePrefetch(home.cache, backend.context, 1)
     prefetches.set(backend, prefetch)
   }
   return backend

@@ -2,6 +2,7 @@ import t from 'tap'
 import { EntryCache } from '../../../lib/state/entry-cache.ts'
 import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { StoredFlatTable } from '../../../lib/state/stored-flat-table.ts'
+import type { RowsCallback } from '../../../lib/storage/key-value-store.ts'
 import { MemoryKeyValueStore } from '../../../lib/testing/memory-key-value-store.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { contentsOf } from './table-model.ts'
@@ -11,10 +12,17 @@ const keyOf = (i: number): string => `key-${i}`
 
 class CountingStore extends MemoryKeyValueStore {
   readCount = 0
+  /** Of each read of many. */
+  readonly rowCounts: number[] = []
 
   override get(key: Uint8Array): Uint8Array | undefined {
     this.readCount++
     return super.get(key)
+  }
+
+  override getMany(keys: readonly Uint8Array[], done: RowsCallback): void {
+    this.rowCounts.push(keys.length)
+    super.getMany(keys, done)
   }
 }
 
@@ -23,7 +31,7 @@ function newTable(cacheBytes = 5000) {
   const store = new CountingStore('held')
   let tableCount = 0
   const cache = new EntryCache(store, cacheBytes)
-  const home = { cache, timers: 'leveldb', newTableId: () => tableCount++ } as const
+  const home = { cache, timers: 'leveldb', prefetchKeysMin: 8, newTableId: () => tableCount++ } as const
   const backend = new KeyedStateBackend(128, { first: 0, last: 127 }, home)
   const prefetch = backend.prefetch!
   const table = backend.flatTable('count', types.int64) as StoredFlatTable<number>
@@ -147,12 +155,17 @@ t.test('state prefetch - a key selector that throws ends the reading ahead of a 
 })
 
 t.test('state prefetch - at most so many rows are awaited', async (t) => {
-  const { prefetch, read, releaseAll } = newTable()
+  const { prefetch, read, releaseAll, store } = newTable()
   t.ok(read(range(0, 5000)))
+  t.same(store.rowCounts, [16], 'however few fit into the cache')
   t.notOk(prefetch.isWorthwhile)
   t.notOk(read(range(5000, 5100)), 'and no others are taken')
   releaseAll()
   t.ok(prefetch.isWorthwhile)
+  const { read: readWithRoom, store: larger } = newTable(20_000)
+  t.ok(readWithRoom(range(0, 5000)))
+  const [rows] = larger.rowCounts
+  t.ok(rows! >= 20_000 / 4 / 250 && rows! <= 20_000 / 4 / 200, `${rows} rows, a quarter of what fits`)
 })
 
 t.test('state prefetch - it rests where it does not pay, and tries again', async (t) => {
