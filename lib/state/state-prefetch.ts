@@ -11,7 +11,8 @@
  * P3. At most ROWS_MAX rows are awaited, for one operator, and above ROWS_MIN no more than, by the average size of
  *     those written before, fill CACHE_SHARE of its cache; other keys are read when they are needed.
  * P4. It costs little where it does not pay: it rests for a while, longer each time, after PERIOD_BATCHES of which
- *     fewer than one record in USED_SHARE gained by it, or less than half of what was read was used.
+ *     fewer than one record in USED_SHARE gained by it, or less than a quarter of what was read was used. (Not half:
+ *     some of the batches have not had their turn by then.)
  */
 import type { EntryCache } from './entry-cache.ts'
 import type { KeyContext } from './key-context.ts'
@@ -23,11 +24,11 @@ const ROWS_MIN = 16
 const CACHE_SHARE = 1 / 4
 /** Fewer are as quickly read when they are needed. */
 export const PREFETCH_KEYS_MIN = 8
-const PERIOD_BATCHES = 16
+const PERIOD_BATCHES = 8
 const USED_SHARE = 16
 /** Rests, in batches. */
-const REST_MIN = 16
-const REST_MAX = 512
+const REST_MIN = 32
+const REST_MAX = 1024
 
 /** What a table does for it. */
 export interface PrefetchTable {
@@ -157,7 +158,7 @@ export class StatePrefetch {
     for (const table of this.#tables) usedCount += table.takeUsedCount()
     const { records, keys } = this.#period
     this.#period = { batches: 0, records: 0, keys: 0 }
-    if (usedCount * USED_SHARE >= records && usedCount * 2 >= keys) {
+    if (usedCount * USED_SHARE >= records && usedCount * 4 >= keys) {
       this.#rest = 0
       return
     }

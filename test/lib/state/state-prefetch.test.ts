@@ -179,13 +179,13 @@ t.test('state prefetch - it rests where it does not pay, and tries again', async
   }
   const rests: number[] = []
   for (let attempt = 0; attempt < 3; attempt++) {
-    for (let i = 0; i < 16; i++) useless()
+    for (let i = 0; i < 8; i++) useless()
     let rest = 0
     for (; !prefetch.isWorthwhile; rest++) prefetch.pass()
     rests.push(rest)
   }
-  t.same(rests, [16, 32, 64])
-  for (let i = 0; i < 16; i++) {
+  t.same(rests, [32, 64, 128])
+  for (let i = 0; i < 8; i++) {
     const numbers = range((i % 5) * 20, (i % 5) * 20 + 20)
     read(numbers)
     releaseAll()
