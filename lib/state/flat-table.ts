@@ -84,7 +84,7 @@ export class HeapFlatTable<V> extends StateTable<V> implements FlatTable<V> {
 
   #insert(value: V): void {
     const context = this.#context
-    const entry = new Entry(context.mapKey, undefined, context.knownKeyGroup, this.epoch, value)
+    const entry = new Entry(context.ownMapKey, undefined, context.knownKeyGroup, this.epoch, value)
     this.#map.insert(entry)
     this.#current = entry
     this.created(entry)

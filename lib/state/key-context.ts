@@ -7,6 +7,7 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import { type Key, notAKey } from '../base/hash.ts'
+import { detachText } from '../types/detach-code.ts'
 import { keyGroupOf } from './key-group.ts'
 import { fromMapKey, type MapKey, toMapKey } from './map-key.ts'
 
@@ -15,6 +16,8 @@ export class KeyContext {
   mapKey: MapKey = ''
   turn = 0
   #keyGroup = -1
+  /** The turn in which the key became a text of our own. */
+  #ownTurn = -1
   /** Undefined before the first key. */
   #isTuple: boolean | undefined
 
@@ -42,6 +45,18 @@ export class KeyContext {
 
   get key(): Key {
     return this.keyOf(this.mapKey)
+  }
+
+  /**
+   * The current key for a table to keep. A text that was decoded is part of that of its whole batch, which would stay
+   * as long as the key does (see Type); so it becomes one of its own, once per turn.
+   */
+  get ownMapKey(): MapKey {
+    if (typeof this.mapKey === 'string' && this.#ownTurn !== this.turn) {
+      this.mapKey = detachText(this.mapKey)
+      this.#ownTurn = this.turn
+    }
+    return this.mapKey
   }
 
   /** The group if it is known already, else -1. */

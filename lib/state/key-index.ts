@@ -41,12 +41,12 @@ export class KeyIndex {
   /** Sets the number of the current key. */
   set(at: number): void {
     if (this.#shards === null) {
-      this.#whole!.set(this.#context.mapKey, at)
+      this.#whole!.set(this.#context.ownMapKey, at)
       if (this.#whole!.size === WHOLE_SIZE_MAX) this.#divide(this.#whole!)
       return
     }
     this.#whole?.delete(this.#context.mapKey)
-    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.mapKey, at)
+    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.ownMapKey, at)
     if (this.#moving !== null) this.#move(this.#moving, this.#shards)
   }
 

@@ -73,7 +73,7 @@ export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> 
     }
     const entry = inner.get(sub)
     if (entry === undefined) {
-      const created = new Entry(this.#context.mapKey, sub, this.#context.knownKeyGroup, this.epoch, value)
+      const created = new Entry(this.#context.ownMapKey, sub, this.#context.knownKeyGroup, this.epoch, value)
       inner.set(sub, created)
       this.#size++
       this.created(created)

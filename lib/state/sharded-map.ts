@@ -41,11 +41,11 @@ export class ShardedMap<V> {
   insert(value: V): void {
     const single = this.#single
     if (single !== null) {
-      single.set(this.#context.mapKey, value)
+      single.set(this.#context.ownMapKey, value)
       if (single.size > SPLIT_SIZE) this.#split(single)
       return
     }
-    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.mapKey, value)
+    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.ownMapKey, value)
     this.#shardedSize++
   }
 

@@ -266,7 +266,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     }
     const row = slice.keys.length
     slice.index.set(row)
-    slice.keys.push(this.#context.mapKey)
+    slice.keys.push(this.#context.ownMapKey)
     slice.keyGroups.push(this.#context.knownKeyGroup)
     slice.values.push(value)
     slice.epochs.push(this.#epoch)

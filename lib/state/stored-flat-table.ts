@@ -51,8 +51,8 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
 
   awaitCurrent(): StoredEntry<V> | null {
     if (this.awayCount === 0 || this.#map.get() !== undefined) return null
-    const { mapKey, keyGroup } = this.home.context
-    const entry = new StoredEntry<V>(this, mapKey, undefined, keyGroup, 0, null as V)
+    const { ownMapKey, keyGroup } = this.home.context
+    const entry = new StoredEntry<V>(this, ownMapKey, undefined, keyGroup, 0, null as V)
     entry.prefetch = 'awaited'
     this.#map.insert(entry)
     return entry
@@ -144,7 +144,7 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
 
   #load(): StoredEntry<V> | undefined {
     const { context } = this.home
-    const entry = new StoredEntry<V>(this, context.mapKey, undefined, context.keyGroup, 0, null as V)
+    const entry = new StoredEntry<V>(this, context.ownMapKey, undefined, context.keyGroup, 0, null as V)
     if (!this.load(entry)) return undefined
     this.#map.insert(entry)
     this.keep(entry)
@@ -152,8 +152,8 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
   }
 
   #insert(value: V): void {
-    const { mapKey, knownKeyGroup } = this.home.context
-    const entry = new StoredEntry<V>(this, mapKey, undefined, knownKeyGroup, this.epoch, value)
+    const { ownMapKey, knownKeyGroup } = this.home.context
+    const entry = new StoredEntry<V>(this, ownMapKey, undefined, knownKeyGroup, this.epoch, value)
     this.#map.insert(entry)
     this.#current = entry
     this.created(entry)

@@ -51,8 +51,8 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
   put(sub: SubKey, value: V): void {
     const entry = this.#find(sub)
     if (entry === undefined) {
-      const { mapKey, knownKeyGroup } = this.home.context
-      const created = new StoredEntry<V>(this, mapKey, sub, knownKeyGroup, this.epoch, value)
+      const { ownMapKey, knownKeyGroup } = this.home.context
+      const created = new StoredEntry<V>(this, ownMapKey, sub, knownKeyGroup, this.epoch, value)
       this.#ensureInner().entries.set(sub, created)
       this.created(created)
     } else if (entry.value === DELETED) this.revive(entry, value)
@@ -146,7 +146,7 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
     }
     if (this.awayCount === 0 || inner?.isComplete === true) return undefined
     const { context } = this.home
-    const entry = new StoredEntry<V>(this, context.mapKey, sub, context.keyGroup, 0, null as V)
+    const entry = new StoredEntry<V>(this, context.ownMapKey, sub, context.keyGroup, 0, null as V)
     if (!this.load(entry)) return undefined
     this.#admit(entry)
     return entry

@@ -67,8 +67,8 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
       this.revive(removed, value)
       return
     }
-    const { mapKey, knownKeyGroup } = this.home.context
-    const entry = new StoredEntry<V>(this, mapKey, sub, knownKeyGroup, this.epoch, value)
+    const { ownMapKey, knownKeyGroup } = this.home.context
+    const entry = new StoredEntry<V>(this, ownMapKey, sub, knownKeyGroup, this.epoch, value)
     slice.cached.insert(entry)
     this.created(entry)
   }
@@ -159,8 +159,8 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
       return cached
     }
     if (slice.awayCount === 0) return undefined
-    const { mapKey, keyGroup } = this.home.context
-    const entry = new StoredEntry<V>(this, mapKey, sub, keyGroup, 0, null as V)
+    const { ownMapKey, keyGroup } = this.home.context
+    const entry = new StoredEntry<V>(this, ownMapKey, sub, keyGroup, 0, null as V)
     if (!this.load(entry)) return undefined
     this.#admit(entry)
     return entry

@@ -48,16 +48,22 @@ export class StoredTimerTable extends StoredTable<null> implements TimerTable {
   register(timestamp: number, namespace: SubKey): void {
     const { mapKey, knownKeyGroup } = this.home.context
     if (this.#buckets.find(timestamp, namespace, mapKey) !== undefined) return
-    const place = { timestamp, sub: namespace, key: mapKey, keyGroup: knownKeyGroup, epoch: this.epoch }
+    const place = {
+      timestamp,
+      sub: namespace,
+      key: this.home.context.ownMapKey,
+      keyGroup: knownKeyGroup,
+      epoch: this.epoch,
+    }
     const timer = new StoredTimer(this, place)
     const going = this.#going.size === 0 ? undefined : this.#going.get(placeOf(timer))
     if (going !== undefined) {
       this.#going.delete(placeOf(timer))
       this.revive(going, null)
-      this.#buckets.select(timestamp, namespace).set(mapKey, going)
+      this.#buckets.select(timestamp, namespace).set(going.key, going)
     } else if (this.#read(timer)) this.#admit(timer)
     else {
-      this.#buckets.select(timestamp, namespace).set(mapKey, timer)
+      this.#buckets.select(timestamp, namespace).set(timer.key, timer)
       this.created(timer)
     }
   }

@@ -341,8 +341,8 @@ export class HeapTimerTable implements TimerTable {
 
   /** A new timer of the current key. */
   #add(timestamp: number, namespace: SubKey): number {
-    const { mapKey, knownKeyGroup } = this.#context
-    const row = this.#rows.add(timestamp, namespace, mapKey, knownKeyGroup, this.#epoch)
+    const { ownMapKey, knownKeyGroup } = this.#context
+    const row = this.#rows.add(timestamp, namespace, ownMapKey, knownKeyGroup, this.#epoch)
     this.#rowCount++
     if (this.#isTracking) this.#noteDirty(row)
     return row

@@ -37,7 +37,7 @@ function holdsText(schema: Schema): boolean {
 }
 
 /** A string with characters of its own. Joining makes V8 copy them into a new one, of which this is a part. */
-function detachText(text: string): string {
+export function detachText(text: string): string {
   return text.length < SLICED_LENGTH_MIN ? text : ` ${text}`.substring(1)
 }
 
