@@ -45,9 +45,11 @@ class Slice<V> {
   readonly keys: (MapKey | undefined)[] = []
   /** -1 until somebody needs it. */
   readonly keyGroups: number[] = []
-  readonly values: V[] = []
-  /** The epoch in which the value last changed; see StateTable. */
-  readonly epochs: number[] = []
+  /**
+   * The value and the epoch in which it last changed (see StateTable), in turn: neighbours, since both are needed for
+   * every record and each would be a cache miss.
+   */
+  readonly cells: (V | number)[] = []
   /** Rows that are not empty. */
   size = 0
 
@@ -59,7 +61,15 @@ class Slice<V> {
 
   /** What is in a row, which must not be empty. */
   entryAt(row: number): Entry<V> {
-    return new Entry(this.keys[row]!, this.sub, this.keyGroups[row]!, this.epochs[row]!, this.values[row]!)
+    return new Entry(this.keys[row]!, this.sub, this.keyGroups[row]!, this.epochAt(row), this.valueAt(row))
+  }
+
+  valueAt(row: number): V {
+    return this.cells[2 * row] as V
+  }
+
+  epochAt(row: number): number {
+    return this.cells[2 * row + 1] as number
   }
 }
 
@@ -123,7 +133,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
 
   peek(sub: number): V | undefined {
     const row = this.#find(sub)
-    return row < 0 ? undefined : this.#last!.values[row]
+    return row < 0 ? undefined : this.#last!.valueAt(row)
   }
 
   get(sub: number): V | undefined {
@@ -131,7 +141,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     if (row < 0) return undefined
     const slice = this.#last!
     if (this.#isMutable) this.#beforeChange(slice, row)
-    return slice.values[row]
+    return slice.valueAt(row)
   }
 
   put(sub: number, value: V): void {
@@ -141,13 +151,13 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     else {
       const slice = this.#last!
       this.#beforeChange(slice, row)
-      slice.values[row] = value
+      slice.cells[2 * row] = value
     }
   }
 
-  *ofSlice(sub: number): Generator<Entry<V>> {
+  ofSlice(sub: number): Iterable<Entry<V>> {
     const slice = this.#slices.get(sub)
-    if (slice !== undefined) yield* liveEntries(slice)
+    return slice === undefined ? [] : liveEntries(slice)
   }
 
   removeSlice(sub: number): void {
@@ -268,8 +278,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     slice.index.set(row)
     slice.keys.push(this.#context.ownMapKey)
     slice.keyGroups.push(this.#context.knownKeyGroup)
-    slice.values.push(value)
-    slice.epochs.push(this.#epoch)
+    slice.cells.push(value, this.#epoch)
     slice.size++
     this.#row = row
     if (this.#isTracking) this.#noteDirty(slice, row)
@@ -277,12 +286,12 @@ export class HeapSliceTable<V> implements SliceTable<V> {
 
   /** Must precede each change of a value, and each look at a value that the looker may mutate. */
   #beforeChange(slice: Slice<V>, row: number): void {
-    if (slice.epochs[row] !== this.#epoch) this.#enterEpoch(slice, row)
+    if (slice.epochAt(row) !== this.#epoch) this.#enterEpoch(slice, row)
   }
 
   #enterEpoch(slice: Slice<V>, row: number): void {
     if (this.#freeze !== null) write(this.#freeze, slice, row)
-    slice.epochs[row] = this.#epoch
+    slice.cells[2 * row + 1] = this.#epoch
     if (this.#isTracking) this.#noteDirty(slice, row)
   }
 
@@ -310,14 +319,14 @@ function* removedEntries<V>(entries: readonly Entry<V>[], slices: readonly Slice
 
 /** Writes a row if it is in the snapshot and has not been written; after this it counts as written and unchanged. */
 function write<V>(freeze: Freeze<V>, slice: Slice<V>, row: number): void {
-  const epoch = slice.epochs[row]!
+  const epoch = slice.epochAt(row)
   if (epoch <= freeze.afterEpoch || epoch > freeze.epoch) return
   if (slice.keys[row] === undefined || slice.removedIn <= freeze.epoch) return
   const entry = slice.entryAt(row)
   freeze.write(entry)
   // Who writes it has to know the key group.
   slice.keyGroups[row] = entry.keyGroup
-  slice.epochs[row] = freeze.epoch + 1
+  slice.cells[2 * row + 1] = freeze.epoch + 1
 }
 
 function drainChanged<V>(freeze: Freeze<V>, rows: readonly number[], count: number): boolean {
