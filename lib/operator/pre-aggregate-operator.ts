@@ -11,7 +11,8 @@
  *     than that, this phase is in vain, and does no other harm.
  */
 import type { Key } from '../base/hash.ts'
-import { type MapKey, toMapKey } from '../state/map-key.ts'
+import { fromMapKey, type MapKey, toMapKey } from '../state/map-key.ts'
+import { detachText } from '../types/detach-code.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import type { SliceGrid } from '../window/slice-grid.ts'
@@ -46,20 +47,15 @@ export function partialFolding<I, A, O>(folding: Folding<I, A, O>): Folding<Part
 const PARTIALS_MAX = 8192
 
 class OpenPartial<A> {
-  readonly key: Key | undefined
   count = 0
   accumulator: A | undefined = undefined
-
-  constructor(key: Key | undefined) {
-    this.key = key
-  }
 }
 
 class OpenSlice<A> {
   /** The end of the first window over it. */
   readonly firstEnd: number
   /** Of records that have no key. */
-  readonly whole = new OpenPartial<A>(undefined)
+  readonly whole = new OpenPartial<A>()
   readonly byKey = new Map<MapKey, OpenPartial<A>>()
 
   constructor(firstEnd: number) {
@@ -138,8 +134,9 @@ export class PreAggregateOperator<I, A> extends OneInputOperator<I, PartialAggre
     const known = slice.byKey.get(mapKey)
     if (known !== undefined) return known
     this.#partialCount++
-    const partial = new OpenPartial<A>(key)
-    slice.byKey.set(mapKey, partial)
+    const partial = new OpenPartial<A>()
+    // A text that was decoded is part of that of its whole batch, which would stay as long as the slice does.
+    slice.byKey.set(typeof mapKey === 'string' ? detachText(mapKey) : mapKey, partial)
     return partial
   }
 
@@ -159,7 +156,9 @@ export class PreAggregateOperator<I, A> extends OneInputOperator<I, PartialAggre
     const before = time[0]!
     time[0] = start
     if (whole.count > 0) this.output.collect({ count: whole.count, accumulator: whole.accumulator as A })
-    for (const partial of byKey.values()) this.output.collect(partial as PartialAggregate<A>)
+    for (const [mapKey, { count, accumulator }] of byKey) {
+      this.output.collect({ key: fromMapKey(mapKey), count, accumulator: accumulator as A })
+    }
     time[0] = before
   }
 }

@@ -92,6 +92,19 @@ t.test('pre-aggregate - each key has a partial of its own in each slice', async 
   await harness.close()
 })
 
+t.test('pre-aggregate - keys of every kind come out as they were', async (t) => {
+  const keys = ['text', 1, 2n, true, ['a tuple of', [7, 'things']]] as const
+  const harness = await OperatorHarness.open({
+    operator: () =>
+      new PreAggregateOperator<number, number[]>(new SliceGrid(tumbling(10)), listing, (n) => keys[n % 5]!),
+  })
+  for (let n = 0; n < 10; n++) harness.element(n, 1)
+  harness.watermark(9)
+  const found = harness.takeOutput().flatMap((output) => (output.kind === 'record' ? [output.value.key] : []))
+  t.strictSame(found, keys)
+  await harness.close()
+})
+
 t.test('pre-aggregate - keys do not pile up, and none is lost when all have to go', async (t) => {
   const harness = await open(tumbling(10), (n) => n)
   for (let n = 0; n < 20_000; n++) harness.element(n, 5)
