@@ -41,8 +41,8 @@ const MEMORY_BYTES = Number(args.megabytes) * 2 ** 20
 /** What the backend's cache holds of these keys and counts: three quarters of the memory, by 230 bytes each. */
 const CACHE_ENTRIES = Math.floor((MEMORY_BYTES * 0.75) / 230)
 const BATCH_ENTRIES = 512
-/** Has no factor in common with KEYS: popular keys are strewn over all. */
-const SCATTER = 2_654_435_761
+/** Has no factor in common with KEYS: popular keys are strewn over all. Small enough for products to be exact. */
+const SCATTER = 2_654_435_761 % KEYS
 
 const directory = mkdtempSync(join(tmpdir(), 'leveldb-count-'))
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
