@@ -19,6 +19,7 @@
  * it is being saved would have been encoded anyway, and encoding now needs no second object.
  */
 import { assert } from '../base/assert.ts'
+import { ChunkedList } from '../base/chunked-list.ts'
 import { DELETED, type Entry } from './entry.ts'
 
 /** Receives frozen entries, in no particular order, each once. */
@@ -35,7 +36,8 @@ interface Freeze<V> {
   readonly afterEpoch: number
   readonly epoch: number
   readonly write: EntryWriter<V>
-  readonly dirty: readonly Entry<V>[]
+  /** Empty unless it is a delta. */
+  readonly dirty: ChunkedList<Entry<V>>
   next: number
   /** Null in a delta. */
   readonly all: Iterator<Entry<V>> | null
@@ -71,7 +73,7 @@ export interface SnapshotTable<V> {
 
 export abstract class StateTable<V> implements SnapshotTable<V> {
   protected epoch = 2
-  #dirty: Entry<V>[] = []
+  #dirty = new ChunkedList<Entry<V>>()
   #deleted: Entry<V>[] = []
   #freeze: Freeze<V> | null = null
   #isTracking = false
@@ -132,12 +134,13 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
     const deleted = isDelta ? this.#deleted : []
     const all = isDelta ? null : this.entries()[Symbol.iterator]()
     const afterEpoch = isDelta ? this.#listedEpoch : Number.NEGATIVE_INFINITY
-    this.#freeze = { afterEpoch, epoch: this.epoch, write, dirty: isDelta ? this.#dirty : [], next: 0, all }
+    const dirty = isDelta ? this.#dirty : new ChunkedList<Entry<V>>()
+    this.#freeze = { afterEpoch, epoch: this.epoch, write, dirty, next: 0, all }
     this.#frozenEpoch = this.epoch
     if (kind !== 'savepoint') {
       // Odd: what a snapshot has written and marked so has not changed since.
       this.#listedEpoch = this.epoch + 1
-      this.#dirty = []
+      this.#dirty = new ChunkedList()
       this.#deleted = []
     }
     this.epoch += 2
@@ -174,7 +177,7 @@ function write<V>(freeze: Freeze<V>, entry: Entry<V>): void {
 
 function drainDirty<V>(freeze: Freeze<V>, count: number): boolean {
   const end = Math.min(freeze.dirty.length, freeze.next + count)
-  for (let i = freeze.next; i < end; i++) write(freeze, freeze.dirty[i]!)
+  for (let i = freeze.next; i < end; i++) write(freeze, freeze.dirty.at(i))
   freeze.next = end
   return end === freeze.dirty.length
 }

@@ -6,9 +6,9 @@ import type { Clock, TimerHandle } from '../base/clock.ts'
 import type { StepResult, StreamTask } from './stream-task.ts'
 
 /** Work in one go before the event loop gets its turn. */
-const SLICE_MS = 4
+const SLICE_MS = 2
 /** One task's turn within a slice. */
-const TURN_MS = 2
+const TURN_MS = 1
 /** How often channels are asked to resend, probe and measure. */
 const TICK_MS = 200
 
