@@ -64,9 +64,8 @@ export class ShardedMap<V> {
   }
 
   /** Live iteration: entries deleted meanwhile are skipped, entries added meanwhile may be seen. */
-  *values(): Generator<V> {
-    if (this.#single === null) for (const shard of this.#shards) yield* shard.values()
-    else yield* this.#single.values()
+  values(): IterableIterator<V> {
+    return this.#single === null ? new ShardValues(this.#shards) : this.#single.values()
   }
 
   #shardOf(mapKey: MapKey, keyGroup: number): Map<MapKey, V> {
@@ -79,5 +78,29 @@ export class ShardedMap<V> {
     for (const [key, value] of single) this.#shardOf(key, -1).set(key, value)
     this.#shardedSize = single.size
     this.#single = null
+  }
+}
+
+/** The values of one Map after the other. A generator that delegates takes four times as long for each. */
+class ShardValues<V> implements IterableIterator<V> {
+  readonly #shards: readonly Map<MapKey, V>[]
+  #index = 0
+  #values: Iterator<V>
+
+  constructor(shards: readonly Map<MapKey, V>[]) {
+    this.#shards = shards
+    this.#values = shards[0]!.values()
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<V> {
+    for (;;) {
+      const next = this.#values.next()
+      if (next.done !== true || ++this.#index >= this.#shards.length) return next
+      this.#values = this.#shards[this.#index]!.values()
+    }
   }
 }

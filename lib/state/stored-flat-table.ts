@@ -102,8 +102,8 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
     return new Entry<V>(this.home.context.restored(readKey(input)), undefined, keyGroup, 0, null as V)
   }
 
-  protected override *cached(): Generator<StoredEntry<V>> {
-    for (const entry of this.#map.values()) if (entry.prefetch !== 'awaited') yield entry
+  protected override cached(): Iterable<StoredEntry<V>> {
+    return this.#map.values()
   }
 
   protected override cachedAt({ key, keyGroup }: Entry<V>): StoredEntry<V> | undefined {

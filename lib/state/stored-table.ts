@@ -112,7 +112,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   protected abstract writeRowKey(out: ByteWriter, entry: StoredEntry<V>): void
   /** Reads it back, into an entry without a value. */
   protected abstract readRowKey(input: ByteReader): Entry<V>
-  /** Every entry in the cache, removed ones included; tolerant of changes. */
+  /** Every entry in the cache, removed and awaited ones included; tolerant of changes. */
   protected abstract cached(): Iterable<StoredEntry<V>>
   /** The entry of a place, if it is in the cache, even if removed. */
   protected abstract cachedAt(entry: Entry<V>): StoredEntry<V> | undefined
@@ -148,6 +148,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
    */
   override *entries(): Generator<Entry<V>> {
     for (const entry of this.cached()) {
+      if (entry.prefetch === 'awaited') continue
       if ((!entry.isStored || entry.isGoing) && entry.value !== DELETED) yield entry
     }
     if (!this.#isSpilled) return
