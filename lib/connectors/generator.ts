@@ -51,6 +51,7 @@ export function generator<T>(options: GeneratorOptions<T>): Source<T, RangeSplit
   return {
     name: options.name ?? 'generator',
     isBounded: Number.isFinite(count),
+    hasOwnTexts: true,
     type: options.type ?? (t.any as Type<T>),
     splitType: RANGE_SPLIT,
     enumeratorStateType: t.list(RANGE_SPLIT),

@@ -26,6 +26,11 @@ export interface Source<T, S extends Split = Split, E = unknown> {
   /** Bounded sources end, and the job with them. */
   readonly isBounded: boolean
   readonly type: Type<T>
+  /**
+   * Texts in its records are not parts of larger ones, such as a file: state in the same chain keeps them as they are,
+   * and finds a key that is the very same text sooner. Default: false, and state keeps copies.
+   */
+  readonly hasOwnTexts?: boolean
   readonly splitType: Type<S>
   /** What an enumerator keeps in checkpoints. */
   readonly enumeratorStateType: Type<E>

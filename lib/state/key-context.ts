@@ -15,6 +15,8 @@ export class KeyContext {
   readonly maxParallelism: number
   mapKey: MapKey = ''
   turn = 0
+  /** Texts are not parts of larger ones; see Source. */
+  hasOwnTexts = false
   #keyGroup = -1
   /** The turn in which the key became a text of our own. */
   #ownTurn = -1
@@ -52,6 +54,7 @@ export class KeyContext {
    * as long as the key does (see Type); so it becomes one of its own, once per turn.
    */
   get ownMapKey(): MapKey {
+    if (this.hasOwnTexts) return this.mapKey
     if (typeof this.mapKey === 'string' && this.#ownTurn !== this.turn) {
       this.mapKey = detachText(this.mapKey)
       this.#ownTurn = this.turn

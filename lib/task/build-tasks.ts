@@ -122,6 +122,8 @@ function buildTask(
   const parts = nodes.map((node, k) =>
     buildOperatorParts(environment, plan, node, plan.vertex.operators[k]!.id, newHome),
   )
+  if (nodes[0]!.source?.hasOwnTexts === true)
+    for (const { keyed } of parts) if (keyed !== null) keyed.context.hasOwnTexts = true
   const chained: ChainedOperator[] = nodes.map((node, k) => ({
     operator: operators[k]!,
     keying: keyingOf(node, 0, parts[k]!),

@@ -23,6 +23,14 @@ t.test('key context - a key to keep is equal to the one that came', async (t) =>
   t.equal(owned, 'first key of the batch')
 })
 
+t.test('key context - texts that are nobody else’s part are kept as they came', async (t) => {
+  const context = new KeyContext(128)
+  context.hasOwnTexts = true
+  const key = ['customer', 'one', 'and', 'two'].join('-')
+  context.set(key, -1)
+  t.equal(context.ownMapKey, key)
+})
+
 const KEYS = 500
 const BATCH_CHARACTERS = 50_000
 
