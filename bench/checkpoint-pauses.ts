@@ -36,7 +36,7 @@ const WINDOW_MS = 50
 /** Has no factor in common with KEYS. Small enough for products to be exact. */
 const SCATTER = 2_654_435_761 % KEYS
 
-/** Of LevelDB: the keys fit into its cache. They come round in the same order, so that otherwise no read would find one. */
+/** Of LevelDB: the keys fit into its cache. They come round in one order, so that otherwise no read would find one. */
 const MEMORY_BYTES = 512 * 2 ** 20
 
 type Backend = keyof typeof RECORDS

@@ -37,8 +37,8 @@ function holdsText(schema: Schema): boolean {
 }
 
 /**
- * A string with characters of its own. Parsing makes one that is not part of another: a part costs two cache misses more
- * wherever it is compared, which as a key in a Map took 91 ns instead of 39.
+ * A string with characters of its own. Parsing makes one that is not part of another: a part costs two cache misses
+ * more wherever it is compared, which as a key in a Map took 91 ns instead of 39.
  */
 export function detachText(text: string): string {
   return text.length < SLICED_LENGTH_MIN ? text : (JSON.parse(JSON.stringify(text)) as string)
