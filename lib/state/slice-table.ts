@@ -46,16 +46,20 @@ class Slice<V> {
   /** -1 until somebody needs it. */
   readonly keyGroups: number[] = []
   /**
-   * The value and the epoch in which it last changed (see StateTable), in turn: neighbours, since both are needed for
-   * every record and each would be a cache miss.
+   * The values. From when a row has changed in another epoch (see StateTable) than that in which the slice was made,
+   * value and epoch in turn: neighbours, since both are needed for every record and each would be a cache miss.
    */
-  readonly cells: (V | number)[] = []
+  #cells: (V | number)[] = []
+  /** From a row to the place of its value: how far to shift. */
+  #shift: 0 | 1
   /** Rows that are not empty. */
   size = 0
 
-  constructor(sub: number, createdIn: number, context: KeyContext) {
+  /** `hasEpochs`: from the beginning, since they will be needed. */
+  constructor(sub: number, createdIn: number, hasEpochs: boolean, context: KeyContext) {
     this.sub = sub
     this.createdIn = createdIn
+    this.#shift = hasEpochs ? 1 : 0
     this.index = new KeyIndex(context)
   }
 
@@ -65,11 +69,44 @@ class Slice<V> {
   }
 
   valueAt(row: number): V {
-    return this.cells[2 * row] as V
+    return this.#cells[row << this.#shift] as V
+  }
+
+  setValue(row: number, value: V): void {
+    this.#cells[row << this.#shift] = value
   }
 
   epochAt(row: number): number {
-    return this.cells[2 * row + 1] as number
+    return this.#shift === 0 ? this.createdIn : (this.#cells[2 * row + 1] as number)
+  }
+
+  setEpoch(row: number, epoch: number): void {
+    if (this.#shift === 0) this.#addEpochs()
+    this.#cells[2 * row + 1] = epoch
+  }
+
+  /** The next row. */
+  push(value: V, epoch: number): void {
+    if (this.#shift === 0) {
+      if (epoch === this.createdIn) {
+        this.#cells.push(value)
+        return
+      }
+      this.#addEpochs()
+    }
+    this.#cells.push(value, epoch)
+  }
+
+  /** Once per slice at most: 1 ms for a million rows. */
+  #addEpochs(): void {
+    const values = this.#cells
+    const cells = new Array<V | number>(2 * values.length)
+    for (let row = 0; row < values.length; row++) {
+      cells[2 * row] = values[row]!
+      cells[2 * row + 1] = this.createdIn
+    }
+    this.#cells = cells
+    this.#shift = 1
   }
 }
 
@@ -151,7 +188,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     else {
       const slice = this.#last!
       this.#beforeChange(slice, row)
-      slice.cells[2 * row] = value
+      slice.setValue(row, value)
     }
   }
 
@@ -270,7 +307,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
   #insert(sub: number, value: V): void {
     let slice = this.#last
     if (slice === undefined) {
-      slice = new Slice(sub, this.#epoch, this.#context)
+      slice = new Slice(sub, this.#epoch, this.#isTracking, this.#context)
       this.#slices.set(sub, slice)
       this.#last = slice
     }
@@ -278,7 +315,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     slice.index.set(row)
     slice.keys.push(this.#context.ownMapKey)
     slice.keyGroups.push(this.#context.knownKeyGroup)
-    slice.cells.push(value, this.#epoch)
+    slice.push(value, this.#epoch)
     slice.size++
     this.#row = row
     if (this.#isTracking) this.#noteDirty(slice, row)
@@ -291,7 +328,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
 
   #enterEpoch(slice: Slice<V>, row: number): void {
     if (this.#freeze !== null) write(this.#freeze, slice, row)
-    slice.cells[2 * row + 1] = this.#epoch
+    slice.setEpoch(row, this.#epoch)
     if (this.#isTracking) this.#noteDirty(slice, row)
   }
 
@@ -326,7 +363,7 @@ function write<V>(freeze: Freeze<V>, slice: Slice<V>, row: number): void {
   freeze.write(entry)
   // Who writes it has to know the key group.
   slice.keyGroups[row] = entry.keyGroup
-  slice.cells[2 * row + 1] = freeze.epoch + 1
+  slice.setEpoch(row, freeze.epoch + 1)
 }
 
 function drainChanged<V>(freeze: Freeze<V>, rows: readonly number[], count: number): boolean {
