@@ -13,7 +13,7 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import { Code, key, quote } from '../types/code.ts'
-import { detachText } from '../types/detach-code.ts'
+import { flatText } from '../types/detach-code.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import {
@@ -128,7 +128,7 @@ export function countDistinct<I, D extends Distinct>(
       const element = of(value)
       if (element === null || element === undefined || seen.has(element)) return seen
       // A text that was decoded is part of that of its whole batch, which would stay as long as the set does.
-      return seen.set(typeof element === 'string' ? (detachText(element) as D) : element, true)
+      return seen.set(typeof element === 'string' ? (flatText(element) as D) : element, true)
     },
     merge(a, b) {
       for (const element of b.keys()) a.set(element, true)

@@ -12,7 +12,7 @@
  */
 import type { Key } from '../base/hash.ts'
 import { fromMapKey, type MapKey, toMapKey } from '../state/map-key.ts'
-import { detachText } from '../types/detach-code.ts'
+import { flatText } from '../types/detach-code.ts'
 import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import type { SliceGrid } from '../window/slice-grid.ts'
@@ -136,7 +136,7 @@ export class PreAggregateOperator<I, A> extends OneInputOperator<I, PartialAggre
     this.#partialCount++
     const partial = new OpenPartial<A>()
     // A text that was decoded is part of that of its whole batch, which would stay as long as the slice does.
-    slice.byKey.set(typeof mapKey === 'string' ? detachText(mapKey) : mapKey, partial)
+    slice.byKey.set(typeof mapKey === 'string' ? flatText(mapKey) : mapKey, partial)
     return partial
   }
 

@@ -7,7 +7,7 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import { type Key, notAKey } from '../base/hash.ts'
-import { detachText } from '../types/detach-code.ts'
+import { flatText } from '../types/detach-code.ts'
 import { keyGroupOf } from './key-group.ts'
 import { fromMapKey, type MapKey, toMapKey } from './map-key.ts'
 
@@ -56,7 +56,7 @@ export class KeyContext {
   get ownMapKey(): MapKey {
     if (this.hasOwnTexts) return this.mapKey
     if (typeof this.mapKey === 'string' && this.#ownTurn !== this.turn) {
-      this.mapKey = detachText(this.mapKey)
+      this.mapKey = flatText(this.mapKey)
       this.#ownTurn = this.turn
     }
     return this.mapKey

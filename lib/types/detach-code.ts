@@ -36,11 +36,16 @@ function holdsText(schema: Schema): boolean {
   }
 }
 
+/** A string with characters of its own. Joining makes V8 copy them into a new one, of which this is a part. */
+function detachText(text: string): string {
+  return text.length < SLICED_LENGTH_MIN ? text : ` ${text}`.substring(1)
+}
+
 /**
- * A string with characters of its own. Parsing makes one that is not part of another: a part costs two cache misses
- * more wherever it is compared, which as a key in a Map took 91 ns instead of 39.
+ * The same for a text that is going to be compared, as a key of a Map is. Parsing makes one that is no part of another:
+ * a part costs more cache misses each time, and a look-up 91 ns in place of 39. To make it takes 186 ns in place of 45.
  */
-export function detachText(text: string): string {
+export function flatText(text: string): string {
   return text.length < SLICED_LENGTH_MIN ? text : (JSON.parse(JSON.stringify(text)) as string)
 }
 
