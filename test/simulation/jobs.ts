@@ -88,16 +88,17 @@ const counts: Define = (env, frame) => {
   toSink(numbers.keyBy((n) => n % 7).process(new Count(), { uid: 'counts', type: t.string }), frame)
 }
 
+const checkedPieces = (env: Parameters<Define>[0], frame: Parameters<Define>[1]) =>
+  env.source(pieces({ count: COUNT, pieceCount: 20, recordsPerBurst: 1 }), { uid: 'pieces' }).map(
+    (n) => {
+      frame.onRecord(n)
+      return n
+    },
+    { uid: 'checked', type: t.int64 },
+  )
+
 const dealt: Define = (env, frame) => {
-  const numbers = env
-    .source(pieces({ count: COUNT, pieceCount: 20, recordsPerBurst: 1 }), { uid: 'pieces' })
-    .map(
-      (n) => {
-        frame.onRecord(n)
-        return n
-      },
-      { uid: 'checked', type: t.int64 },
-    )
+  const numbers = checkedPieces(env, frame)
   toSink(numbers.keyBy((n) => n % 11).process(new Count(), { uid: 'counts', type: t.string }), frame)
 }
 
@@ -223,15 +224,7 @@ const apart: Define = (env, frame) => {
     .keyBy(({ n }) => n % 5)
     .window(tumbling('2s'))
   toSink(sums.aggregate(sumOf('apart'), { uid: 'sums', type: t.string }), frame)
-  const numbers = env
-    .source(pieces({ count: COUNT, pieceCount: 20, recordsPerBurst: 1 }), { uid: 'pieces' })
-    .map(
-      (n) => {
-        frame.onRecord(n)
-        return n
-      },
-      { uid: 'checked', type: t.int64 },
-    )
+  const numbers = checkedPieces(env, frame)
   toSink(
     numbers.keyBy((n) => n % 11).process(new Count(), { uid: 'counts', type: t.string }),
     frame,
