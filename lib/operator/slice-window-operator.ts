@@ -7,6 +7,8 @@
  * S1. Results are those of the window operator with the same settings.
  * S2. `#pendingEnds` holds the end of every window that has records and has not fired.
  * S3. A slice stays until the cleanup time of the last window over it.
+ * S4. In the heap, records are held back until there are enough to be added together. Whoever looks at slices, or lets
+ *     others do so, adds them first: watermarks and snapshots. Records of one slice keep their order.
  *
  * A snapshot needs to know which windows have fired already, since slices outlive the first of their windows. That is
  * one timestamp, kept per key group so that it survives rescaling. After a restore event time begins anew, as it does
@@ -20,6 +22,7 @@ import type { OutputTag } from '../function/output-tag.ts'
 import type { Counter } from '../metrics/metric-group.ts'
 import type { Entry } from '../state/entry.ts'
 import type { FlatTable } from '../state/flat-table.ts'
+import { HeldRecords } from '../state/held-records.ts'
 import type { KeyContext } from '../state/key-context.ts'
 import type { MapKey } from '../state/map-key.ts'
 import { HeapSliceTable, type SliceTable } from '../state/slice-table.ts'
@@ -67,6 +70,9 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   readonly #isPending = new Set<number>()
   #keyContext!: KeyContext
   #slices!: SliceTable<A>
+  /** #slices, if they are in the heap. */
+  #heapSlices: HeapSliceTable<A> | null = null
+  readonly #held = new HeldRecords<I>()
   /** Where windows have many slices. */
   #merge: SliceMerge<A> | null = null
   /** Per key group, up to when windows had fired at the last snapshot; null where slices never outlive a firing. */
@@ -104,8 +110,8 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     this.#keyContext = keyed.context
     this.#slices = keyed.sliceTable('window/slices', this.#folding.type)
     // It holds as much again as the slices: not where they are in a store because there is no room for them.
-    const isInMemory = this.#slices instanceof HeapSliceTable
-    if (isInMemory && this.#sizeMs / this.#sliceMs >= MERGED_SLICES_MIN) {
+    this.#heapSlices = this.#slices instanceof HeapSliceTable ? this.#slices : null
+    if (this.#heapSlices !== null && this.#sizeMs / this.#sliceMs >= MERGED_SLICES_MIN) {
       this.#merge = new SliceMerge(this.#grid, this.#folding, this.#slices, keyed.context)
     }
     if (this.#sliceMs < this.#sizeMs || this.#latenessMs > 0) {
@@ -127,6 +133,7 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   override prepareSnapshot(): void {
+    this.#addHeld()
     if (this.#firedTable === null) return
     const { keyGroups, context } = keyedBackend(this.context)
     for (let group = keyGroups.first; group <= keyGroups.last; group++) {
@@ -143,11 +150,18 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
       this.#processOld(value, slice)
       return
     }
-    this.#add(value, slice)
-    if (slice < this.#firstUnfired) this.#refire(slice, this.#watermark)
+    if (slice < this.#firstUnfired) {
+      this.#add(value, slice)
+      this.#refire(slice, this.#watermark)
+    } else if (this.#heapSlices === null) this.#add(value, slice)
+    else {
+      this.#merge?.changed(slice)
+      if (this.#held.push(slice, value, this.#keyContext)) this.#addHeld()
+    }
   }
 
   override processWatermark(timestamp: number): boolean {
+    this.#addHeld()
     this.#firing ??= this.#fireUntil(timestamp)
     while (this.#firing.next().done !== true) if (this.context.shouldPause()) return false
     this.#firing = null
@@ -172,6 +186,18 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
     const accumulator = this.#folding.add(value, before)
     if (before === undefined && !slices.hasSlice(slice)) this.#addPendingEnds(slice, this.#watermark)
     slices.put(slice, accumulator)
+  }
+
+  /** Another key may be the current one afterwards. */
+  #addHeld(): void {
+    const held = this.#held
+    for (let from = 0, to = 0; from < held.count; from = to) {
+      to = held.endOfSlice(from)
+      const slice = held.slices[from]!
+      if (!this.#slices.hasSlice(slice)) this.#addPendingEnds(slice, this.#watermark)
+      this.#heapSlices!.addAll(slice, held, from, to, this.#folding)
+    }
+    held.count = 0
   }
 
   /** A record that is late or, while the watermark catches up after a restore, may be. */

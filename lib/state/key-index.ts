@@ -38,6 +38,28 @@ export class KeyIndex {
     return this.#shards![this.#context.keyGroup % SHARD_COUNT]!.get(this.#context.mapKey)
   }
 
+  /** The numbers of keys from..to, each in its place of `numbers`; -1: none. Another key may be current afterwards. */
+  getAll(
+    keys: readonly MapKey[],
+    keyGroups: Int32Array,
+    from: number,
+    to: number,
+    numbers: Int32Array,
+  ): void {
+    if (this.#shards === null) {
+      const whole = this.#whole!
+      for (let i = from; i < to; i++) {
+        const found = whole.get(keys[i]!)
+        numbers[i] = found === undefined ? -1 : found
+      }
+      return
+    }
+    for (let i = from; i < to; i++) {
+      this.#context.setMapKey(keys[i]!, keyGroups[i]!)
+      numbers[i] = this.get() ?? -1
+    }
+  }
+
   /** Sets the number of the current key. */
   set(at: number): void {
     if (this.#shards === null) {

@@ -13,6 +13,7 @@
  */
 import { assert, present } from '../base/assert.ts'
 import { Entry } from './entry.ts'
+import { HELD_MAX, type HeldRecords } from './held-records.ts'
 import type { KeyContext } from './key-context.ts'
 import { KeyIndex } from './key-index.ts'
 import type { MapKey } from './map-key.ts'
@@ -110,6 +111,11 @@ class Slice<V> {
   }
 }
 
+/** What becomes of a value with one more record; undefined: there is none yet. */
+interface Addition<I, V> {
+  add(record: I, before: V | undefined): V
+}
+
 interface Freeze<V> {
   /** What has changed after this epoch and up to `epoch` is in the snapshot. */
   readonly afterEpoch: number
@@ -133,6 +139,8 @@ export class HeapSliceTable<V> implements SliceTable<V> {
   /** The row that the current key was found to have there when this was the turn; -1: none. */
   #row = -1
   #turn = -1
+  /** Where addAll has found the records' keys. */
+  readonly #rows = new Int32Array(HELD_MAX)
   #epoch = 2
   #isTracking = false
   #dirtySlices: Slice<V>[] = []
@@ -189,6 +197,29 @@ export class HeapSliceTable<V> implements SliceTable<V> {
       const slice = this.#last!
       this.#beforeChange(slice, row)
       slice.setValue(row, value)
+    }
+  }
+
+  /** Adds records from..to, which are all of slice `sub`. Another key may be the current one afterwards. */
+  addAll<I>(sub: number, records: HeldRecords<I>, from: number, to: number, { add }: Addition<I, V>): void {
+    const { keys, keyGroups, values } = records
+    const rows = this.#rows
+    const found = sub === this.#lastSub ? this.#last : this.#select(sub)
+    if (found === undefined) rows.fill(-1, from, to)
+    else found.index.getAll(keys, keyGroups, from, to, rows)
+    for (let i = from; i < to; i++) {
+      let row = rows[i]!
+      if (row < 0) {
+        // New in this slice, unless one of the records before was of the same key.
+        this.#context.setMapKey(keys[i]!, keyGroups[i]!)
+        row = this.#find(sub)
+      }
+      if (row < 0) this.#insert(sub, add(values[i]!, undefined))
+      else {
+        const slice = this.#last!
+        this.#beforeChange(slice, row)
+        slice.setValue(row, add(values[i]!, slice.valueAt(row)))
+      }
     }
   }
 
