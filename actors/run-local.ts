@@ -51,7 +51,7 @@ export interface RunLocalOptions {
   /** Of slot threads, which write their own logs to stderr; default: silent. */
   readonly logLevel?: LogLevel
   readonly logFormat?: 'json' | 'text'
-  /** Called a few times a second. */
+  /** Called a few times a second, and more often at first. */
   readonly onProgress?: (description: JobDescription) => void
   /** Cancels the job; the run then rejects with JOB_CANCELLED. */
   readonly signal?: AbortSignal

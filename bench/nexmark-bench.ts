@@ -24,7 +24,7 @@ without an engine; lowest, median and highest over fresh processes. Ends with 1 
 
   --query Q,...       default all
   --runs N            processes per figure (3)
-  --events N          in each of them (1000000)
+  --events N          in each of them (2000000)
   --parallelism P     subtasks of each operator (1); the loop has one thread whatever this is
   --nodes N           on a cluster of its own; without it in one process
   --backend B,...     heap, leveldb (both)
@@ -66,7 +66,7 @@ interface Run {
 const OPTIONS = {
   query: { type: 'string', default: nexmarkQueries().join() },
   runs: { type: 'string', default: '3' },
-  events: { type: 'string', default: '1000000' },
+  events: { type: 'string', default: '2000000' },
   parallelism: { type: 'string', default: '1' },
   nodes: { type: 'string', default: '0' },
   backend: { type: 'string', default: BACKENDS.join() },

@@ -40,8 +40,11 @@ const PROBE_TIMEOUT_MS = 1000
 /** Nobody has said anything, or to ask again; other errors are answers. */
 const MOMENTARY = ['TIMEOUT', 'NO_RESPONDERS', 'JOB_TAKEN_OVER']
 
-/** How often a job is asked how it is doing while somebody waits for it. */
+/** How often something is asked for while somebody waits for it. */
 const POLL_MS = 200
+/** A job is asked more often at first: nobody waits longer for its end than this share of the time it took. */
+const POLL_SHARE = 0.03
+const POLL_MIN_MS = 5
 
 export class ClusterClient {
   readonly #system: ActorSystem
@@ -127,6 +130,7 @@ export class ClusterClient {
     job: string,
     onProgress: (description: JobDescription) => void = () => {},
   ): Promise<JobDescription> {
+    const startedMs = this.#clock.monotonic()
     for (;;) {
       const description = await this.describe(job).catch((error: unknown) => {
         if (error instanceof SluiceError && error.retryable) return null
@@ -136,7 +140,8 @@ export class ClusterClient {
         onProgress(description)
         if (TERMINAL_JOB_STATES.includes(description.state)) return description
       }
-      await sleep(this.#clock, POLL_MS)
+      const waitedMs = this.#clock.monotonic() - startedMs
+      await sleep(this.#clock, Math.min(POLL_MS, POLL_MIN_MS + waitedMs * POLL_SHARE))
     }
   }
 
