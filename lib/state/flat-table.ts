@@ -54,7 +54,7 @@ export class HeapFlatTable<V> extends StateTable<V> implements FlatTable<V> {
   remove(): void {
     const entry = this.#entry()
     if (entry === undefined) return
-    this.#map.delete(entry.key, entry.keyGroup)
+    this.#map.delete(entry.key)
     this.#current = undefined
     this.removed(entry)
   }

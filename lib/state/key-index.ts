@@ -3,15 +3,15 @@
  * small integers, so that to look up a value costs no object, which would be one cache miss more for every record.
  *
  * A Map that grows copies itself, and its thread stands still meanwhile: 4 ms at 64 Ki keys, 60 ms at a million; and it
- * holds at most 2^24. So from WHOLE_SIZE_MAX on keys are dealt out over one Map per residue of their key group, the old
- * ones few by few. Below that no key group is needed: to hash a text costs as much as all the rest of a lookup.
+ * holds at most 2^24. So from WHOLE_SIZE_MAX on keys are dealt out over several, the old ones few by few. Below that a
+ * key need not be looked at: to hash a text costs as much as all the rest of a lookup.
  */
 import type { KeyContext } from './key-context.ts'
+import { SHARD_COUNT, shardOf } from './key-shard.ts'
 import type { MapKey } from './map-key.ts'
 
 /** A Map this large has grown for the last time when it had half of it. */
 const WHOLE_SIZE_MAX = 131_072
-const SHARD_COUNT = 256
 /** Keys that are moved into their shard for each that is added. */
 const MOVE_COUNT = 4
 
@@ -35,7 +35,8 @@ export class KeyIndex {
       const found = this.#whole.get(this.#context.mapKey)
       if (found !== undefined || this.#shards === null) return found
     }
-    return this.#shards![this.#context.keyGroup % SHARD_COUNT]!.get(this.#context.mapKey)
+    const { mapKey } = this.#context
+    return this.#shards![shardOf(mapKey)]!.get(mapKey)
   }
 
   /** The numbers of keys from..to, each in its place of `numbers`; -1: none. Another key may be current afterwards. */
@@ -67,16 +68,17 @@ export class KeyIndex {
       if (this.#whole!.size === WHOLE_SIZE_MAX) this.#divide(this.#whole!)
       return
     }
-    this.#whole?.delete(this.#context.mapKey)
-    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.ownMapKey, at)
+    const { ownMapKey } = this.#context
+    this.#whole?.delete(ownMapKey)
+    this.#shards[shardOf(ownMapKey)]!.set(ownMapKey, at)
     if (this.#moving !== null) this.#move(this.#moving, this.#shards)
   }
 
   /** Removes the current key. */
   remove(): void {
-    const { mapKey, keyGroup } = this.#context
+    const { mapKey } = this.#context
     this.#whole?.delete(mapKey)
-    if (this.#shards !== null) this.#shards[keyGroup % SHARD_COUNT]!.delete(mapKey)
+    if (this.#shards !== null) this.#shards[shardOf(mapKey)]!.delete(mapKey)
   }
 
   #divide(whole: Map<MapKey, number>): void {
@@ -93,7 +95,7 @@ export class KeyIndex {
         return
       }
       const [key, at] = next.value
-      shards[this.#context.groupOf(key) % SHARD_COUNT]!.set(key, at)
+      shards[shardOf(key)]!.set(key, at)
     }
   }
 }

@@ -2,7 +2,8 @@
  * Keys as JavaScript Maps can hold them. Primitives stand for themselves; a tuple, which a Map would compare
  * by identity, becomes a string that no well-formed text starts like: a marker and its elements as text, each with a
  * letter for its type. Text because it is made for every record: the key codec's bytes would have to become a string
- * first, which takes twice as long.
+ * first, which takes twice as long. Two integers, ids mostly, become another marker and their halves as code units,
+ * which takes a fifth of the time.
  */
 
 import type { ByteReader } from '../base/byte-reader.ts'
@@ -13,24 +14,43 @@ import { mismatch } from '../types/mismatch.ts'
 
 export type MapKey = string | number | bigint | boolean
 
-/** A low surrogate first: ill-formed Unicode, so ordinary strings never collide; others are escaped. */
+/** Low surrogates first: ill-formed Unicode, so ordinary strings never collide; others are escaped. */
 const MARKER_CODE = 0xdfff
+const PAIR_CODE = 0xdffe
 const TUPLE_MARKER = '\udfffT'
 const STRING_MARKER = '\udfffS'
 
 export function toMapKey(key: Key): MapKey {
   if (typeof key === 'number') return key
-  if (typeof key === 'string') return key.charCodeAt(0) === MARKER_CODE ? STRING_MARKER + key : key
+  if (typeof key === 'string') return isMarked(key) ? STRING_MARKER + key : key
   if (typeof key === 'bigint' || typeof key === 'boolean') return key
   // Key selectors return what they find: `undefined` where a field is missing.
   if (!Array.isArray(key)) throw notAKey(key)
+  const [a, b] = key as readonly Key[]
+  if (key.length === 2 && isInt32(a) && isInt32(b)) {
+    return String.fromCharCode(PAIR_CODE, a >>> 16, a & 0xffff, b >>> 16, b & 0xffff)
+  }
   return TUPLE_MARKER + textOf(key, 0)
 }
 
 export function fromMapKey(mapKey: MapKey): Key {
-  if (typeof mapKey !== 'string' || mapKey.charCodeAt(0) !== MARKER_CODE) return mapKey
+  if (typeof mapKey !== 'string' || !isMarked(mapKey)) return mapKey
+  if (mapKey.charCodeAt(0) === PAIR_CODE) return [intAt(mapKey, 1), intAt(mapKey, 3)]
   if (mapKey.startsWith(STRING_MARKER)) return mapKey.slice(STRING_MARKER.length)
   return new TupleText(mapKey, TUPLE_MARKER.length).elements()
+}
+
+function isMarked(text: string): boolean {
+  const code = text.charCodeAt(0)
+  return code === MARKER_CODE || code === PAIR_CODE
+}
+
+function isInt32(value: Key | undefined): value is number {
+  return typeof value === 'number' && (value | 0) === value
+}
+
+function intAt(text: string, at: number): number {
+  return (text.charCodeAt(at) << 16) | text.charCodeAt(at + 1)
 }
 
 /** Writes what `writeKey` writes for the key. */

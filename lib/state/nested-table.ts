@@ -147,7 +147,7 @@ export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> 
   }
 
   #dropInner(): void {
-    this.#map.delete(this.#context.mapKey, this.#context.knownKeyGroup)
+    this.#map.delete(this.#context.mapKey)
     this.#inner = undefined
   }
 }

@@ -1,14 +1,13 @@
 /**
  * A Map that grows past the limits of a Map. One JavaScript Map holds at most 2^24 entries and stalls its thread
- * while it rehashes (about 50 ms at a million entries). So above a threshold the entries are dealt out over one Map
- * per residue of their key group. Small tables stay a single Map, whose lookup needs no key group at all.
+ * while it rehashes (about 50 ms at a million entries). So above a threshold the entries are dealt out over several.
  */
 import type { KeyContext } from './key-context.ts'
+import { SHARD_COUNT, shardOf } from './key-shard.ts'
 import type { MapKey } from './map-key.ts'
 
 /** Dealing out this many entries takes one to two milliseconds. */
 const SPLIT_SIZE = 16_384
-const SHARD_COUNT = 256
 
 export class ShardedMap<V> {
   #single: Map<MapKey, V> | null = new Map()
@@ -26,33 +25,32 @@ export class ShardedMap<V> {
 
   /** The value of the context's current key. */
   get(): V | undefined {
-    const single = this.#single
-    if (single !== null) return single.get(this.#context.mapKey)
-    return this.#shards[this.#context.keyGroup % SHARD_COUNT]!.get(this.#context.mapKey)
+    return this.getAt(this.#context.mapKey)
   }
 
-  /** The value of any key; `keyGroup` may be -1 if it is not known. */
-  getAt(mapKey: MapKey, keyGroup: number): V | undefined {
-    if (this.#single !== null) return this.#single.get(mapKey)
-    return this.#shardOf(mapKey, keyGroup).get(mapKey)
+  /** The value of any key. */
+  getAt(mapKey: MapKey): V | undefined {
+    const single = this.#single
+    return single !== null ? single.get(mapKey) : this.#shards[shardOf(mapKey)]!.get(mapKey)
   }
 
   /** Sets the value of the context's current key, which must be absent. */
   insert(value: V): void {
     const single = this.#single
+    const mapKey = this.#context.ownMapKey
     if (single !== null) {
-      single.set(this.#context.ownMapKey, value)
+      single.set(mapKey, value)
       if (single.size > SPLIT_SIZE) this.#split(single)
       return
     }
-    this.#shards[this.#context.keyGroup % SHARD_COUNT]!.set(this.#context.ownMapKey, value)
+    this.#shards[shardOf(mapKey)]!.set(mapKey, value)
     this.#shardedSize++
   }
 
-  /** Removes a key; `keyGroup` may be -1 if it is not known. */
-  delete(mapKey: MapKey, keyGroup: number): boolean {
+  /** Removes a key. */
+  delete(mapKey: MapKey): boolean {
     if (this.#single !== null) return this.#single.delete(mapKey)
-    const isDeleted = this.#shardOf(mapKey, keyGroup).delete(mapKey)
+    const isDeleted = this.#shards[shardOf(mapKey)]!.delete(mapKey)
     if (isDeleted) this.#shardedSize--
     return isDeleted
   }
@@ -68,14 +66,9 @@ export class ShardedMap<V> {
     return this.#single === null ? new ShardValues(this.#shards) : this.#single.values()
   }
 
-  #shardOf(mapKey: MapKey, keyGroup: number): Map<MapKey, V> {
-    const group = keyGroup >= 0 ? keyGroup : this.#context.groupOf(mapKey)
-    return this.#shards[group % SHARD_COUNT]!
-  }
-
   #split(single: Map<MapKey, V>): void {
     this.#shards = Array.from({ length: SHARD_COUNT }, () => new Map())
-    for (const [key, value] of single) this.#shardOf(key, -1).set(key, value)
+    for (const [key, value] of single) this.#shards[shardOf(key)]!.set(key, value)
     this.#shardedSize = single.size
     this.#single = null
   }

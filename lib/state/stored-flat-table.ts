@@ -106,13 +106,13 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
     return this.#map.values()
   }
 
-  protected override cachedAt({ key, keyGroup }: Entry<V>): StoredEntry<V> | undefined {
-    const entry = this.#map.getAt(key, keyGroup)
+  protected override cachedAt({ key }: Entry<V>): StoredEntry<V> | undefined {
+    const entry = this.#map.getAt(key)
     return entry?.prefetch === 'awaited' ? undefined : entry
   }
 
   protected override detach(entry: StoredEntry<V>): void {
-    this.#map.delete(entry.key, entry.keyGroup)
+    this.#map.delete(entry.key)
   }
 
   #entry(): StoredEntry<V> | undefined {

@@ -122,18 +122,18 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
     for (const { entries } of this.#map.values()) yield* entries.values()
   }
 
-  protected override cachedAt({ key, sub, keyGroup }: Entry<V>): StoredEntry<V> | undefined {
-    return this.#map.getAt(key, keyGroup)?.entries.get(sub)
+  protected override cachedAt({ key, sub }: Entry<V>): StoredEntry<V> | undefined {
+    return this.#map.getAt(key)?.entries.get(sub)
   }
 
-  protected override detach({ key, sub, keyGroup, value }: StoredEntry<V>): void {
-    const inner = this.#map.getAt(key, keyGroup)
+  protected override detach({ key, sub, value }: StoredEntry<V>): void {
+    const inner = this.#map.getAt(key)
     if (inner === undefined) return
     inner.entries.delete(sub)
     // A removed entry leaves when the store has none of it.
     if (value !== DELETED) inner.isComplete = false
     if (inner.entries.size > 0) return
-    this.#map.delete(key, keyGroup)
+    this.#map.delete(key)
     if (inner === this.#inner) this.#inner = undefined
   }
 

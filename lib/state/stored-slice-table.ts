@@ -138,14 +138,14 @@ export class StoredSliceTable<V> extends StoredTable<V> implements SliceTable<V>
     for (const { cached } of this.#slices.values()) yield* cached.values()
   }
 
-  protected override cachedAt({ key, sub, keyGroup }: Entry<V>): StoredEntry<V> | undefined {
-    return this.#slices.get(sub as number)?.cached.getAt(key, keyGroup)
+  protected override cachedAt({ key, sub }: Entry<V>): StoredEntry<V> | undefined {
+    return this.#slices.get(sub as number)?.cached.getAt(key)
   }
 
-  protected override detach({ key, sub, keyGroup, value }: StoredEntry<V>): void {
+  protected override detach({ key, sub, value }: StoredEntry<V>): void {
     const slice = this.#slices.get(sub as number)
     if (slice === undefined) return
-    slice.cached.delete(key, keyGroup)
+    slice.cached.delete(key)
     if (value !== DELETED) slice.awayCount++
     this.#dropEmpty(sub as number)
   }
