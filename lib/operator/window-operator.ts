@@ -20,7 +20,7 @@ import type { Timer } from '../state/timer-table.ts'
 import type { TimerService } from '../time/timer-service.ts'
 import { t } from '../types/t.ts'
 import { MergingWindows } from '../window/merging-windows.ts'
-import { FIRE, PURGE, type Trigger, type TriggerResult } from '../window/trigger.ts'
+import { FIRE, PURGE, setsTimersOnly, type Trigger, type TriggerResult } from '../window/trigger.ts'
 import { Window } from '../window/window.ts'
 import type { WindowAssigner } from '../window/window-assigner.ts'
 import { timestampUnusable } from './event-timestamp.ts'
@@ -44,6 +44,8 @@ type WindowSet = [number, number, number, number][]
 export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   readonly #assigner: WindowAssigner<I>
   readonly #trigger: Trigger<I>
+  /** A record does no more to its window than to be added and to set timers. */
+  readonly #hasTimersOnly: boolean
   readonly #contents: WindowContents<I, A, O>
   readonly #latenessMs: number
   readonly #lateTag: OutputTag<I> | null
@@ -60,6 +62,7 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     super(options.contents.process)
     this.#assigner = options.assigner
     this.#trigger = options.trigger
+    this.#hasTimersOnly = !options.assigner.isMerging && setsTimersOnly(options.trigger)
     this.#contents = options.contents
     this.#latenessMs = options.allowedLatenessMs
     this.#lateTag = options.lateTag
@@ -157,7 +160,10 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
   }
 
   #addAndTrigger(window: Window, stateId: SubKey, value: I, timestamp: number): void {
-    this.#table.put(stateId, this.#contents.add(value, timestamp, this.#table.get(stateId)))
+    const before = this.#table.get(stateId)
+    this.#table.put(stateId, this.#contents.add(value, timestamp, before))
+    // The timers are set; those of a window that merges move with each record.
+    if (before !== undefined && this.#hasTimersOnly) return
     this.#triggerContext.enter(window)
     const result = this.#trigger.onElement(value, timestamp, window, this.#triggerContext)
     this.#carryOut(result, window, stateId)

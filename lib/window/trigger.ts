@@ -68,6 +68,22 @@ export interface Trigger<T> {
   clear(window: Window, context: TriggerContext): void
 }
 
+/**
+ * The `onElement`s that do no more than set timers of the window's, always the same: once is enough. Functions and not
+ * triggers, since one that is made from another may have an `onElement` of its own.
+ */
+const timerSetters = new WeakSet<Trigger<never>['onElement']>()
+
+/** Whether it need not be told of further records of a window that has had one since it was opened or purged. */
+export function setsTimersOnly({ onElement }: Trigger<never>): boolean {
+  return timerSetters.has(onElement)
+}
+
+function settingTimersOnly<T>(trigger: Trigger<T>): Trigger<T> {
+  timerSetters.add(trigger.onElement)
+  return trigger
+}
+
 /** Fires when the watermark passes the end of the window, and at once for each late record still allowed. */
 export function eventTimeTrigger<T>(): Trigger<T> {
   return {
@@ -88,7 +104,7 @@ export function eventTimeTrigger<T>(): Trigger<T> {
 
 /** Fires when the clock passes the end of the window. */
 export function processingTimeTrigger<T>(): Trigger<T> {
-  return {
+  return settingTimersOnly({
     name: 'processing time',
     onElement(_value, _timestamp, window, context) {
       context.registerProcessingTimer(window.maxTimestamp)
@@ -100,7 +116,7 @@ export function processingTimeTrigger<T>(): Trigger<T> {
       if (window.maxTimestamp > context.processingTime()) context.registerProcessingTimer(window.maxTimestamp)
     },
     clear: (window, context) => context.deleteProcessingTimer(window.maxTimestamp),
-  }
+  })
 }
 
 const sum = (a: number, b: number): number => a + b
@@ -285,7 +301,7 @@ export function endOfStreamTrigger<T>(): Trigger<T> {
  */
 export function orEndOfStream<T>(inner: Trigger<T>): Trigger<T> {
   const onMerge = inner.onMerge?.bind(inner)
-  return {
+  const trigger: Trigger<T> = {
     name: `${inner.name}, or end of stream`,
     onElement(value, timestamp, window, context) {
       context.registerEventTimer(MAX_TIMESTAMP)
@@ -308,6 +324,7 @@ export function orEndOfStream<T>(inner: Trigger<T>): Trigger<T> {
       inner.clear(window, context)
     },
   }
+  return setsTimersOnly(inner) ? settingTimersOnly(trigger) : trigger
 }
 
 /** Never fires. */

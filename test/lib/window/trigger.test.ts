@@ -9,6 +9,7 @@ import {
   deltaTrigger,
   endOfStreamTrigger,
   eventTimeTrigger,
+  FIRE,
   orEndOfStream,
   processingTimeTrigger,
   purging,
@@ -239,6 +240,29 @@ t.test('or end of stream - what the clock has not fired yet fires when the input
   await script.restore()
   t.same(script.watermark(MAX_TIMESTAMP).sort(), ['a 10-20: 2', 'b 10-20: 3'])
   t.same(script.clock(20), [])
+})
+
+t.test(
+  'processing time trigger - a window fires with all its records, and again with those after it was purged',
+  async (t) => {
+    const trigger = orEndOfStream(processingTimeTrigger<Item>())
+    const script = await WindowScript.open({ assigner: tumblingProcessingTime(10), trigger })
+    script.records('a 1, a 2, a 3')
+    await script.restore()
+    script.records('a 4')
+    t.same(script.watermark(MAX_TIMESTAMP), ['a 0-10: 1 2 3 4'])
+    script.records('a 5, a 6')
+    t.same(script.clock(10), ['a 0-10: 5 6'])
+    t.equal(script.stateSize, 0)
+  },
+)
+
+t.test('processing time trigger - one made from it is told of each record', async (t) => {
+  const trigger: Trigger<Item> = { ...processingTimeTrigger<Item>(), name: 'each', onElement: () => FIRE }
+  for (const each of [trigger, orEndOfStream(trigger)]) {
+    const script = await WindowScript.open({ assigner: tumblingProcessingTime(10), trigger: each })
+    t.same(script.records('a 1, a 2'), ['a 0-10: 1', 'a 0-10: 1 2'])
+  }
 })
 
 t.test('or end of stream - sessions that merge fire as one', async (t) => {
