@@ -31,6 +31,8 @@ without an engine; lowest, median and highest over fresh processes. Ends with 1 
   --checkpoints LIST  intervals, "none" for without (none,1s)
   --latency R         in place of throughput: time from when an event was due to its result at the sink, at R events
                       per second (in one process)
+  --scaling P         in place of throughput: how many times as fast P subtasks are as one, what the generator takes
+                      being taken out of both; nothing else may be running
   --profile DIR       in place of figures: a CPU profile and a flame graph of each query, into DIR
   --json FILE         every run
   --svg FILE          a chart of the ratios (default: none)
@@ -72,6 +74,7 @@ const OPTIONS = {
   backend: { type: 'string', default: BACKENDS.join() },
   checkpoints: { type: 'string', default: 'none,1s' },
   latency: { type: 'string' },
+  scaling: { type: 'string' },
   profile: { type: 'string' },
   json: { type: 'string' },
   svg: { type: 'string' },
@@ -195,6 +198,31 @@ async function latency(rate: string): Promise<void> {
   process.stdout.write(`${textTable(['QUERY', 'P50 MS', 'P99 MS', 'P99.9 MS'], rows)}\n`)
 }
 
+/** The job that only makes events. */
+const GENERATOR = 'events'
+
+async function scaling(parallelism: number): Promise<void> {
+  const rows: string[][] = []
+  for (const query of queries) {
+    const factors: number[] = []
+    for (let i = 0; i < Number(values.runs); i++) {
+      const [one, several] = [await beyondGenerator(query, 1), await beyondGenerator(query, parallelism)]
+      factors.push(one / several)
+      say(`${query}: ${one.toFixed(2)} s in one subtask, ${several.toFixed(2)} s in ${parallelism}`)
+    }
+    factors.sort((a, b) => a - b)
+    rows.push([query, [factors[0]!, middle(factors), factors.at(-1)!].map((f) => f.toFixed(2)).join(' / ')])
+  }
+  process.stdout.write(`${textTable(['QUERY', `TIMES AS FAST IN ${parallelism}`], rows)}\n`)
+}
+
+/** Seconds that a query takes longer than its events; measured one after the other. */
+async function beyondGenerator(query: string, parallelism: number): Promise<number> {
+  const more = ['--parallelism', String(parallelism)]
+  const events = await measure(GENERATOR, 'sluice', more)
+  return (await measure(query, 'sluice', more)).seconds - events.seconds
+}
+
 async function profile(directory: string): Promise<void> {
   for (const query of queries) {
     const path = `${directory}/${query}`
@@ -231,5 +259,6 @@ await runCommand(USAGE, async (args) => {
   events = readCount('events', values.events, 1)
   if (values.profile !== undefined) await profile(values.profile)
   else if (values.latency !== undefined) await latency(values.latency)
+  else if (values.scaling !== undefined) await scaling(readCount('scaling', values.scaling, 2))
   else process.exitCode = await compare()
 })
