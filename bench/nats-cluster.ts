@@ -19,8 +19,8 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** With the limits Sluice wants of a server, without JetStream. */
-export async function startServer(): Promise<Server> {
+/** With the limits Sluice wants of a server. */
+export async function startServer(hasJetStream = false): Promise<Server> {
   const { env, platform } = process
   const places = { env, cacheDir: join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'sluice'), platform }
   const binary = await findNatsServer(places)
@@ -35,7 +35,7 @@ export async function startServer(): Promise<Server> {
   const server = await startNatsServer({
     binary: binary.path,
     storeDir,
-    jetstream: false,
+    jetstream: hasJetStream,
     clock: systemClock,
   })
   return { url: server.url, pid: server.pid, directory, stop: () => server.stop() }

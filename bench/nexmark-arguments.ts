@@ -4,6 +4,7 @@ import { type NexmarkArguments, readArguments } from '../examples/nexmark/nexmar
 import { didYouMean } from '../lib/base/nearest-name.ts'
 import { parseDuration } from '../lib/base/units.ts'
 import { asUsage, readCount, readOptions, usageError } from './command-line.ts'
+import type { VerifyPlan } from './nexmark-verify.ts'
 
 export const NEXMARK_JOBS = new URL('../examples/nexmark/', import.meta.url)
 
@@ -32,9 +33,11 @@ and no digest differs. A digest is unknown if there is none for these events.
   --checkpoint-interval D   take checkpoints this often, such as 500ms
   --report FILE             write the results as JSON; with --all: nexmark.json
   --verify                  every known digest on every path: rates, disorder, parallelisms, backends, local and on two
-                            nodes, a node killed and the parallelism changed on the way; the last line on stdout is
-                            "N passed, N failed". Of the other options only --query and --minutes go with it
+                            nodes, a node killed and the parallelism changed on the way, into files and JetStream; the
+                            last line on stdout is "N passed, N failed". Of the other options only --query, --minutes
+                            and --path go with it
   --minutes M               no case of --verify begins after so long (30); what was left out is said
+  --path NAME               of --verify only this path, named as its progress names it
   --help
 `
 
@@ -53,6 +56,7 @@ const OPTIONS = {
   report: { type: 'string' },
   verify: { type: 'boolean', default: false },
   minutes: { type: 'string' },
+  path: { type: 'string' },
   blackhole: { type: 'boolean', default: false },
   out: { type: 'string' },
   digest: { type: 'boolean', default: false },
@@ -92,8 +96,8 @@ export interface NexmarkPlan {
   readonly out: string | null
   /** Where all results go as JSON at the end; null: nowhere. */
   readonly report: string | null
-  /** After so many minutes no case of the verification begins; null: nothing is verified, these runs are made. */
-  readonly verifyMinutes: number | null
+  /** Null: nothing is verified, these runs are made. */
+  readonly verify: Pick<VerifyPlan, 'path' | 'minutes'> | null
   /** A line of JSON per run in place of the table. */
   readonly isJson: boolean
   /** Arguments of the jobs, without their sink. */
@@ -121,8 +125,11 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
     isBlackhole: blackhole,
     out: out ?? null,
     report: values.report ?? (values.all ? REPORT : null),
-    verifyMinutes: values.verify
-      ? readCount('minutes', values.minutes ?? `${MINUTES}`, 1, MINUTES_MAX)
+    verify: values.verify
+      ? {
+          path: values.path ?? null,
+          minutes: readCount('minutes', values.minutes ?? `${MINUTES}`, 1, MINUTES_MAX),
+        }
       : null,
     isJson: values.json || values.digest,
     jobArguments,

@@ -1,14 +1,18 @@
 /**
- * What the queries run on: this process, or a cluster of processes of its own, which is gone when this process is. One
- * cluster serves all queries of a run.
+ * What the queries run on: this process, threads of it, or a cluster of processes of its own, which is gone when this
+ * process is. Threads and clusters serve all queries of a run.
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { MiniCluster } from '../actors/mini-cluster.ts'
 import { runLocal } from '../actors/run-local.ts'
 import { whenAborted } from '../bin/interrupts.ts'
+import { buildJob, graphSettings } from '../lib/api/job.ts'
+import { importJob } from '../lib/api/load-job.ts'
 import { sleep, systemClock } from '../lib/base/clock.ts'
 import { SluiceError } from '../lib/base/errors.ts'
+import { newId } from '../lib/base/ids.ts'
 import { silentLogger } from '../lib/base/logger.ts'
 import { systemRandom } from '../lib/base/prng.ts'
 import { type ClusterClient, failureOf } from '../lib/client/cluster-client.ts'
@@ -29,6 +33,7 @@ import { openBlobStore } from '../lib/storage/open-blob-store.ts'
 import { type Child, startSluice } from './child-process.ts'
 import { startServer } from './nats-cluster.ts'
 import type { Backend } from './nexmark-arguments.ts'
+import { ResultsStream } from './results-stream.ts'
 
 const POLL_MS = 50
 
@@ -48,13 +53,18 @@ export interface JobRunner {
 export interface ClusterRunner extends JobRunner {
   /** Of the nodes there are. */
   readonly nodePids: readonly number[]
-  /** As `run`, but one of the nodes is killed when the first checkpoint is complete; another takes its place. */
-  runKilled(order: JobOrder): Promise<JobDescription>
+  /**
+   * As `run`, several at once, but one of the nodes is killed when each has had a checkpoint completed; another takes
+   * its place. A job that does not notice is one that fails.
+   */
+  runKilled(orders: readonly JobOrder[]): Promise<JobDescription>[]
   /**
    * Runs `before` until its first checkpoint is complete, stops it with a savepoint, and runs `after` from there to its
    * end.
    */
   runRescaled(before: JobOrder, after: JobOrder): Promise<JobDescription>
+  /** A new stream for the results of a query; needs `hasJetStream`. */
+  openStream(query: string): Promise<ResultsStream>
 }
 
 /** When `signal` aborts, the job is cancelled. Checkpoints, if there are any, go into `directory`. */
@@ -72,6 +82,42 @@ export async function localRunner(
   }
 }
 
+/**
+ * Slots in threads of this process, as local mode has them, but kept for all jobs, as a node keeps its own: to start
+ * one takes longer than most of the jobs do.
+ */
+export async function threadsRunner(
+  slotCount: number,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<JobRunner> {
+  const { config } = await loadConfig({ flags: flagsOf(settings), directory: tmpdir(), env: {} })
+  const [clock, random, log] = [systemClock, systemRandom(), silentLogger]
+  const cluster = await MiniCluster.start({ clock, random, log, slotCount, hasThreads: true })
+  const cancelled = whenCancelled(signal)
+  cancelled.catch(() => {})
+  const { client } = cluster
+  const run = async ({ file, parallelism, args }: JobOrder) => {
+    const definition = await importJob(file.href)
+    const graph = graphSettings(definition, { parallelism }, args)
+    const jobId = await client.submit({
+      jobId: newId(),
+      module: { kind: 'file', url: file.href },
+      graph: buildJob(definition, graph).graph,
+      settings: {
+        graph,
+        task: taskSettings(config),
+        restart: { kind: 'none' },
+        checkpoint: null,
+        restore: null,
+        slotRequestTimeoutMs: config['slot.requestTimeout'],
+      },
+    })
+    return await finished(client, jobId)
+  }
+  return { run: (order) => Promise.race([run(order), cancelled]), close: () => cluster.close() }
+}
+
 /** Configuration by option. */
 export type Settings = Readonly<Record<string, string>>
 
@@ -87,6 +133,8 @@ function flagsOf(settings: Settings): FlagValue[] {
 export interface ClusterSize {
   readonly nodes: number
   readonly slotsPerNode: number
+  /** Without it (default) there is one coordinator, and no streams. */
+  readonly hasJetStream?: boolean
 }
 
 /**
@@ -103,7 +151,7 @@ export async function clusterRunner(
     for (const each of opened.splice(0).reverse()) await each()
   }
   try {
-    const server = await startServer()
+    const server = await startServer(size.hasJetStream)
     opened.push(() => server.stop())
     const settings = {
       ...wanted,
@@ -124,8 +172,10 @@ export async function clusterRunner(
         return processes.nodePids
       },
       run: (order) => Promise.race([jobs.finished(jobs.submit(order)), broken]),
-      runKilled: (order) => Promise.race([runKilled(jobs, processes, order), broken]),
+      runKilled: (orders) =>
+        runKilled(jobs, processes, orders).map((description) => Promise.race([description, broken])),
       runRescaled: (before, after) => Promise.race([runRescaled(jobs, before, after), broken]),
+      openStream: (query) => Promise.race([jobs.openStream(query), broken]),
       close,
     }
   } catch (error) {
@@ -134,13 +184,20 @@ export async function clusterRunner(
   }
 }
 
-async function runKilled(jobs: Jobs, processes: Processes, order: JobOrder): Promise<JobDescription> {
-  const job = jobs.submit(order)
-  await jobs.firstCheckpoint(job)
-  await processes.replaceNode()
-  const description = await jobs.finished(job)
-  if (description.restarts > 0) return description
-  throw new SluiceError('JOB_FAILED', 'the job noticed nothing of the node that was killed: it was too short')
+function runKilled(jobs: Jobs, processes: Processes, orders: readonly JobOrder[]): Promise<JobDescription>[] {
+  const submitted = orders.map((order) => jobs.submit(order))
+  const killed = Promise.allSettled(submitted.map((job) => jobs.firstCheckpoint(job))).then(() =>
+    processes.replaceNode(),
+  )
+  return submitted.map(async (job) => {
+    await killed
+    const description = await jobs.finished(job)
+    if (description.restarts > 0) return description
+    throw new SluiceError(
+      'JOB_FAILED',
+      'the job noticed nothing of the node that was killed: it was too short',
+    )
+  })
 }
 
 async function runRescaled(jobs: Jobs, before: JobOrder, after: JobOrder): Promise<JobDescription> {
@@ -226,6 +283,7 @@ interface Jobs {
   firstCheckpoint(job: Promise<string>): Promise<void>
   /** Stops the job; resolves with the URI of the savepoint. */
   stop(job: Promise<string>): Promise<string>
+  openStream(query: string): Promise<ResultsStream>
   close(): Promise<void>
 }
 
@@ -248,22 +306,31 @@ async function connectJobs(config: Config): Promise<Jobs> {
       const order = { ...settings, parallelism, args, restore }
       return (await submitJob(fileURLToPath(file), order)).jobId
     },
-    async finished(job) {
-      const description = await client.waitForEnd(await job)
-      const failure = failureOf(description)
-      if (failure !== undefined) throw failure
-      return description
-    },
+    finished: async (job) => finished(client, await job),
     firstCheckpoint: async (job) => firstCheckpoint(client, await job),
     async stop(job) {
       const { jobId, uri } = await client.savepoint(await job, { stop: 'suspend' })
       await client.waitForEnd(jobId)
       return uri
     },
+    openStream: (query) => ResultsStream.open(bus.connection, query),
     async close() {
       await blobs.close()
       await close()
     },
+  }
+}
+
+/** As the client waits for a job, but to the 50 ms: many jobs here last no longer than the 200 it takes. */
+async function finished(client: ClusterClient, jobId: string): Promise<JobDescription> {
+  for (;;) {
+    const description = await client.describe(jobId)
+    if (TERMINAL_JOB_STATES.includes(description.state)) {
+      const failure = failureOf(description)
+      if (failure !== undefined) throw failure
+      return description
+    }
+    await sleep(systemClock, POLL_MS)
   }
 }
 

@@ -46,8 +46,8 @@ async function main(args: readonly string[], interrupts: Interrupts): Promise<nu
     return EXIT.ok
   }
   const signal = interrupts.listen(() => say('stopping; once more to stop at once'))
-  if (plan.verifyMinutes !== null) {
-    const { passed, failed } = await verify(plan.queries, plan.verifyMinutes, signal, say)
+  if (plan.verify !== null) {
+    const { passed, failed } = await verify({ queries: plan.queries, ...plan.verify }, signal, say)
     process.stdout.write(`${passed} passed, ${failed} failed\n`)
     return failed === 0 ? EXIT.ok : EXIT.failed
   }

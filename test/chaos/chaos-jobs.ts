@@ -5,9 +5,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { canonicalRows, digestOf } from '../../bench/nexmark-results.ts'
+import { readStream } from '../../bench/results-stream.ts'
 
 const FILES_QUERY = 'q5'
 const MESSAGES_QUERY = 'q11'
@@ -19,8 +20,6 @@ const PULSE_SUBJECT = 'chaos.pulse'
 /** Enough to put something out, at a rate that leaves a small machine time for the faults. */
 const PULSE_PER_SECOND = 40_000
 const EVENTS_PER_SECOND = 2000
-/** Time after the last message without any more, when all of a stream has been read. */
-const READ_PATIENCE_MS = 5000
 
 export interface ChaosJob {
   readonly file: string
@@ -112,25 +111,9 @@ export class ChaosJobs {
       .flatMap((file) => readFileSync(join(directory, file), 'utf8').split('\n').slice(0, -1))
   }
 
-  /** All that the stream holds is read, and what is not asked for is left out here: counts by subject may be off. */
   async #messageRows(name: string): Promise<string[]> {
-    const manager = await jetstreamManager(this.#connection)
-    const { state } = await manager.streams.info(RESULTS_STREAM)
-    const consumer = await jetstream(this.#connection).consumers.get(RESULTS_STREAM, {
-      deliver_policy: DeliverPolicy.All,
-    })
-    const rows: string[] = []
-    for (let sequence = 0; sequence < state.last_seq; ) {
-      const before = sequence
-      for await (const message of await consumer.fetch({ max_messages: 1000, expires: READ_PATIENCE_MS })) {
-        sequence = message.seq
-        if (message.subject === subjectOf(name)) rows.push(message.string())
-        if (sequence === state.last_seq) break
-      }
-      if (sequence === before)
-        throw new Error(`messages up to ${state.last_seq} were announced, ${before} came`)
-    }
-    return rows
+    const rows = await readStream(this.#connection, RESULTS_STREAM)
+    return rows.filter(({ subject }) => subject === subjectOf(name)).map(({ text }) => text)
   }
 }
 
