@@ -185,7 +185,9 @@ export async function clusterRunner(
 }
 
 function runKilled(jobs: Jobs, processes: Processes, orders: readonly JobOrder[]): Promise<JobDescription>[] {
-  const submitted = orders.map((order) => jobs.submit(order))
+  // A job that has both slots on the node that stays would notice nothing.
+  const idle = jobs.idle(processes.nodePids.length)
+  const submitted = orders.map((order) => idle.then(() => jobs.submit(order)))
   const killed = Promise.allSettled(submitted.map((job) => jobs.firstCheckpoint(job))).then(() =>
     processes.replaceNode(),
   )
@@ -284,6 +286,8 @@ interface Jobs {
   /** Stops the job; resolves with the URI of the savepoint. */
   stop(job: Promise<string>): Promise<string>
   openStream(query: string): Promise<ResultsStream>
+  /** Resolves when so many nodes are there and no job has a slot: the next jobs then have some on each of them. */
+  idle(nodes: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -314,6 +318,17 @@ async function connectJobs(config: Config): Promise<Jobs> {
       return uri
     },
     openStream: (query) => ResultsStream.open(bus.connection, query),
+    async idle(nodeCount) {
+      const endMs = clock.monotonic() + settings.slotRequestTimeoutMs
+      for (;;) {
+        const nodes = await client.nodes()
+        const isFree = nodes.every(({ slots }) => slots.every(({ jobId }) => jobId === null))
+        if (nodes.length === nodeCount && isFree) return
+        if (clock.monotonic() > endMs)
+          throw new SluiceError('SLOTS_UNAVAILABLE', 'jobs that have ended keep their slots')
+        await sleep(clock, POLL_MS)
+      }
+    },
     async close() {
       await blobs.close()
       await close()
@@ -321,17 +336,11 @@ async function connectJobs(config: Config): Promise<Jobs> {
   }
 }
 
-/** As the client waits for a job, but to the 50 ms: many jobs here last no longer than the 200 it takes. */
 async function finished(client: ClusterClient, jobId: string): Promise<JobDescription> {
-  for (;;) {
-    const description = await client.describe(jobId)
-    if (TERMINAL_JOB_STATES.includes(description.state)) {
-      const failure = failureOf(description)
-      if (failure !== undefined) throw failure
-      return description
-    }
-    await sleep(systemClock, POLL_MS)
-  }
+  const description = await client.waitForEnd(jobId)
+  const failure = failureOf(description)
+  if (failure !== undefined) throw failure
+  return description
 }
 
 /** Rejects if the job ends before. */

@@ -131,13 +131,13 @@ const RESTARTS: Settings = {
   'restart.delay': '100ms',
   'heartbeat.timeout': '3s',
 }
-const golden = new GoldenDigests()
 
 /** `say` is told of each case, and at the end again of those that failed or were left out. Throws USAGE. */
 export async function verify(
   { queries, path: only, minutes }: VerifyPlan,
   signal: AbortSignal,
   say: (text: string) => void,
+  golden: Pick<GoldenDigests, 'known'> = new GoldenDigests(),
 ): Promise<Verdicts> {
   const endMs = systemClock.monotonic() + minutes * 60_000
   const all = groups()
@@ -152,7 +152,7 @@ export async function verify(
       for (const [index, { name, events, together }] of group.paths.entries()) {
         if (only !== null && name !== only) continue
         for (const some of chunks(queries, together)) {
-          if (systemClock.monotonic() > endMs) {
+          if (systemClock.monotonic() >= endMs) {
             leftOut += some.length
             for (const query of some) say(`${query}, ${name}: left out, the time is up`)
             continue
@@ -160,7 +160,7 @@ export async function verify(
           const rows = await group.rowsOf(some, index, signal)
           if (signal.aborted) throw new SluiceError('JOB_CANCELLED', 'interrupted')
           for (const [i, query] of some.entries()) {
-            const complaint = complaintOf(query, events, rows[i]!)
+            const complaint = complaintOf(query, rows[i]!, golden.known(query, events))
             if (complaint === null) passed++
             else failures.push(`${query}, ${name}: ${complaint}\n  ${againOf(query, name)}`)
             const done = `${passed + failures.length + leftOut} of ${total}`
@@ -183,15 +183,12 @@ function chunks<T>(items: readonly T[], size: number): T[][] {
 }
 
 /** Null: the rows are the known ones. */
-function complaintOf(query: string, events: Events, result: Rows): string | null {
+function complaintOf(query: string, result: Rows, known = 'unknown'): string | null {
   if (result.status === 'rejected') return `failed: ${asError(result.reason).message}`
   const { value: rows } = result
   try {
     const sha256 = digestOf(canonicalRows(query, rows))
-    const known = golden.known(query, events)
-    return sha256 === known
-      ? null
-      : `expected digest ${known ?? 'unknown'}, found ${sha256} of ${rows.length} rows`
+    return sha256 === known ? null : `expected digest ${known}, found ${sha256} of ${rows.length} rows`
   } catch (error) {
     return `failed: ${asError(error).message}`
   }
