@@ -110,6 +110,8 @@ export function readCommandLine(args: readonly string[]): NexmarkPlan | null {
   if (values.help) return null
   const { out, blackhole, 'checkpoint-interval': interval } = values
   if (values.all && values.query !== undefined) throw usageError('--all and --query exclude each other')
+  if (!values.verify && (values.minutes !== undefined || values.path !== undefined))
+    throw usageError('--minutes and --path go with --verify')
   const jobArguments = JOB_OPTIONS.flatMap((name) =>
     values[name] === undefined ? [] : [`--${name}=${values[name]}`],
   )

@@ -29,7 +29,7 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
     isBlackhole: false,
     out: null,
     report: null,
-    verifyMinutes: null,
+    verify: null,
     isJson: false,
     jobArguments: [],
   })
@@ -50,8 +50,13 @@ t.test('nexmark command line - what is not said has its default', async (t) => {
   })
   t.match(read('--all'), { queries: nexmarkQueries(), report: 'nexmark.json' })
   t.match(read('--all --report results'), { report: 'results' })
-  t.match(read('--verify'), { queries: nexmarkQueries(), verifyMinutes: 30 })
-  t.match(read('--verify --minutes 5 --query q7 --backend leveldb'), { verifyMinutes: 5, backend: 'leveldb' })
+  t.match(read('--verify'), { queries: nexmarkQueries(), verify: { path: null, minutes: 30 } })
+  t.match(read('--verify --minutes 5 --query q7 --backend leveldb'), {
+    queries: ['q7'],
+    verify: { path: null, minutes: 5 },
+    backend: 'leveldb',
+  })
+  t.match(readCommandLine(['--verify', '--path', '2 nodes, heap']), { verify: { path: '2 nodes, heap' } })
   t.equal(read('--help'), null)
 })
 
@@ -72,6 +77,8 @@ t.test('nexmark command line - mistakes are named, the nearest right thing too',
     ['--query q5 --blackhole --digest', /--blackhole leaves no rows for --digest/],
     ['--query q5 --all', /--all and --query exclude each other/],
     ['--verify --minutes 0', /--minutes: expected an integer from 1/],
+    ['--minutes 5', /--minutes and --path go with --verify/],
+    ['--query q5 --path local', /--minutes and --path go with --verify/],
     ['--query q5 --backend rocks', /expected heap or leveldb, found "rocks"/],
     ['--query q5 --events', /--events/],
   ]

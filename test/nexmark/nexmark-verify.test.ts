@@ -4,6 +4,7 @@ import { type VerifyPlan, verify } from '../../bench/nexmark-verify.ts'
 
 t.setTimeout(120_000)
 
+const HERE = 'local, heap, parallelism 1, rate 1000, out of order by 1000'
 const IN_THREADS = 'local, heap, parallelism 2, rate 1000, out of order by 1000'
 const signal = new AbortController().signal
 
@@ -17,11 +18,11 @@ t.test(
   'nexmark verification - a digest that differs is said with the other, and how to have the case alone',
   async (t) => {
     const known = { known: () => 'abc' }
-    const { said, verdicts } = await run({ queries: ['q2'], path: IN_THREADS }, known)
+    const { said, verdicts } = await run({ queries: ['q2'], path: HERE }, known)
     t.same(verdicts, { passed: 0, failed: 1 })
     const complaint = new RegExp(
-      `q2, ${IN_THREADS}: expected digest abc, found [0-9a-f]{64} of \\d+ rows\n` +
-        `  again: npm run nexmark -- --verify --query q2 --path '${IN_THREADS}'`,
+      `q2, ${HERE}: expected digest abc, found [0-9a-f]{64} of \\d+ rows\n` +
+        `  again: npm run nexmark -- --verify --query q2 --path '${HERE}'`,
     )
     t.match(said[0], complaint)
     t.match(said.at(-1), complaint, 'at the end once more')
@@ -29,18 +30,18 @@ t.test(
 )
 
 t.test('nexmark verification - after a case that fails the others go on', async (t) => {
-  const { said, verdicts } = await run({ queries: ['q99', 'q2'], path: IN_THREADS })
+  const { said, verdicts } = await run({ queries: ['q99', 'q2'], path: HERE })
   t.same(verdicts, { passed: 1, failed: 1 })
   t.match(said[0], /^\[1 of 2\] q99, .*: failed: .*q99\.ts/)
   t.match(said[1], /^\[2 of 2\] q2, .*: ok$/)
 })
 
 t.test('nexmark verification - what there was no time for is said', async (t) => {
-  const { said, verdicts } = await run({ queries: ['q2', 'q3'], path: IN_THREADS, minutes: 0 })
+  const { said, verdicts } = await run({ queries: ['q2', 'q3'], path: HERE, minutes: 0 })
   t.same(verdicts, { passed: 0, failed: 0 })
   t.match(said, [
-    `q2, ${IN_THREADS}: left out, the time is up`,
-    `q3, ${IN_THREADS}: left out, the time is up`,
+    `q2, ${HERE}: left out, the time is up`,
+    `q3, ${HERE}: left out, the time is up`,
     /^2 of 2 left out: 0 min were up/,
   ])
 })
