@@ -1,4 +1,4 @@
-/** The verification: what it says of cases, and that it can be told to take one of them. Its paths are run by people. */
+/** The verification: what it says of cases, and that it can be told to take one of its paths. */
 import t from 'tap'
 import { type VerifyPlan, verify } from '../../bench/nexmark-verify.ts'
 
