@@ -1,8 +1,8 @@
 /**
- * Records on their way into slices, a handful at a time. To find the row of a key is three or four cache misses, each of
- * which waits for the one before, and the way of one record from source to state is longer than a processor looks ahead.
- * In a loop that does nothing but look up, the misses of several keys overlap; so records wait here until there are
- * enough for one, see HeapSliceTable.addAll.
+ * Records on their way into slices, a handful at a time. To find the row of a key is three or four cache misses, each
+ * of which waits for the one before, and the way of one record from source to state is longer than a processor looks
+ * ahead. In a loop that does nothing but look up, the misses of several keys overlap; so records wait here until there
+ * are enough for one, see HeapSliceTable.addAll.
  */
 import type { KeyContext } from './key-context.ts'
 import type { MapKey } from './map-key.ts'

@@ -1,7 +1,7 @@
 /**
  * Which of several Maps a key is in, for tables too large for one: less than its hash, by which it has a key group,
- * since it is computed for every record where no exchange has. Of long texts at most TEXT_UNITS code units count, evenly
- * spread: keys that differ in none of them meet in one Map, which is slower to grow and no less correct.
+ * since it is computed for every record where no exchange has. Of long texts at most TEXT_UNITS code units count,
+ * evenly spread: keys that differ in none of them meet in one Map, which is slower to grow and no less correct.
  */
 import type { MapKey } from './map-key.ts'
 
