@@ -142,7 +142,7 @@ export class JobCheckpoints {
     }
     this.#storage = new CheckpointStorage(settings.storageUri, (uri) => options.openStorage(uri))
     this.#enumerators = new EnumeratorSnapshots(
-      { ...options, storage: this.#storage, lastPlace: () => this.restore },
+      { ...options, storage: this.#storage, lastPlace: () => this.restore, lastId: () => this.restoreId },
       host,
     )
     this.#blobs = new CheckpointBlobs({
@@ -154,10 +154,14 @@ export class JobCheckpoints {
 
   /** What the next attempt begins with; null: from the beginning. */
   get restore(): CheckpointPlace | null {
-    const latest = this.#completed.at(-1)
-    if (latest !== undefined) return this.#checkpointPlace(latest)
     const { restore } = this.#options
+    if (this.restoreId > 0) return this.#checkpointPlace(this.restoreId)
     return restore === null ? null : placeOf(restore.uri)
+  }
+
+  /** Which checkpoint of this job that is; 0: none. */
+  get restoreId(): number {
+    return this.#completed.at(-1) ?? 0
   }
 
   /** For the record of the job. */
@@ -188,14 +192,14 @@ export class JobCheckpoints {
   }
 
   /**
-   * A subtask cannot read what its attempt was to begin with, `began`. The checkpoints that need what is damaged are of
+   * A subtask cannot read what its attempt was to begin with, `beganId`. The checkpoints that need what is damaged are of
    * no use; true if an older one is left to begin with. Said once of an attempt, however many subtasks complain, and
    * of several regions only the first that began there need do anything.
    */
-  fallBack(error: ErrorRecord, began: CheckpointPlace | null): boolean {
+  fallBack(error: ErrorRecord, beganId: number): boolean {
     const latest = this.#completed.at(-1)
     if (latest === undefined) return false
-    if (began?.folder !== this.#checkpointPlace(latest).folder) return true
+    if (beganId !== latest) return true
     const name = `${error.details?.path ?? ''}`.split('/').at(-1)!
     const useless = new Set([latest, ...this.#blobs.checkpointsWith(name)])
     this.#unreadable.push(...this.#completed.filter((id) => useless.has(id)))
@@ -531,12 +535,10 @@ export class JobCheckpoints {
     this.#storing.add(checkpointId)
     try {
       const { timestamp = 0, enumerators = [] } = round.triggered.get(checkpointId) ?? {}
-      const head = { checkpointId, timestamp, enumerators, isSavepoint: request.type === 'savepoint' }
-      const metadata = metadataOf(
-        { jobId: this.#options.jobId, ...head },
-        this.#options.graph,
-        order.snapshots,
-      )
+      const { jobId, graph } = this.#options
+      const isSavepoint = request.type === 'savepoint'
+      const head = { jobId, checkpointId, timestamp, enumerators, isSavepoint }
+      const metadata = metadataOf(head, graph, order.snapshots)
       const place = this.#placeOf(checkpointId, request)
       if (metadata.isSavepoint) await this.#storage.requireAll(place, blobNames(metadata))
       await this.#storage.put(place, METADATA, encodeMetadata(metadata))
@@ -544,10 +546,8 @@ export class JobCheckpoints {
       if (!isForNothing) await this.#complete(checkpointId, request)
     } catch (error) {
       this.#history.declined(checkpointId, `the metadata: ${toErrorRecord(error).message}`)
-      this.#host.log.warn('the metadata of a checkpoint could not be written', {
-        checkpoint: checkpointId,
-        error,
-      })
+      const fields = { checkpoint: checkpointId, error }
+      this.#host.log.warn('the metadata of a checkpoint could not be written', fields)
       isOk = false
     }
     this.#storing.delete(checkpointId)

@@ -7,7 +7,7 @@ import type { ActorRef, MessageOf } from '../lib/actor/actor-ref.ts'
 import { type ActorContext, type Behavior, handling, type Sender } from '../lib/actor/behavior.ts'
 import { asError, type ErrorRecord, SluiceError, toErrorRecord } from '../lib/base/errors.ts'
 import type { Subjects } from '../lib/bus/subjects.ts'
-import { type CheckpointPlace, placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
+import { placeOf } from '../lib/checkpoint/checkpoint-storage.ts'
 import { taskId } from '../lib/checkpoint/first-tasks.ts'
 import type { SlotLocation } from '../lib/graph/execution-graph.ts'
 import { type PipelinedRegions, pipelinedRegions, type SubtaskId } from '../lib/graph/pipelined-regions.ts'
@@ -68,7 +68,7 @@ export class JobMaster {
   readonly #metrics = new Map<string, SubtaskMetrics>()
   readonly #regions: PipelinedRegions
   /** By region, what its attempt began with. */
-  readonly #restores = new Map<number, CheckpointPlace | null>()
+  readonly #restores = new Map<number, Pick<Deployment, 'restore' | 'restoredId'>>()
   #scheduler!: JobScheduler
   #context!: ActorContext<Protocol>
   #notices: JobNotice[] = []
@@ -351,7 +351,10 @@ export class JobMaster {
       case 'deploy':
         for (const { vertexId, index } of order.subtasks) this.#metrics.delete(taskId(vertexId, index))
         this.#checkpoints?.attemptEnded(order.subtasks)
-        this.#restores.set(order.region, this.#checkpoints?.restore ?? null)
+        this.#restores.set(order.region, {
+          restore: this.#checkpoints?.restore ?? null,
+          restoredId: this.#checkpoints?.restoreId ?? 0,
+        })
         for (const slot of order.slots) this.#deploy(slot, order)
         break
       case 'start':
@@ -388,8 +391,11 @@ export class JobMaster {
     const { jobId, module, graph, settings } = this.#options.submission
     const { epoch } = this.#options
     const { region, attempt, placement } = order
-    const restore = this.#restores.get(region) ?? null
-    const deployment: Deployment = { jobId, region, attempt, module, graph, placement, settings, restore }
+    const leadingAttempt = this.#scheduler.attemptOf(this.#regions.leaderOf(region))
+    const deployment: Deployment = {
+      ...{ jobId, region, attempt, leadingAttempt, module, graph, placement, settings },
+      ...this.#restores.get(region)!,
+    }
     const deploy = () =>
       this.#context.ask(this.#slot(slot), { kind: 'deploy', epoch, deployment }, ORDER_TIMEOUT_MS)
     this.#context.pipeToSelf(
@@ -419,7 +425,9 @@ export class JobMaster {
     const of = this.#regions.regions.reduce((sum, each) => sum + each.length, 0)
     const fields = { job: jobId, region, attempt, state, subtasks, of }
     this.#context.log.info('region state', error === undefined ? fields : { ...fields, error: error.message })
-    if (state !== 'failing') return
+    const leader = this.#regions.leaderOf(region)
+    const isTakenAlong = leader !== region && this.#scheduler.regions[leader]!.state === 'failing'
+    if (state !== 'failing' || isTakenAlong) return
     // The last failure of each region is enough: there are few other notices, and they are to stay.
     const about = `region ${region} (${subtasks} of ${of} subtasks)`
     this.#notices = this.#notices.filter(({ text }) => !text.startsWith(about))
@@ -472,7 +480,8 @@ export class JobMaster {
   #fallBack(region: number, attempt: number, subtasks: readonly SubtaskReport[]): void {
     const error = subtasks.find((subtask) => subtask.error?.code === 'CHECKPOINT_UNREADABLE')?.error
     if (error === undefined || this.#scheduler.regions[region]?.state !== 'deploying') return
-    const canFallBack = this.#checkpoints?.fallBack(error, this.#restores.get(region) ?? null) ?? false
+    const canFallBack =
+      this.#checkpoints?.fallBack(error, this.#restores.get(region)?.restoredId ?? 0) ?? false
     const what = canFallBack ? 'went back to an older checkpoint' : 'no checkpoint is left to go on from'
     this.#notice(`${what}: ${error.message}`)
     this.#decide({ kind: 'restoreFailed', region, attempt, error, canFallBack })

@@ -362,7 +362,7 @@ export class Slot {
     alignment: ActorRef<WatermarkAlignmentProtocol> | null,
   ): void {
     const { subjects } = this.#environment
-    const { jobId, attempt } = assignment.deployment
+    const { jobId, attempt, restoredId } = assignment.deployment
     const { vertex, index } = built.plan
     const metrics = () => tasks.metricsOf(built)
     const options = { environment: this.#environment, built, attempt, metrics, alignment }
@@ -376,7 +376,7 @@ export class Slot {
     const coordinator: ActorRef<SourceCoordinatorProtocol> = {
       subject: subjects.actor(jobId, vertex.id, 'enumerator'),
     }
-    connectSource(options, coordinator)
+    connectSource(options, assignment.deployment, coordinator)
     if (index !== 0) return
     const behavior = sourceCoordinator({
       environment: this.#environment,
@@ -384,8 +384,9 @@ export class Slot {
       parallelism: vertex.parallelism,
       attempt,
       restored: restored.enumeratorState(vertex.id),
+      restoredId,
       subtaskRef: (subtask) => ({ subject: subjects.actor(jobId, vertex.id, subtask) }),
-      onError: (error) => void built.task.fail(built.task.chain.attribute(error, 'in the enumerator', 0)),
+      onError: (error) => tasks.failBeside(built, built.task.chain.attribute(error, 'in the enumerator', 0)),
     })
     assignment.actors.push(this.#context.spawn(coordinator.subject, behavior))
   }

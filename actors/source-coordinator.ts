@@ -1,11 +1,13 @@
 /**
  * Runs the split enumerator of one source, beside subtask 0 of the source. Readers ask it for splits; it delivers what
- * the enumerator assigns, in order, until it has arrived.
+ * the enumerator assigns, in order, until it has arrived. Who speaks to it names its attempt; the attempts of readers
+ * are theirs, and the first request of each says what it begins with.
  */
 
 import type { ActorRef } from '../lib/actor/actor-ref.ts'
 import { type Behavior, handling } from '../lib/actor/behavior.ts'
 import { askPersistently } from '../lib/actor/persistent-ask.ts'
+import { SluiceError } from '../lib/base/errors.ts'
 import type { Source } from '../lib/function/source.ts'
 import type { SourceCoordinatorProtocol, SubtaskProtocol } from '../lib/protocol/slot.ts'
 import { EnumeratorHost } from '../lib/task/enumerator-host.ts'
@@ -17,6 +19,8 @@ export interface SourceCoordinatorOptions {
   readonly parallelism: number
   readonly attempt: number
   readonly restored: Uint8Array | undefined
+  /** The checkpoint of the job that is from; 0: none. */
+  readonly restoredId: number
   subtaskRef(index: number): ActorRef<SubtaskProtocol>
   /** The enumerator threw: the subtask beside it fails with the error. */
   onError(error: unknown): void
@@ -32,35 +36,46 @@ export function sourceCoordinator(options: SourceCoordinatorOptions): Behavior<S
     log: environment.log,
     connections: environment.connections,
     restored: options.restored,
-    deliver: async (subtaskIndex, { sequence, splits, afterCheckpoint }) => {
+    restoredId: options.restoredId,
+    deliver: async (subtaskIndex, delivery, isObsolete) => {
       await askPersistently(
         environment.system,
         options.subtaskRef(subtaskIndex),
-        { kind: 'takeSplits', attempt, sequence, splits, afterCheckpoint },
-        { clock: environment.clock, isObsolete: () => isStopped },
+        { kind: 'takeSplits', ...delivery },
+        { clock: environment.clock, isObsolete: () => isStopped || isObsolete() },
       )
     },
     fail: (error) => options.onError(error),
   })
   const started = host.start().catch((error) => options.onError(error))
-  /** Per reader, the number of its requests that have been served. */
-  const served = new Map<number, number>()
+  /** The present attempt of each reader, and the number of its requests that have been served. */
+  const readers = new Map<number, { readonly attempt: number; served: number }>()
   return handling<SourceCoordinatorProtocol>(
     {
-      requestSplit: ({ attempt: asked, subtaskIndex, sequence }, sender) => {
-        if (asked !== attempt) return
-        if (sequence >= (served.get(subtaskIndex) ?? 0)) {
-          served.set(subtaskIndex, sequence + 1)
+      requestSplit: ({ attempt: asked, reader, subtaskIndex, restoredId, sequence }, sender) => {
+        const known = readers.get(subtaskIndex)
+        if (asked !== attempt || (known !== undefined && reader < known.attempt)) return
+        const isNew = known?.attempt !== reader
+        const current = isNew ? { attempt: reader, served: 0 } : known!
+        readers.set(subtaskIndex, current)
+        if (isNew || sequence >= current.served) {
+          current.served = sequence + 1
           void started.then(() => {
-            if (!isStopped) host.onSplitRequest(subtaskIndex)
+            if (isStopped) return
+            if (isNew) host.readerBegins(subtaskIndex, reader, restoredId)
+            host.onSplitRequest(subtaskIndex)
           })
         }
         sender.reply({})
       },
-      snapshot: ({ attempt: asked, checkpointId }, sender) => {
+      snapshot: ({ attempt: asked, checkpointId, completedId, readers: expected }, sender) => {
         if (asked !== attempt) return
         started
-          .then(() => host.snapshot(checkpointId))
+          .then(() => {
+            const isMissing = expected.some((reader, index) => host.attemptOf(index) < reader)
+            if (isMissing) throw new SluiceError('NO_RESPONDERS', 'a reader has not asked yet: ask again')
+            return host.snapshot(checkpointId, completedId)
+          })
           .then(
             (state) => {
               if (state !== null) sender.reply({ state })

@@ -10,6 +10,7 @@ import { SluiceError } from '../lib/base/errors.ts'
 import { isFinal, type SubtaskState } from '../lib/graph/execution-graph.ts'
 import type { SourceOperator } from '../lib/operator/source-operator.ts'
 import type {
+  Deployment,
   SourceCoordinatorProtocol,
   SubtaskProtocol,
   WatermarkAlignmentProtocol,
@@ -87,7 +88,8 @@ function takeSplits(
 
 /** Lets a source ask its coordinator for splits, however long that takes to appear. */
 export function connectSource(
-  { environment, built, attempt }: Pick<SubtaskActorOptions, 'environment' | 'built' | 'attempt'>,
+  { environment, built }: Pick<SubtaskActorOptions, 'environment' | 'built'>,
+  { attempt, leadingAttempt, restoredId }: Pick<Deployment, 'attempt' | 'leadingAttempt' | 'restoredId'>,
   coordinator: ActorRef<SourceCoordinatorProtocol>,
 ): void {
   const { source, task, plan } = built
@@ -98,7 +100,9 @@ export function connectSource(
     requestSplit: () => {
       const request = {
         kind: 'requestSplit',
-        attempt,
+        attempt: leadingAttempt,
+        reader: attempt,
+        restoredId,
         subtaskIndex: plan.index,
         sequence: sequence++,
       } as const

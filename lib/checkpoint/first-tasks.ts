@@ -1,6 +1,7 @@
 /** Where the barriers of a checkpoint begin: at the tasks that run and have none before them that does. Pure. */
 import type { JobGraph } from '../graph/job-graph.ts'
 import { type SubtaskId, subtasksOf } from '../graph/pipelined-regions.ts'
+import { targetsOf } from '../network/partitioner.ts'
 
 const MISSING_SHOWN_MAX = 10
 
@@ -23,12 +24,18 @@ export function missingTasks(
     .slice(0, MISSING_SHOWN_MAX)
 }
 
-/** Sources, as long as they run. `finished`: task ids. */
+/** Sources, as long as they run, and what none that runs is connected to any more. `finished`: task ids. */
 export function firstTasks(graph: JobGraph, finished: ReadonlySet<string>): SubtaskId[] {
   const running = tasksOf(graph).filter(({ vertexId, index }) => !finished.has(taskId(vertexId, index)))
-  const runningVertices = new Set(running.map(({ vertexId }) => vertexId))
-  const behindOthers = new Set(
-    graph.edges.filter(({ from }) => runningVertices.has(from)).map(({ to }) => to),
-  )
-  return running.filter(({ vertexId }) => !behindOthers.has(vertexId))
+  const parallelismOf = (vertexId: string) => graph.vertices.find(({ id }) => id === vertexId)!.parallelism
+  const behindOthers = new Set<string>()
+  for (const { from, to, partitioner } of graph.edges) {
+    const [upstream, downstream] = [parallelismOf(from), parallelismOf(to)]
+    for (const { vertexId, index } of running) {
+      if (vertexId !== from) continue
+      for (const target of targetsOf(partitioner, index, upstream, downstream))
+        behindOthers.add(taskId(to, target))
+    }
+  }
+  return running.filter(({ vertexId, index }) => !behindOthers.has(taskId(vertexId, index)))
 }

@@ -8,7 +8,7 @@ export function staticSplits<S extends Split>(
   context: EnumeratorContext<S>,
   splits: readonly S[],
   restored: readonly S[] | undefined,
-): SplitEnumerator<readonly S[]> {
+): SplitEnumerator<readonly S[], S> {
   const { parallelism } = context
   const pending = new Map<number, S[]>()
   for (const [i, split] of (restored ?? splits).entries()) {
@@ -20,6 +20,9 @@ export function staticSplits<S extends Split>(
       for (const split of pending.get(subtaskIndex) ?? []) context.assign(split, subtaskIndex)
       pending.delete(subtaskIndex)
       context.noMoreSplits(subtaskIndex)
+    },
+    addSplitsBack(splits, subtaskIndex) {
+      pending.set(subtaskIndex, [...(pending.get(subtaskIndex) ?? []), ...splits])
     },
     snapshot: () => [...pending.values()].flat(),
     close() {},

@@ -34,7 +34,7 @@ export interface Source<T, S extends Split = Split, E = unknown> {
   readonly splitType: Type<S>
   /** What an enumerator keeps in checkpoints. */
   readonly enumeratorStateType: Type<E>
-  createEnumerator(context: EnumeratorContext<S>, restored: E | undefined): SplitEnumerator<E>
+  createEnumerator(context: EnumeratorContext<S>, restored: E | undefined): SplitEnumerator<E, S>
   createReader(context: ReaderContext): SourceReader<T, S>
 }
 
@@ -53,11 +53,17 @@ export interface EnumeratorContext<S extends Split> {
 }
 
 /** Runs once per source, beside one of its readers. Calls never overlap. */
-export interface SplitEnumerator<E> {
+export interface SplitEnumerator<E, S extends Split> {
   /** Called once, before any other call. */
   start(): void | Promise<void>
   /** A reader has nothing to read; called once after each reader's start and whenever it asks. */
   onSplitRequest(subtaskIndex: number): void
+  /**
+   * A reader has failed, and goes on from the last checkpoint while the others go on: these are the splits it has been
+   * assigned since, as they were then. They are to be assigned again, and part of snapshots until they are; to whoever
+   * asks from now on, which that reader does next, but to none that has been told `noMoreSplits`, as it may be gone.
+   */
+  addSplitsBack(splits: readonly S[], subtaskIndex: number): void
   /** What to restore from: the splits not yet assigned, and whatever tells known from new ones. */
   snapshot(): E
   close(): void | Promise<void>

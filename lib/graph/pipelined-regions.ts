@@ -4,11 +4,16 @@
  * the others go on. Flink's PipelinedRegionComputeUtil and RestartPipelinedRegionFailoverStrategy. Pure.
  *
  * R1. Two subtasks with a channel between them are in one region; every edge is pipelined.
- * R2. So are all subtasks of a source: their splits come from one enumerator, which runs beside the first of them, and
- *     which would have to take back from one reader what it has handed out since the checkpoint.
- * R3. So are all sources whose watermarks are aligned: they ask one another through an actor beside the first of them.
- * R4. Hence an operator is never part of two regions: union and broadcast state are restored as a whole.
- * R5. The same graph has the same regions, in the same order, everywhere: that of their first subtask in the graph.
+ * R2. All subtasks of a source get their splits from one enumerator, which runs beside the first of them. It takes back
+ *     from a reader that fails what it has handed out to it since the checkpoint, but nobody could do so for it: the
+ *     first subtasks of all vertices that hang together are in one region, that leads the others, and if it fails, so
+ *     do they. (Whatever edge there is, it joins the first subtasks of its ends.)
+ * R3. All sources whose watermarks are aligned are in one region: they ask one another through an actor beside the
+ *     first of them.
+ * R4. Operators with union or broadcast state are never part of two regions, as such state is restored as a whole: it
+ *     is only had by operators behind an edge that goes from all to all. Other operator state belongs to a subtask.
+ * R5. The same graph has the same regions, in the same order, everywhere: that of their first subtask in the graph. So
+ *     a region comes after the one that leads it.
  */
 import { isPointwise, targetsOf } from '../network/partitioner.ts'
 import type { JobEdge, JobGraph, JobVertex } from './job-graph.ts'
@@ -33,6 +38,11 @@ export class PipelinedRegions {
     })
   }
 
+  /** The region that takes this one along when it fails: R2. It may be itself. */
+  leaderOf(region: number): number {
+    return this.regionOf(this.regions[region]![0]!.vertexId, 0)!
+  }
+
   /** Undefined for a subtask the job does not have. */
   regionOf(vertexId: string, index: number): number | undefined {
     return this.#regionOf.get(keyOf({ vertexId, index }))
@@ -44,7 +54,6 @@ export function pipelinedRegions(graph: JobGraph, scope: RestartScope = 'region'
   if (scope === 'job') return new PipelinedRegions([subtasks])
   const sets = new DisjointSets(subtasks.map(keyOf))
   for (const edge of graph.edges) joinEdge(graph, edge, sets)
-  for (const vertex of graph.vertices) if (vertex.isSource) joinAll(subtasksOf(vertex), sets)
   joinAll(graph.vertices.filter(isAligned).flatMap(subtasksOf), sets)
   const regions = new Map<string, SubtaskId[]>()
   for (const subtask of subtasks) {

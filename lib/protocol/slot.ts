@@ -12,12 +12,16 @@ export interface Deployment {
   readonly region: number
   /** Of the region. */
   readonly attempt: number
+  /** Of the region with the enumerators of its sources. */
+  readonly leadingAttempt: number
   readonly module: JobModule
   readonly graph: JobGraph
   readonly placement: Placement
   readonly settings: JobRunSettings
   /** Null: from the beginning. */
   readonly restore: CheckpointPlace | null
+  /** Which checkpoint of the job that is; 0: none of its own. */
+  readonly restoredId: number
 }
 
 /** What a leader orders is refused with NOT_LEADER once the slot has heard from a later one. */
@@ -132,14 +136,32 @@ export type WatermarkAlignmentProtocol = {
 }
 
 export type SourceCoordinatorProtocol = {
-  /** A reader wants splits. `sequence` counts its requests, so that a repeated message is served once. */
+  /**
+   * A reader wants splits. `attempt` is the enumerator's, `reader` that of the reader, which begins with checkpoint
+   * `restoredId` of the job, or 0. `sequence` counts its requests, so that a repeated message is served once.
+   */
   requestSplit: {
-    request: { readonly attempt: number; readonly subtaskIndex: number; readonly sequence: number }
+    request: {
+      readonly attempt: number
+      readonly reader: number
+      readonly restoredId: number
+      readonly subtaskIndex: number
+      readonly sequence: number
+    }
     reply: object
   }
-  /** The enumerator's state, once all it has handed out has arrived; no answer once a newer one has been taken. */
+  /**
+   * The enumerator's state, once all it has handed out has arrived; no answer once a newer one has been taken.
+   * NO_RESPONDERS until it has heard of these attempts of all `readers`, one of which may be about to have splits given
+   * back. `completedId`: the checkpoint that the next attempt would begin with; nobody goes back to before it.
+   */
   snapshot: {
-    request: { readonly attempt: number; readonly checkpointId: number }
+    request: {
+      readonly attempt: number
+      readonly checkpointId: number
+      readonly completedId: number
+      readonly readers: readonly number[]
+    }
     reply: { readonly state: Uint8Array }
   }
 }

@@ -19,10 +19,12 @@
  * J6. Whatever fails at once, in however many regions, is one failure to the restart strategy.
  * J7. Regions that are deployed at the same time start together, when all of them are ready: state that does not fit is
  *     told as a whole, before anything runs that it would have to be taken back from.
+ * J8. No region has an attempt without the one that leads it, where the enumerators of its sources run: it is deployed
+ *     after it and fails with it. Both have finished only when all that it leads have nothing more to do.
  */
 import { present } from '../base/assert.ts'
 import { type ErrorRecord, toErrorRecord } from '../base/errors.ts'
-import { isFinal, type SlotLocation } from '../graph/execution-graph.ts'
+import { isFinal, type SlotLocation, type SubtaskState } from '../graph/execution-graph.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { PipelinedRegions, SubtaskId } from '../graph/pipelined-regions.ts'
 import { misfitError, misfitsOfError } from '../state/state-misfit.ts'
@@ -36,7 +38,9 @@ import {
   TERMINAL_JOB_STATES,
 } from './job-state.ts'
 import { RegionAttempt, type Subtask, slotKey } from './region-attempt.ts'
+import { RegionGroups } from './region-groups.ts'
 import type { RestartStrategy } from './restart-strategy.ts'
+import { givenUp, slotSilent, slotsUnavailable } from './slot-errors.ts'
 import { SlotPlaces } from './slot-places.ts'
 
 /** The first that a region is in is the state of the job. */
@@ -91,6 +95,8 @@ interface Region {
 export class JobScheduler {
   readonly #options: JobSchedulerOptions
   readonly #regions: readonly Region[]
+  readonly #groups: RegionGroups<Region>
+  readonly #isLacking = ({ subtasks }: Region) => this.#places.emptyFor(subtasks).length > 0
   #places: SlotPlaces
   /** What was said last. */
   #state: JobState = 'created'
@@ -109,6 +115,7 @@ export class JobScheduler {
       ...{ number, subtasks, state: 'created', sinceMs: 0 },
       ...{ attemptNumber: -1, attempt: null, deployed: [], failure: null },
     }))
+    this.#groups = new RegionGroups(options.regions, this.#regions)
   }
 
   get state(): JobState {
@@ -231,16 +238,25 @@ export class JobScheduler {
     return this.#regions.filter(({ state }) => states.includes(state))
   }
 
-  /** Deploys what has its slots; what has not waits for them. */
+  /** Deploys what has its slots; what has not waits for them, and so does what it leads. */
   #begin(regions: readonly Region[], nowMs: number): JobOrder[] {
-    const isLacking = ({ subtasks }: Region) => this.#places.emptyFor(subtasks).length > 0
-    const lacking = regions.filter(isLacking)
+    const lacking = this.#groups
+      .withLed([...this.#in('waiting'), ...regions].filter(this.#isLacking))
+      .filter((region) => regions.includes(region))
     const waiting = lacking.flatMap((region) => this.#enter(region, 'waiting', nowMs))
     return [
       ...waiting,
       ...(lacking.length > 0 ? [this.#slotRequest(nowMs)] : []),
-      ...regions.filter((region) => !isLacking(region)).flatMap((region) => this.#deploy(region, nowMs)),
+      ...this.#deployReady(regions, nowMs),
+      ...this.#deployReady(this.#in('waiting'), nowMs),
     ]
+  }
+
+  /** J8: in order, leading ones come first. */
+  #deployReady(regions: readonly Region[], nowMs: number): JobOrder[] {
+    return regions.flatMap((region) =>
+      this.#isLacking(region) || !this.#groups.isLed(region) ? [] : this.#deploy(region, nowMs),
+    )
   }
 
   /** Empty places that regions wait for. */
@@ -262,12 +278,9 @@ export class JobScheduler {
       this.#places.put(place, fresh[i]!)
     })
     const surplus = fresh.slice(missing.length)
-    const complete = this.#in('waiting').filter(
-      ({ subtasks }) => this.#places.emptyFor(subtasks).length === 0,
-    )
     return [
       ...(surplus.length > 0 ? [{ kind: 'releaseSlots', slots: surplus } as const] : []),
-      ...complete.flatMap((region) => this.#deploy(region, nowMs)),
+      ...this.#deployReady(this.#in('waiting'), nowMs),
     ]
   }
 
@@ -292,6 +305,7 @@ export class JobScheduler {
       placement: assignSlots(graph, region.deployed),
       isSource: (vertexId) => graph.vertices.some(({ id, isSource }) => id === vertexId && isSource),
       hasCheckpoints: this.#options.hasCheckpoints,
+      isAwaited: () => this.#groups.isAwaited(region),
       state: region.state === 'finished' ? 'finished' : 'created',
       heardMs,
     })
@@ -355,7 +369,7 @@ export class JobScheduler {
     const orders: JobOrder[] = []
     for (const { vertexId, index, state, error } of event.subtasks) {
       const subtask = attempt.subtasks.find((each) => each.vertexId === vertexId && each.index === index)
-      if (subtask === undefined || isFinal(subtask.state)) continue
+      if (subtask === undefined || !mayFollow(subtask.state, state)) continue
       subtask.state = state
       if (state === 'failed')
         orders.push(...this.#onSubtaskFailed(region, present(error, 'the error of a failed subtask'), nowMs))
@@ -392,8 +406,10 @@ export class JobScheduler {
     switch (region.state) {
       case 'deploying':
         return this.#startAll(nowMs)
-      case 'running':
-        return isOver ? this.#leave(region, 'finished', nowMs) : []
+      case 'running': {
+        const ended = this.#groups.isOver(region) ? this.#groups.groupOf(region) : []
+        return ended.flatMap((each) => this.#leave(each, 'finished', nowMs))
+      }
       case 'failing':
         return isOver ? this.#afterFailure(region, nowMs) : []
       case 'cancelling':
@@ -423,7 +439,8 @@ export class JobScheduler {
 
   /** What of these regions is deployed fails, all of it with one failure. */
   #fail(regions: readonly Region[], error: ErrorRecord, nowMs: number): JobOrder[] {
-    const hit = regions.filter(({ state }) => state === 'deploying' || state === 'running')
+    const isHit = ({ state }: Region) => state === 'deploying' || state === 'running'
+    const hit = this.#groups.withLed(regions.filter(isHit)).filter(isHit)
     if (hit.length === 0) return []
     this.#error = error
     const failure = { error, restartAtMs: null, isCounted: false }
@@ -451,8 +468,9 @@ export class JobScheduler {
     // It would not fit the next time either.
     const isLasting = failure.error.code === 'STATE_INCOMPATIBLE'
     if (isLasting || !this.#mayRestart(region, failure, nowMs)) return this.#giveUp('failed', nowMs)
-    const isDue = failure.restartAtMs! <= nowMs
-    return [...this.#enter(region, 'backing-off', nowMs), ...(isDue ? this.#begin([region], nowMs) : [])]
+    const due = failure.restartAtMs! <= nowMs ? this.#groups.ready([region]) : []
+    const orders = this.#enter(region, 'backing-off', nowMs)
+    return due.length > 0 ? [...orders, ...this.#begin(due, nowMs)] : orders
   }
 
   /** Decided by the first of the regions that have failed with it. */
@@ -503,25 +521,18 @@ export class JobScheduler {
 
   #onTick(nowMs: number): JobOrder[] {
     const { slotRequestTimeoutMs } = this.#options
-    const due = this.#in('backing-off').filter(({ failure }) => nowMs >= (failure?.restartAtMs ?? 0))
+    const isDue = ({ failure }: Region) => nowMs >= (failure?.restartAtMs ?? 0)
+    const due = this.#groups.ready(this.#in('backing-off').filter(isDue))
     const orders = due.length > 0 ? this.#begin(due, nowMs) : []
-    const waiting = this.#in('waiting')
+    const waiting = this.#in('waiting').filter(this.#isLacking)
     if (waiting.some(({ sinceMs }) => nowMs - sinceMs > slotRequestTimeoutMs)) {
-      this.#error = this.#slotsUnavailable()
+      const slots = { needed: this.slotsNeeded, held: this.slotsHeld, free: this.#slotsFree }
+      this.#error = slotsUnavailable({ ...slots, missing: this.#missing().length }, slotRequestTimeoutMs)
       return [...orders, ...this.#giveUp('failed', nowMs)]
     }
     if (waiting.length > 0 && nowMs - this.#requestedMs >= REQUEST_REPEAT_MS)
       orders.push(this.#slotRequest(nowMs))
     return [...orders, ...this.#checkSilence(nowMs)]
-  }
-
-  #slotsUnavailable(): ErrorRecord {
-    const { slotsNeeded, slotsHeld } = this
-    const missing = Math.max(1, this.#missing().length - this.#slotsFree)
-    return {
-      code: 'SLOTS_UNAVAILABLE',
-      message: `the job needs ${slotsNeeded} slots and has ${slotsHeld}; ${this.#slotsFree} were free when it asked, and no more came within ${this.#options.slotRequestTimeoutMs} ms: start more nodes (sluice node --slots ${missing}) or lower the parallelism`,
-    }
   }
 
   #checkSilence(nowMs: number): JobOrder[] {
@@ -530,8 +541,7 @@ export class JobScheduler {
     )
     const bySlot = new Map(silent.map((each) => [slotKey(each.location), each]))
     return [...bySlot.values()].flatMap(({ location, forMs }): JobOrder[] => {
-      const message = `slot ${location.slot} of node ${location.node} has not reported for ${Math.round(forMs)} ms`
-      const orders = this.#onLost([location], { code: 'SLOT_LOST', message }, nowMs)
+      const orders = this.#onLost([location], slotSilent(location, forMs), nowMs)
       // Only we know: whoever keeps the slots takes it for ours still.
       return [{ kind: 'releaseSlots', slots: [location] }, ...orders]
     })
@@ -581,10 +591,7 @@ function deployedRegion({ number, subtasks, attempt, attemptNumber }: Region): D
   return { region: number, attempt: attemptNumber, subtasks, slots, placement }
 }
 
-/** Cancelled without an order: of no account to a job that is being cancelled anyway. */
-function givenUp({ node, slot }: SlotLocation): ErrorRecord {
-  return {
-    code: 'SLOT_LOST',
-    message: `slot ${slot} of node ${node} has given up its subtasks: the node stops`,
-  }
+/** What has ended stays that way, but that an enumerator may fail beside a subtask that has finished. */
+function mayFollow(before: SubtaskState, state: SubtaskState): boolean {
+  return !isFinal(before) || (before === 'finished' && state === 'failed')
 }

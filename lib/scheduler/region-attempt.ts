@@ -26,6 +26,8 @@ export interface RegionAttemptOptions {
   readonly isSource: (vertexId: string) => boolean
   /** Whether enumerators are needed until the end of the region, or of their readers. */
   readonly hasCheckpoints: boolean
+  /** Whether other regions may need its enumerators. */
+  readonly isAwaited: () => boolean
   /** Where its subtasks are; `finished` under another leader, and of no account to this one. */
   readonly state: 'created' | 'finished'
   readonly heardMs: number
@@ -37,6 +39,7 @@ export class RegionAttempt {
   readonly subtasks: readonly Subtask[]
   readonly #isSource: (vertexId: string) => boolean
   readonly #hasCheckpoints: boolean
+  readonly #isAwaited: () => boolean
   /** Slots that are part of it and not lost, and when each was last heard of. */
   readonly #slots: Map<string, { readonly location: SlotLocation; heardMs: number }>
   isStarted = false
@@ -46,11 +49,12 @@ export class RegionAttempt {
   readonly misfits: StateMisfit[] = []
 
   constructor(options: RegionAttemptOptions) {
-    const { number, subtasks, placement, isSource, hasCheckpoints, state, heardMs } = options
+    const { number, subtasks, placement, isSource, hasCheckpoints, isAwaited, state, heardMs } = options
     this.number = number
     this.placement = placement
     this.#isSource = isSource
     this.#hasCheckpoints = hasCheckpoints
+    this.#isAwaited = isAwaited
     this.subtasks = subtasks.map(({ vertexId, index }) => ({
       ...{ vertexId, index, state },
       slot: placement[vertexId]![index]!,
@@ -110,6 +114,7 @@ export class RegionAttempt {
   /** Whether a slot runs something, be it only the enumerator of a source, beside subtask 0. */
   isNeeded(location: SlotLocation): boolean {
     const isRunning = (vertexId: string) =>
+      this.#isAwaited() ||
       this.subtasks.some(
         (each) => (this.#hasCheckpoints || each.vertexId === vertexId) && !isFinal(each.state),
       )

@@ -1,6 +1,10 @@
 /**
  * Runs the enumerator of one source and sees to it that what it hands out arrives in order: splits travel as bytes,
  * numbered per reader, and are kept until the reader has them. Transport is the caller's matter (`deliver`).
+ *
+ * Readers have attempts of their own. When one begins anew, what it was given after the checkpoint it begins with is
+ * given back to the enumerator; its state of that checkpoint has the rest. A reader that was not there yet is not heard
+ * of, and what is handed out to it waits.
  */
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
@@ -10,10 +14,13 @@ import type { Logger } from '../base/logger.ts'
 import type { Connections } from '../function/connections.ts'
 import type { Source, Split, SplitEnumerator } from '../function/source.ts'
 import type { Type } from '../types/type.ts'
+import { SplitAssignments } from './split-assignments.ts'
 
 /** What a reader is told. `splits` is null for "no more splits". */
 export interface SplitDelivery {
-  /** Counts from 0 per reader; a repeated delivery has the same number. */
+  /** The reader's, that it is for. */
+  readonly attempt: number
+  /** Counts from 0 per attempt; a repeated delivery has the same number. */
   readonly sequence: number
   readonly splits: readonly Uint8Array[] | null
   /** Handed out after the snapshot for this checkpoint; 0: before any. */
@@ -27,16 +34,28 @@ export interface EnumeratorHostOptions<S extends Split, E> {
   readonly log: Logger
   readonly connections: Connections
   readonly restored: Uint8Array | undefined
-  /** Resolves when the reader has taken the delivery; retries are the callee's. */
-  deliver(subtaskIndex: number, delivery: SplitDelivery): Promise<void>
+  /** The checkpoint of the job that it begins with; 0: none, or what the job was submitted to begin from. */
+  readonly restoredId: number
+  /** Resolves when the reader has taken the delivery, or it is obsolete; retries are the callee's. */
+  deliver(subtaskIndex: number, delivery: SplitDelivery, isObsolete: () => boolean): Promise<void>
   fail(error: unknown): void
+}
+
+/** An attempt of a reader. Deliveries follow each other on a promise chain. */
+interface Reader {
+  /** -1: it has not been heard of. */
+  attempt: number
+  next: number
+  last: Promise<void>
+  /** Begins with what was handed out before it was heard of. */
+  begin(): void
 }
 
 export class EnumeratorHost<S extends Split, E> {
   readonly #options: EnumeratorHostOptions<S, E>
-  readonly #enumerator: SplitEnumerator<E>
-  /** Per reader, deliveries follow each other on a promise chain. */
-  readonly #deliveries = new Map<number, { next: number; last: Promise<void> }>()
+  readonly #enumerator: SplitEnumerator<E, S>
+  readonly #readers = new Map<number, Reader>()
+  readonly #assignments: SplitAssignments<Uint8Array>
   #snapshotId = 0
   /** The last one, for those who ask again. */
   #snapshot: Promise<Uint8Array> | null = null
@@ -44,7 +63,8 @@ export class EnumeratorHost<S extends Split, E> {
 
   constructor(options: EnumeratorHostOptions<S, E>) {
     this.#options = options
-    const { source, restored } = options
+    const { source, restored, restoredId } = options
+    this.#assignments = new SplitAssignments(restoredId)
     const state =
       restored === undefined ? undefined : source.enumeratorStateType.row.read(new ByteReader(restored))
     this.#enumerator = source.createEnumerator(
@@ -53,7 +73,7 @@ export class EnumeratorHost<S extends Split, E> {
         clock: options.clock,
         log: options.log,
         connections: options.connections,
-        assign: (split, subtaskIndex) => this.#send(subtaskIndex, [encode(source.splitType, split)]),
+        assign: (split, subtaskIndex) => this.#assign(subtaskIndex, encode(source.splitType, split)),
         noMoreSplits: (subtaskIndex) => this.#send(subtaskIndex, null),
         fail: (error) => options.fail(error),
       },
@@ -63,6 +83,29 @@ export class EnumeratorHost<S extends Split, E> {
 
   async start(): Promise<void> {
     await this.#enumerator.start()
+  }
+
+  /** The newest attempt of a reader that has been heard of; -1: none. */
+  attemptOf(subtaskIndex: number): number {
+    return this.#readers.get(subtaskIndex)?.attempt ?? -1
+  }
+
+  /** A later attempt of a reader begins, with a checkpoint of the job; 0: as for `restoredId`. */
+  readerBegins(subtaskIndex: number, attempt: number, checkpointId: number): void {
+    try {
+      const isFirst = this.attemptOf(subtaskIndex) < 0
+      const isAsExpected = !isFirst || checkpointId === this.#options.restoredId
+      const splits = isFirst ? [] : this.#assignments.reset(subtaskIndex, checkpointId)
+      if (splits === null || !isAsExpected) throw cannotReset(subtaskIndex, checkpointId)
+      const reader = isFirst ? this.#readerOf(subtaskIndex) : newReader()
+      reader.attempt = attempt
+      reader.begin()
+      this.#readers.set(subtaskIndex, reader)
+      if (splits.length > 0)
+        this.#enumerator.addSplitsBack(decodeSplits(this.#options.source.splitType, splits), subtaskIndex)
+    } catch (error) {
+      this.#options.fail(error)
+    }
   }
 
   onSplitRequest(subtaskIndex: number): void {
@@ -76,24 +119,32 @@ export class EnumeratorHost<S extends Split, E> {
   /**
    * The enumerator's state, once everything handed out before this call has arrived. What is handed out after it must
    * not overtake the barrier, or it would be in the state of both the enumerator and the reader. Who asks for the same
-   * again gets the same; null for an older one, which it is too late for.
+   * again gets the same; null for an older one, which it is too late for. `completedId`: that of the last checkpoint
+   * that nobody goes back from.
    */
-  async snapshot(checkpointId: number): Promise<Uint8Array | null> {
+  async snapshot(checkpointId: number, completedId: number): Promise<Uint8Array | null> {
     if (checkpointId < this.#snapshotId) return null
+    this.#assignments.completed(completedId)
     if (checkpointId > this.#snapshotId || this.#snapshot === null) this.#snapshot = this.#take(checkpointId)
     return this.#snapshot
   }
 
   async #take(checkpointId: number): Promise<Uint8Array> {
     this.#snapshotId = checkpointId
+    this.#assignments.snapshot(checkpointId)
     const state = encode(this.#options.source.enumeratorStateType, this.#enumerator.snapshot())
-    await Promise.all([...this.#deliveries.values()].map(({ last }) => last))
+    await Promise.all([...this.#readers.values()].map(({ last }) => last))
     return state
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#enumerator.close()
+  }
+
+  #assign(subtaskIndex: number, split: Uint8Array): void {
+    this.#send(subtaskIndex, [split])
+    this.#assignments.assigned(subtaskIndex, split)
   }
 
   #send(subtaskIndex: number, splits: readonly Uint8Array[] | null): void {
@@ -104,18 +155,41 @@ export class EnumeratorHost<S extends Split, E> {
         `a split enumerator must assign splits to subtasks from 0 to ${parallelism - 1}, found ${subtaskIndex}`,
       )
     }
-    const queue = this.#deliveries.get(subtaskIndex) ?? { next: 0, last: Promise.resolve() }
-    const delivery = { sequence: queue.next++, splits, afterCheckpoint: this.#snapshotId }
-    queue.last = queue.last.then(async () => {
-      if (this.#isClosed) return
+    const reader = this.#readerOf(subtaskIndex)
+    const [sequence, afterCheckpoint] = [reader.next++, this.#snapshotId]
+    const isObsolete = () => this.#isClosed || this.#readers.get(subtaskIndex) !== reader
+    reader.last = reader.last.then(async () => {
+      if (isObsolete()) return
+      const delivery = { attempt: reader.attempt, sequence, splits, afterCheckpoint }
       try {
-        await this.#options.deliver(subtaskIndex, delivery)
+        await this.#options.deliver(subtaskIndex, delivery, isObsolete)
       } catch (error) {
-        this.#options.fail(error)
+        if (!isObsolete()) this.#options.fail(error)
       }
     })
-    this.#deliveries.set(subtaskIndex, queue)
   }
+
+  #readerOf(subtaskIndex: number): Reader {
+    const reader = this.#readers.get(subtaskIndex) ?? newReader()
+    this.#readers.set(subtaskIndex, reader)
+    return reader
+  }
+}
+
+function newReader(): Reader {
+  let begin = (): void => {}
+  const last = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  return { attempt: -1, next: 0, last, begin }
+}
+
+/** The source is restarted as a whole then, with its enumerator. */
+function cannotReset(subtaskIndex: number, checkpointId: number): SluiceError {
+  return new SluiceError(
+    'CONNECTOR_FAILED',
+    `reader ${subtaskIndex} begins with checkpoint ${checkpointId}, and which splits it was given after it is not known`,
+  )
 }
 
 function encode<T>(type: Type<T>, value: T): Uint8Array {

@@ -75,6 +75,16 @@ export class SlotAttempt {
     this.#loop.close()
   }
 
+  /** An enumerator has failed, and with it the task it runs beside, also if that has finished. */
+  failBeside({ task }: BuiltTask, error: Error): void {
+    const member = this.#members.find((each) => each.task === task)
+    if (task.state !== 'finished' || member === undefined) void task.fail(error)
+    else {
+      member.error ??= toErrorRecord(error)
+      this.#listener.onChange()
+    }
+  }
+
   trigger(barrier: CheckpointBarrier, subtasks: readonly { vertexId: string; index: number }[]): void {
     for (const { task, plan } of this.#members) {
       if (subtasks.some(({ vertexId, index }) => plan.vertex.id === vertexId && plan.index === index)) {
@@ -101,7 +111,7 @@ export class SlotAttempt {
     return this.#members.map((member) => ({
       vertexId: member.plan.vertex.id,
       index: member.plan.index,
-      state: member.task.state,
+      state: member.task.state === 'finished' && member.error !== null ? 'failed' : member.task.state,
       metrics: this.metricsOf(member),
       ...(member.error === null ? {} : { error: member.error }),
       ...(member.task.isAwaitingCheckpoint ? { isAwaitingCheckpoint: true } : {}),

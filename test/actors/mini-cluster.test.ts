@@ -326,6 +326,7 @@ t.test('mini cluster - splits may be handed out before readers ask for them', as
         }
       },
       onSplitRequest() {},
+      addSplitsBack() {},
       snapshot: () => [],
       close() {},
     }),

@@ -93,7 +93,7 @@ class SlotWorld {
   deploy(jobId: string, attempt: number, more: Partial<Deployment> = {}): Promise<unknown> {
     const { graph } = buildJob(this.#definition, SETTINGS)
     const deployment: Deployment = {
-      ...{ jobId, region: 0, attempt },
+      ...{ jobId, region: 0, attempt, leadingAttempt: attempt, restoredId: 0 },
       module: { kind: 'registered', key: jobId },
       graph,
       placement: Object.fromEntries(graph.vertices.map(({ id }) => [id, [HERE]])),

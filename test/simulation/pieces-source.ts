@@ -48,6 +48,7 @@ export function pieces(options: PiecesOptions): Source<number, Piece, readonly P
           if (piece === undefined) context.noMoreSplits(subtaskIndex)
           else context.assign(piece, subtaskIndex)
         },
+        addSplitsBack: (splits) => void left.unshift(...splits),
         snapshot: () => [...left],
         close() {},
       }

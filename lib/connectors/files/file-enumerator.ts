@@ -32,7 +32,7 @@ export interface FileEnumeratorOptions {
   readonly filesMax: number
 }
 
-export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
+export class FileEnumerator implements SplitEnumerator<FileEnumeratorState, FileSplit> {
   readonly #options: FileEnumeratorOptions
   readonly #context: EnumeratorContext<FileSplit>
   readonly #isRestored: boolean
@@ -69,7 +69,12 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
     const split = this.#pending.shift()
     if (split !== undefined) this.#context.assign(split, subtaskIndex)
     else if (this.#options.watchMs === null) this.#context.noMoreSplits(subtaskIndex)
-    else this.#waiting.push(subtaskIndex)
+    else if (!this.#waiting.includes(subtaskIndex)) this.#waiting.push(subtaskIndex)
+  }
+
+  addSplitsBack(splits: readonly FileSplit[]): void {
+    this.#pending.unshift(...splits)
+    this.#serveWaiting()
   }
 
   snapshot(): FileEnumeratorState {
@@ -89,6 +94,10 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
     // An empty file is not known yet: its content may come.
     if (watchMs !== null)
       this.#known = new Set(files.filter(({ sizeBytes }) => sizeBytes > 0).map(({ path }) => path))
+    this.#serveWaiting()
+  }
+
+  #serveWaiting(): void {
     while (this.#pending.length > 0 && this.#waiting.length > 0) this.onSplitRequest(this.#waiting.shift()!)
   }
 

@@ -41,7 +41,7 @@ export const JETSTREAM_ENUMERATOR_STATE: Type<JetStreamEnumeratorState> = t.obje
   known: t.list(t.string),
 })
 
-export class JetStreamEnumerator implements SplitEnumerator<JetStreamEnumeratorState> {
+export class JetStreamEnumerator implements SplitEnumerator<JetStreamEnumeratorState, JetStreamSplit> {
   readonly #options: JetStreamEnumeratorOptions
   readonly #context: EnumeratorContext<JetStreamSplit>
   readonly #known: Set<string>
@@ -76,6 +76,10 @@ export class JetStreamEnumerator implements SplitEnumerator<JetStreamEnumeratorS
     for (const split of this.#pending[subtaskIndex] ?? []) this.#context.assign(split, subtaskIndex)
     this.#pending[subtaskIndex] = []
     this.#context.noMoreSplits(subtaskIndex)
+  }
+
+  addSplitsBack(splits: readonly JetStreamSplit[], subtaskIndex: number): void {
+    this.#pending[subtaskIndex] = [...(this.#pending[subtaskIndex] ?? []), ...splits]
   }
 
   snapshot(): JetStreamEnumeratorState {

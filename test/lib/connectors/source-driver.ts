@@ -45,7 +45,7 @@ export class SourceDriver<T, S extends Split, E> {
   readonly #recordsMax: number
   readonly #restored: readonly Uint8Array[]
   readonly #readers: DrivenReader<T, S>[] = []
-  readonly #enumerator: SplitEnumerator<E>
+  readonly #enumerator: SplitEnumerator<E, S>
   #error: unknown
   #onEvent: (() => void) | null = null
   #hasEvent = false

@@ -3,6 +3,7 @@
  *
  *     job *a:2 b:1/other                   vertices with parallelism and slot sharing group, * a source; first of all
  *     job *a:2 b:2 | *c:1                  ... in two regions, 0 and 1; what is said of attempts begins with the region
+ *     job *a:2 b:2 by index                ... in one region for each index: the first leads the others
  *     restart none                         the restart strategy; before `submit`
  *     restart fixed 2 1000                 ... attempts, delay
  *     restart rate 2 5000 100              ... failures, in so many ms, delay

@@ -14,14 +14,25 @@ const PART = types.object({ id: types.string, from: types.int64 })
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 /** An enumerator that does what the test says, and its host. */
-function hosted(options: { restored?: Uint8Array; deliver?: () => Promise<void> } = {}) {
+function hosted(
+  options: {
+    restored?: Uint8Array
+    restoredId?: number
+    isNew?: boolean
+    deliver?: () => Promise<void>
+  } = {},
+) {
+  const { restoredId = 0 } = options
   const delivered: [number, number, Part[] | null][] = []
+  const attempts: number[] = []
   const failures: unknown[] = []
   const calls: unknown[] = []
   let context!: EnumeratorContext<Part>
   const behavior = {
     start: (): void | Promise<void> => {},
     onSplitRequest: (subtaskIndex: number): void => void calls.push(['request', subtaskIndex]),
+    addSplitsBack: (splits: readonly Part[], subtaskIndex: number): void =>
+      void calls.push(['back', subtaskIndex, splits.map(({ id }) => id)]),
     snapshot: () => ({ next: 7 }),
     close: () => void calls.push('close'),
   }
@@ -47,13 +58,21 @@ function hosted(options: { restored?: Uint8Array; deliver?: () => Promise<void> 
     log: silentLogger,
     connections: {},
     restored: options.restored,
-    deliver: async (subtaskIndex: number, { sequence, splits }: SplitDelivery) => {
+    restoredId,
+    deliver: async (
+      subtaskIndex: number,
+      { attempt, sequence, splits }: SplitDelivery,
+      isObsolete: () => boolean,
+    ) => {
       await options.deliver?.()
+      if (isObsolete()) return
+      attempts.push(attempt)
       delivered.push([subtaskIndex, sequence, splits === null ? null : decodeSplits(PART, splits)])
     },
     fail: (error) => failures.push(error),
   })
-  return { host, context, behavior, delivered, failures, calls }
+  if (options.isNew !== true) for (const reader of [0, 1, 2]) host.readerBegins(reader, 0, restoredId)
+  return { host, context, behavior, delivered, attempts, failures, calls }
 }
 
 t.test('enumerator host - splits arrive in order, numbered for each reader', async (t) => {
@@ -97,7 +116,7 @@ t.test(
     })
     context.assign({ id: 'a', from: 1 }, 0)
     let snapshot: Uint8Array | null = null
-    void host.snapshot(1).then((bytes) => {
+    void host.snapshot(1, 0).then((bytes) => {
       snapshot = bytes
     })
     await settled()
@@ -148,4 +167,75 @@ t.test('enumerator host - once closed it hands out nothing more', async (t) => {
   await settled()
   t.same(delivered, [])
   t.same(calls, ['close'])
+})
+
+t.test('enumerator host - what is handed out before a reader is heard of waits for it', async (t) => {
+  const { host, context, delivered, attempts, calls } = hosted({ isNew: true })
+  context.assign({ id: 'a', from: 1 }, 1)
+  context.noMoreSplits(1)
+  await settled()
+  t.same(delivered, [])
+  t.equal(host.attemptOf(1), -1)
+  host.readerBegins(1, 4, 0)
+  await settled()
+  t.same(delivered, [
+    [1, 0, [{ id: 'a', from: 1 }]],
+    [1, 1, null],
+  ])
+  t.same(attempts, [4, 4])
+  t.equal(host.attemptOf(1), 4)
+  t.same(calls, [], 'nothing is given back')
+})
+
+t.test('enumerator host - a reader that begins anew: what it was given since is given back', async (t) => {
+  const { host, context, delivered, attempts, calls, failures } = hosted()
+  context.assign({ id: 'a', from: 1 }, 1)
+  await host.snapshot(1, 0)
+  context.assign({ id: 'b', from: 1 }, 1)
+  context.assign({ id: 'c', from: 1 }, 2)
+  context.assign({ id: 'd', from: 1 }, 1)
+  context.noMoreSplits(1)
+  await settled()
+  host.readerBegins(1, 1, 1)
+  t.same(calls, [['back', 1, ['b', 'd']]])
+  context.assign({ id: 'b', from: 1 }, 1)
+  await settled()
+  t.same(delivered.at(-1), [1, 0, [{ id: 'b', from: 1 }]], 'counted anew')
+  t.equal(attempts.at(-1), 1)
+  host.readerBegins(1, 2, 1)
+  t.same(calls.slice(1), [['back', 1, ['b']]])
+  host.readerBegins(2, 1, 0)
+  t.same(calls.slice(2), [['back', 2, ['c']]])
+  host.readerBegins(0, 1, 1)
+  t.equal(calls.length, 3, 'there may be nothing to give back')
+  t.same(failures, [])
+})
+
+t.test('enumerator host - what is on its way to a reader that is gone is not waited for', async (t) => {
+  let arrive: () => void = () => {}
+  const { host, context, delivered, failures } = hosted({
+    deliver: () =>
+      new Promise((resolve) => {
+        arrive = resolve
+      }),
+  })
+  context.assign({ id: 'a', from: 1 }, 1)
+  await settled()
+  host.readerBegins(1, 1, 0)
+  t.ok(await host.snapshot(2, 0))
+  arrive()
+  await settled()
+  t.same(delivered, [])
+  t.same(failures, [])
+})
+
+t.test('enumerator host - who goes back further than is known fails the enumerator', async (t) => {
+  const known = hosted({ restoredId: 5 })
+  await known.host.snapshot(6, 5)
+  await known.host.snapshot(7, 6)
+  known.host.readerBegins(0, 1, 5)
+  t.match(known.failures, [{ code: 'CONNECTOR_FAILED', message: /^reader 0 begins with checkpoint 5/ }])
+  const other = hosted({ restoredId: 5, isNew: true })
+  other.host.readerBegins(0, 0, 4)
+  t.match(other.failures, [{ code: 'CONNECTOR_FAILED' }])
 })
