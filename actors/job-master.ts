@@ -425,13 +425,14 @@ export class JobMaster {
     const of = this.#regions.regions.reduce((sum, each) => sum + each.length, 0)
     const fields = { job: jobId, region, attempt, state, subtasks, of }
     this.#context.log.info('region state', error === undefined ? fields : { ...fields, error: error.message })
-    const leader = this.#regions.leaderOf(region)
-    const isTakenAlong = leader !== region && this.#scheduler.regions[leader]!.state === 'failing'
-    if (state !== 'failing' || isTakenAlong) return
+    if (state !== 'failing') return
+    const failed = `failed: ${error?.message}`
+    // Of regions that fail together the first is named.
+    if (this.#notices.at(-1)?.text.endsWith(failed)) return
     // The last failure of each region is enough: there are few other notices, and they are to stay.
     const about = `region ${region} (${subtasks} of ${of} subtasks)`
     this.#notices = this.#notices.filter(({ text }) => !text.startsWith(about))
-    this.#notice(`${about} failed: ${error?.message}`)
+    this.#notice(`${about} ${failed}`)
   }
 
   #notice(text: string): void {

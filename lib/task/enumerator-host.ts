@@ -23,7 +23,7 @@ export interface SplitDelivery {
   /** Counts from 0 per attempt; a repeated delivery has the same number. */
   readonly sequence: number
   readonly splits: readonly Uint8Array[] | null
-  /** Handed out after the snapshot for this checkpoint; 0: before any. */
+  /** Handed out after the snapshot for this checkpoint; 0: before any since the attempt began. */
   readonly afterCheckpoint: number
 }
 
@@ -45,6 +45,8 @@ export interface EnumeratorHostOptions<S extends Split, E> {
 interface Reader {
   /** -1: it has not been heard of. */
   attempt: number
+  /** The last snapshot when it began: barriers before that do not come by it. */
+  since: number
   next: number
   last: Promise<void>
   /** Begins with what was handed out before it was heard of. */
@@ -99,6 +101,7 @@ export class EnumeratorHost<S extends Split, E> {
       if (splits === null || !isAsExpected) throw cannotReset(subtaskIndex, checkpointId)
       const reader = isFirst ? this.#readerOf(subtaskIndex) : newReader()
       reader.attempt = attempt
+      reader.since = this.#snapshotId
       reader.begin()
       this.#readers.set(subtaskIndex, reader)
       if (splits.length > 0)
@@ -156,7 +159,8 @@ export class EnumeratorHost<S extends Split, E> {
       )
     }
     const reader = this.#readerOf(subtaskIndex)
-    const [sequence, afterCheckpoint] = [reader.next++, this.#snapshotId]
+    const sequence = reader.next++
+    const afterCheckpoint = this.#snapshotId > reader.since ? this.#snapshotId : 0
     const isObsolete = () => this.#isClosed || this.#readers.get(subtaskIndex) !== reader
     reader.last = reader.last.then(async () => {
       if (isObsolete()) return
@@ -181,7 +185,7 @@ function newReader(): Reader {
   const last = new Promise<void>((resolve) => {
     begin = resolve
   })
-  return { attempt: -1, next: 0, last, begin }
+  return { attempt: -1, since: 0, next: 0, last, begin }
 }
 
 /** The source is restarted as a whole then, with its enumerator. */

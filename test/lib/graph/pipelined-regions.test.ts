@@ -32,10 +32,36 @@ t.test(
       pipeline(env, 'a', 1)
       pipeline(env, 'b', 2)
     }
-    t.same(regionsOf(two), ['a-source/0, a-map/0', 'b-source/0, b-source/1, b-map/0, b-map/1'])
+    t.same(regionsOf(two), ['a-source/0, a-map/0', 'b-source/0, b-map/0', 'b-source/1, b-map/1'])
     t.same(regionsOf(two, 'job'), ['a-source/0, a-map/0, b-source/0, b-source/1, b-map/0, b-map/1'])
   },
 )
+
+t.test(
+  'pipelined regions - the region with the first subtasks leads those of the same sources',
+  async (t) => {
+    const graph = graphOf((env) => {
+      pipeline(env, 'a', 2)
+      pipeline(env, 'b', 4)
+        .map((n) => n, { name: 'halves', parallelism: 2 })
+        .union(pipeline(env, 'c', 2))
+    })
+    const regions = pipelinedRegions(graph)
+    const leaders = regions.regions.map((_, region) => regions.leaderOf(region))
+    t.same(describe(graph, regions).length, leaders.length)
+    t.same(leaders.slice(0, 2), [0, 0])
+  },
+)
+
+t.test('pipelined regions - subtasks of a source that data is distributed from are one', async (t) => {
+  const keyed = (env: StreamEnvironment) => {
+    env
+      .source(numbers(1), { name: 'source', parallelism: 2 })
+      .keyBy((n) => n)
+      .map((n) => n, { name: 'map', parallelism: 2 })
+  }
+  t.same(regionsOf(keyed), ['source/0, source/1, map/0, map/1'])
+})
 
 t.test('pipelined regions - one where they meet, however late', async (t) => {
   const meeting = (env: StreamEnvironment) => {
@@ -51,9 +77,9 @@ t.test('pipelined regions - sources whose watermarks are aligned are one', async
   const strategy = boundedOutOfOrderness<number>('1s', (n) => n)
   const aligned = (env: StreamEnvironment) => {
     for (const watermarks of [strategy.withAlignment('g', '1s'), strategy.withAlignment('h', '1s'), strategy])
-      env.source(numbers(1), { watermarks, parallelism: 1 })
+      env.source(numbers(1), { watermarks, parallelism: 2 })
   }
-  t.equal(regionsOf(aligned).length, 2)
+  t.equal(regionsOf(aligned).length, 1 + 2)
 })
 
 const size = fc.integer({ min: 1, max: 4 })
@@ -111,7 +137,6 @@ function closure({ vertices, edges }: JobGraph): Map<string, Set<string>> {
     ).flat(),
   )
   const together = [
-    ...vertices.filter(({ isSource }) => isSource).map((vertex) => [vertex]),
     vertices.filter(({ operators }) => operators.some(({ alignmentGroup }) => alignmentGroup !== undefined)),
   ]
   for (const group of together) {
@@ -132,7 +157,7 @@ function closure({ vertices, edges }: JobGraph): Map<string, Set<string>> {
   return reached
 }
 
-t.test('pipelined regions - they are the closure over channels, sources and alignment', async (t) => {
+t.test('pipelined regions - they are the closure over channels and alignment', async (t) => {
   const property = fc.property(graph, (graph) => {
     const regions = pipelinedRegions(graph)
     const expected = closure(graph)
@@ -153,6 +178,12 @@ t.test('pipelined regions - they are the closure over channels, sources and alig
       'in the order of the graph',
     )
     assert.equal(regions.regionOf('v0', 9), undefined)
+    names.forEach((region, number) => {
+      const leader = regions.leaderOf(number)
+      assert.ok(leader <= number, 'the one that leads comes first')
+      assert.equal(regions.leaderOf(leader), leader, 'and is not led')
+      for (const name of region) assert.ok(names[leader]!.includes(`${name.split('/')[0]}/0`), 'R2')
+    })
   })
   t.doesNotThrow(() => fc.assert(property, { numRuns: 500, seed: 1 }))
 })
