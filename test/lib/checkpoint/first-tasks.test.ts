@@ -24,3 +24,16 @@ t.test('first tasks - what is behind a vertex of which nothing runs any more', a
   t.same(firstOf('left/0', 'left/1', 'right/0', 'join/0', 'join/1'), ['sink/0'])
   t.same(firstOf('left/0', 'left/1', 'right/0', 'join/0', 'join/1', 'sink/0'), [])
 })
+
+t.test(
+  'first tasks - what is behind subtasks of which none runs any more, though others of the vertex do',
+  async (t) => {
+    const edges = [{ id: 'e', from: 'read', to: 'write', partitioner: 'forward' }] as JobEdge[]
+    const graph = { ...graphOf(['*read:3', 'write:3']), edges }
+    const first = firstTasks(graph, new Set(['read/0', 'read/2', 'write/2']))
+    t.same(first, [
+      { vertexId: 'read', index: 1 },
+      { vertexId: 'write', index: 0 },
+    ])
+  },
+)

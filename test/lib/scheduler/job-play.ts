@@ -37,15 +37,15 @@ export class JobPlay {
   scheduler!: JobScheduler
   #restart: RestartSettings = { kind: 'none' }
   #graph!: JobGraph
-  #regions!: PipelinedRegions
+  regions!: PipelinedRegions
   #hasCheckpoints = false
 
   play(command: string): string[] {
     const [verb, ...words] = command.split(/\s+/) as [string, ...string[]]
     switch (verb) {
       case 'job':
-        this.#graph = graphOf(words.filter((word) => word !== '|'))
-        this.#regions = regionsOf(this.#graph, words)
+        this.#graph = graphOf(words.filter((word) => word.includes(':')))
+        this.regions = words.includes('index') ? regionsByIndex(this.#graph) : regionsOf(this.#graph, words)
         this.#begin()
         return []
       case 'restart':
@@ -62,11 +62,11 @@ export class JobPlay {
       case 'show':
         return this.#show()
       case 'take-over':
-        return this.on(this.takeOver()).map((order) => describeOrder(order, this.#regions))
+        return this.on(this.takeOver()).map((order) => describeOrder(order, this.regions))
       default:
         return this.#eventsOf(verb, words)
           .flatMap((event) => this.on(event))
-          .map((order) => describeOrder(order, this.#regions))
+          .map((order) => describeOrder(order, this.regions))
     }
   }
 
@@ -91,7 +91,7 @@ export class JobPlay {
     if (deployed === undefined) return []
     return planSlot(this.#graph, deployed.placement, slot, 'auto').flatMap(({ vertex, index }) => {
       const name = `${vertex.id}.${index}`
-      const state = this.#regions.regionOf(vertex.id, index) === region ? stateOf(name) : undefined
+      const state = this.regions.regionOf(vertex.id, index) === region ? stateOf(name) : undefined
       if (state === undefined) return []
       const status = { vertexId: vertex.id, index, state }
       const error = { code: 'USER_FUNCTION_FAILED' as const, message: name }
@@ -102,7 +102,7 @@ export class JobPlay {
   #begin(): void {
     this.scheduler = new JobScheduler({
       graph: this.#graph,
-      regions: this.#regions,
+      regions: this.regions,
       hasCheckpoints: this.#hasCheckpoints,
       restart: newRestartStrategy(this.#restart, new SeededRandom(1)),
       slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
@@ -117,7 +117,7 @@ export class JobPlay {
     const rest = words.filter((word) => !word.includes('#'))
     if (verb !== 'report') return [this.#eventOf(verb, rest, { region, attempt })]
     const slot = slotOf(rest[0]!)
-    const regions = named === undefined ? [...this.#regions.regions.keys()] : [region]
+    const regions = named === undefined ? [...this.regions.regions.keys()] : [region]
     return regions.flatMap((each): JobEvent[] => {
       const subtasks = this.#statuses(rest[0]!, rest.slice(1), each)
       if (subtasks.length === 0 && this.#isDivided) return []
@@ -127,7 +127,7 @@ export class JobPlay {
   }
 
   get #isDivided(): boolean {
-    return this.#regions.regions.length > 1
+    return this.regions.regions.length > 1
   }
 
   #eventOf(verb: string, rest: string[], of: { region: number; attempt: number }): JobEvent {
@@ -230,6 +230,16 @@ export function graphOf(words: readonly string[]): JobGraph {
     }
   })
   return { jobName: 'job', vertices, edges: [], fingerprint: '' }
+}
+
+function regionsByIndex({ vertices }: JobGraph): PipelinedRegions {
+  const count = Math.max(...vertices.map(({ parallelism }) => parallelism))
+  const indices = Array.from({ length: count }, (_, index) => index)
+  return new PipelinedRegions(
+    indices.map((index) =>
+      vertices.filter(({ parallelism }) => index < parallelism).map(({ id }) => ({ vertexId: id, index })),
+    ),
+  )
 }
 
 /** One for each part between `|`. */

@@ -143,9 +143,26 @@ class World {
     return JSON.parse(JSON.stringify(this.job.scheduler.saved))
   }
 
-  /** What is not to be concerned by what happens in a region. */
+  /** What is not to be concerned by what happens in a region: not what it leads. */
   #others(region: number): unknown {
-    return this.job.scheduler.regions.filter((_, number) => number !== region)
+    return this.job.scheduler.regions.filter(
+      (_, number) => number !== region && this.#leaderOf(number) !== region,
+    )
+  }
+
+  #leaderOf(region: number): number {
+    return this.job.regions.leaderOf(region)
+  }
+
+  /** J8. */
+  #checkLed(): void {
+    const { regions } = this.job.scheduler
+    regions.forEach(({ state }, number) => {
+      const leader = regions[this.#leaderOf(number)]!
+      if (state === 'deploying' || state === 'running')
+        assert(['deploying', 'running'].includes(leader.state), `J8: ${state} without ${leader.state}`)
+      assert.equal(state === 'finished', leader.state === 'finished', 'J8')
+    })
   }
 
   /** Another leader: slots of a job that had nothing in them it does not know of. */
@@ -181,6 +198,7 @@ class World {
       assert(!wasTerminal, 'a job that has ended gives no orders')
       this.#follow(order)
     }
+    this.#checkLed()
     const { slotsHeld, slotsNeeded, regions } = scheduler
     assert.equal(slotsHeld, this.owned.length, 'it knows what it holds')
     assert(slotsHeld <= slotsNeeded, 'and holds no more than it needs')
@@ -235,6 +253,8 @@ class World {
     const before = this.#deployed.get(region) ?? -1
     assert.equal(attempt, before + 1, 'attempts are counted')
     this.#deployed.set(region, attempt)
+    const leader = this.#leaderOf(region)
+    assert.equal(this.#attemptOf(leader), this.#deployed.get(leader), 'J8: what leads is deployed first')
     this.#startOrders.set(region, 0)
     for (const slot of slots) assert(this.#owns(slot), 'it runs where it has slots')
     for (const name of this.#namesOf(region)) this.#states.set(name, 'created')
@@ -304,7 +324,12 @@ class World {
   }
 }
 
-const JOBS = ['job a:2 b:3 c:1/other', 'job a:2 b:3 | c:1/other', 'job *a:2 | b:3 | c:1/other d:2']
+const JOBS = [
+  'job a:2 b:3 c:1/other',
+  'job a:2 b:3 | c:1/other',
+  'job *a:2 | b:3 | c:1/other d:2',
+  'job *a:3 b:3 by index',
+]
 
 for (const job of JOBS) {
   t.test(
