@@ -237,6 +237,14 @@ const apart: Define = (env, frame) => {
   toSink(rows, frame, 'few-out')
 }
 
+/** Nothing is distributed anew: each subtask of the source is a region, beside which others go on. */
+const forwarded: Define = (env, frame) => {
+  const rows = checkedPieces(env, frame).map((n) => `piece ${n}=${n}`, {
+    ...{ uid: 'rows', type: t.string, startNewChain: true },
+  })
+  toSink(rows, frame)
+}
+
 export const JOBS = {
   counts,
   dealt,
@@ -252,6 +260,7 @@ export const JOBS = {
   asked,
   aligned,
   apart,
+  forwarded,
 } as const
 
 export type JobKind = keyof typeof JOBS
