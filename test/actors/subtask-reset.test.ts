@@ -131,3 +131,45 @@ t.test('subtask reset - without a checkpoint yet it begins from the beginning', 
   t.match(regions, [{ attempt: 0 }, { attempt: 0 }, { attempt: 1 }])
   t.same(table.rows, ROWS)
 })
+
+/** The first subtask gets nothing, and has finished long before the others. */
+const unfair = (takesBack: boolean) => (): Source<number> => {
+  const source = pieces({ count: COUNT, pieceCount: 60, recordsPerBurst: 4 })
+  const createEnumerator: typeof source.createEnumerator = (context, restored) => {
+    const enumerator = source.createEnumerator(context, restored)
+    const onSplitRequest = (reader: number) =>
+      reader === 0 ? context.noMoreSplits(0) : enumerator.onSplitRequest(reader)
+    const addSplitsBack = () => {
+      throw new Error('what is gone is gone')
+    }
+    return { ...enumerator, onSplitRequest, ...(takesBack ? {} : { addSplitsBack }) }
+  }
+  return { ...source, createEnumerator } as typeof source as Source<unknown> as Source<number>
+}
+
+t.test('subtask reset - the subtask beside the enumerator has finished, which goes on', async (t) => {
+  const { state, restarts, regions, table, opened } = await run({
+    source: unfair(true),
+    failures: [[1, 300]],
+  })
+  t.equal(state, 'finished')
+  t.equal(restarts, 1)
+  t.match(regions, [{ attempt: 0 }, { attempt: 1 }, { attempt: 0 }])
+  t.same(opened, ['0#0', '1#0', '1#1', '2#0'])
+  t.same(table.rows, ROWS)
+})
+
+t.test(
+  'subtask reset - an enumerator that cannot take splits back fails with all that it leads',
+  async (t) => {
+    const { state, restarts, regions, table, notices } = await run(
+      { source: unfair(false), failures: [[1, 100]] },
+      { checkpoint: { ...checkpoint, intervalMs: 60_000 } },
+    )
+    t.equal(state, 'finished')
+    t.equal(restarts, 2)
+    t.match(regions, [{ attempt: 1 }, { attempt: 2 }, { attempt: 1 }])
+    t.same(table.rows, ROWS)
+    t.match(notices.at(-1)?.text, /^region 0 .* in the enumerator: what is gone is gone/)
+  },
+)
