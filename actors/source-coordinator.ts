@@ -14,7 +14,9 @@ import { EnumeratorHost } from '../lib/task/enumerator-host.ts'
 import type { SlotEnvironment } from './slot-environment.ts'
 
 export interface SourceCoordinatorOptions {
-  readonly environment: SlotEnvironment
+  readonly environment: Pick<SlotEnvironment, 'clock' | 'log' | 'connections'> & {
+    readonly system: Pick<SlotEnvironment['system'], 'ask'>
+  }
   readonly source: Source<unknown>
   readonly parallelism: number
   readonly attempt: number

@@ -56,15 +56,21 @@ function metricLines({ vertices }: JobDescription): string[] {
   return ['', textTable(['OPERATOR', 'METRIC', 'TOTAL'], rows)]
 }
 
-/** Only where there are several: what fails and is restarted by itself. */
+/** Only where there are several: what fails and is restarted by itself. Those of which the same is to be said, at once. */
 function regionLines({ regions }: JobDescription): string[] {
   if (regions.length < 2) return []
-  return regions.map(({ state, attempt, subtaskCount }, region) => {
+  const runs: { text: string; from: number; to: number }[] = []
+  regions.forEach(({ state, attempt, subtaskCount }, region) => {
+    const subtasks = `${subtaskCount} subtask${subtaskCount === 1 ? '' : 's'}`
     const restarts = attempt === 0 ? '' : `, ${attempt} restart${attempt === 1 ? '' : 's'}`
-    return (
-      `${region === 0 ? 'regions' : ''}`.padEnd(13) +
-      `${region}: ${state}, ${subtaskCount} subtasks${restarts}`
-    )
+    const text = `${state}, ${subtasks}${restarts}`
+    const last = runs.at(-1)
+    if (last?.text === text) last.to = region
+    else runs.push({ text, from: region, to: region })
+  })
+  return runs.map(({ text, from, to }, i) => {
+    const named = from === to ? `${from}: ${text}` : `${from} to ${to}: ${text}, each`
+    return `${i === 0 ? 'regions' : ''}`.padEnd(13) + named
   })
 }
 
