@@ -192,9 +192,9 @@ export class JobCheckpoints {
   }
 
   /**
-   * A subtask cannot read what its attempt was to begin with, `beganId`. The checkpoints that need what is damaged are of
-   * no use; true if an older one is left to begin with. Said once of an attempt, however many subtasks complain, and
-   * of several regions only the first that began there need do anything.
+   * A subtask cannot read what its attempt was to begin with, `beganId`. The checkpoints that need what is damaged are
+   * of no use; true if an older one is left to begin with. Said once of an attempt, however many subtasks complain,
+   * and of several regions only the first that began there need do anything.
    */
   fallBack(error: ErrorRecord, beganId: number): boolean {
     const latest = this.#completed.at(-1)

@@ -56,7 +56,7 @@ function metricLines({ vertices }: JobDescription): string[] {
   return ['', textTable(['OPERATOR', 'METRIC', 'TOTAL'], rows)]
 }
 
-/** Only where there are several: what fails and is restarted by itself. Those of which the same is to be said, at once. */
+/** Only where there are several: what fails and is restarted by itself. Those that are alike share a line. */
 function regionLines({ regions }: JobDescription): string[] {
   if (regions.length < 2) return []
   const runs: { text: string; from: number; to: number }[] = []

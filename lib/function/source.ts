@@ -56,7 +56,10 @@ export interface EnumeratorContext<S extends Split> {
 export interface SplitEnumerator<E, S extends Split> {
   /** Called once, before any other call. */
   start(): void | Promise<void>
-  /** A reader has nothing to read; called once after each reader's start and whenever it asks. */
+  /**
+   * A reader has nothing to read; called once after each reader's start and whenever it asks. One that is started anew
+   * has forgotten what it was told.
+   */
   onSplitRequest(subtaskIndex: number): void
   /**
    * A reader has failed, and goes on from the last checkpoint while the others go on: these are the splits it has been

@@ -3,7 +3,8 @@ import type { ErrorRecord } from '../base/errors.ts'
 import type { SlotLocation } from '../graph/execution-graph.ts'
 
 /**
- * `created`: nothing has been done yet. `waiting`: for slots. `deploying`: slots build their tasks. `running`.
+ * `created`: nothing has been done yet. `waiting`: for slots. `deploying`: slots build their tasks. `running`: a region
+ * also when it has nothing to do any more, but others that share its enumerators have.
  * `failing`, `cancelling`: what is left of the attempt is being cancelled. `backing-off`: before the next attempt.
  * Of a job with several regions it is that of the region furthest from running.
  */

@@ -1,4 +1,4 @@
-/** What every enumerator does with splits that a reader gives back: hands them out again, once, and keeps them till then. */
+/** What enumerators do with splits that come back from a reader: hand them out again, once, and keep them till then. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
