@@ -419,20 +419,18 @@ export class JobMaster {
   }
 
   /** One of several. */
-  #onRegion({ region, attempt, state, error }: Extract<JobOrder, { kind: 'regionChanged' }>): void {
+  #onRegion(order: Extract<JobOrder, { kind: 'regionChanged' }>): void {
+    const { region, attempt, state, error, firstRegion } = order
     const { jobId } = this.#options.submission
     const subtasks = this.#regions.regions[region]!.length
     const of = this.#regions.regions.reduce((sum, each) => sum + each.length, 0)
     const fields = { job: jobId, region, attempt, state, subtasks, of }
     this.#context.log.info('region state', error === undefined ? fields : { ...fields, error: error.message })
-    if (state !== 'failing') return
-    const failed = `failed: ${error?.message}`
-    // Of regions that fail together the first is named.
-    if (this.#notices.at(-1)?.text.endsWith(failed)) return
+    if (state !== 'failing' || firstRegion !== region) return
     // The last failure of each region is enough: there are few other notices, and they are to stay.
     const about = `region ${region} (${subtasks} of ${of} subtasks)`
     this.#notices = this.#notices.filter(({ text }) => !text.startsWith(about))
-    this.#notice(`${about} ${failed}`)
+    this.#notice(`${about} failed: ${error?.message}`)
   }
 
   #notice(text: string): void {

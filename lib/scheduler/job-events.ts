@@ -73,4 +73,6 @@ export type JobOrder =
       readonly attempt: number
       readonly state: JobState
       readonly error?: ErrorRecord
+      /** Of those that have failed with this error at once. */
+      readonly firstRegion?: number
     }

@@ -72,6 +72,8 @@ const REQUEST_REPEAT_MS = 5000
 /** J6. */
 interface Failure {
   readonly error: ErrorRecord
+  /** The first region it has hit. */
+  readonly first: number
   /** When the regions it has hit are restarted; null: that has not been decided. */
   restartAtMs: number | null
   isCounted: boolean
@@ -321,7 +323,7 @@ export class JobScheduler {
     if (TERMINAL_JOB_STATES.includes(saved.state)) return this.#tellState(saved.state)
     if (slotsHeldBy(saved).length > 0) this.#places = new SlotPlaces(this.#options.graph, saved.places)
     const failure: Failure | null =
-      saved.error === undefined ? null : { error: saved.error, restartAtMs: null, isCounted: false }
+      saved.error === undefined ? null : { error: saved.error, first: 0, restartAtMs: null, isCounted: false }
     for (const region of this.#regions) {
       const { state, attempt, deployed } = saved.regions[region.number]!
       region.state = state
@@ -443,7 +445,7 @@ export class JobScheduler {
     const hit = this.#groups.withLed(regions.filter(isHit)).filter(isHit)
     if (hit.length === 0) return []
     this.#error = error
-    const failure = { error, restartAtMs: null, isCounted: false }
+    const failure = { error, first: hit[0]!.number, restartAtMs: null, isCounted: false }
     for (const region of hit) region.failure = failure
     const cancelled = hit.flatMap((region) => [
       ...this.#enter(region, 'failing', nowMs),
@@ -565,7 +567,7 @@ export class JobScheduler {
     if (this.#regions.length === 1) return this.#changed()
     const { number, attemptNumber, failure } = region
     const attempt = Math.max(0, attemptNumber)
-    const error = failure === null ? {} : { error: failure.error }
+    const error = failure === null ? {} : { error: failure.error, firstRegion: failure.first }
     return [{ kind: 'regionChanged', region: number, attempt, state, ...error }, ...this.#changed()]
   }
 
