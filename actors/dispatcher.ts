@@ -18,7 +18,7 @@ import { JobMaster } from './job-master.ts'
 
 export interface DispatcherOptions {
   readonly subjects: Subjects
-  readonly slotTimeoutMs: number
+  readonly heartbeatTimeoutMs: number
   /** The leader that this is part of. */
   readonly leader: LeaderView
   /** Null: jobs go with the leader. */
@@ -157,7 +157,7 @@ export class Dispatcher {
   }
 
   #start({ submission, submittedMs, entry, record }: Submitted): void {
-    const { subjects, slotTimeoutMs, leader } = this.#options
+    const { subjects, heartbeatTimeoutMs, leader } = this.#options
     const { jobId } = submission
     const master = new JobMaster({
       subjects,
@@ -166,7 +166,7 @@ export class Dispatcher {
       epoch: leader.epoch,
       entry,
       record,
-      slotTimeoutMs,
+      heartbeatTimeoutMs,
       openStorage: (uri) => this.#options.openStorage(uri),
       onState: (state) => {
         const job = this.#jobs.get(jobId)

@@ -40,7 +40,7 @@ export interface JobMasterOptions {
   /** What the leader before has left of it; null: it is new. */
   readonly record: JobRecord | null
   /** A slot that has not reported for this long is lost. */
-  readonly slotTimeoutMs: number
+  readonly heartbeatTimeoutMs: number
   onState(state: JobState): void
   openStorage(uri: string): Promise<BlobStore>
 }
@@ -174,7 +174,7 @@ export class JobMaster {
   }
 
   #start(context: ActorContext<Protocol>): void {
-    const { submission, slotTimeoutMs } = this.#options
+    const { submission, heartbeatTimeoutMs } = this.#options
     this.#context = context
     this.#scheduler = new JobScheduler({
       graph: submission.graph,
@@ -182,7 +182,7 @@ export class JobMaster {
       restart: newRestartStrategy(submission.settings.restart, context.random),
       hasCheckpoints: submission.settings.checkpoint !== null,
       slotRequestTimeoutMs: submission.settings.slotRequestTimeoutMs,
-      slotTimeoutMs,
+      heartbeatTimeoutMs,
     })
     const { checkpoint } = submission.settings
     if (checkpoint !== null) {

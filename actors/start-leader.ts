@@ -34,7 +34,7 @@ export async function startLeader(options: LeaderOptions): Promise<{ close(): Pr
   const system = new ActorSystem({ bus, clock, random, logger: log })
   const dispatcher = new Dispatcher({
     subjects,
-    slotTimeoutMs: heartbeatTimeoutMs,
+    heartbeatTimeoutMs,
     leader,
     store,
     stored,

@@ -69,7 +69,7 @@ export const OPTIONS = {
   'heartbeat.timeout': duration({
     fallback: '10s',
     min: '100ms',
-    doc: 'silence after which a node or slot is lost',
+    doc: 'silence after which a node is lost; a slot of one that is there, after five times as long',
   }),
   'slot.requestTimeout': duration({ fallback: '30s', min: '1ms', doc: 'how long a job waits for slots' }),
   'slot.standby': number({

@@ -10,7 +10,7 @@
  *
  * J1. Orders and reports carry the region and its attempt; reports of other attempts change nothing.
  * J2. Slots report what is, again and again; a report that gets lost is made up for by the next.
- * J3. A slot that does not report for the timeout is lost, whatever else is known of its node.
+ * J3. A slot that does not report for long is lost, whatever else is known of its node.
  * J4. The job has ended only when none of its subtasks runs any more, or its slot is lost.
  * J5. Whoever has `saved` can go on with the job as a new leader (`adopted`), also when whoever had it is gone in the
  *     middle of something: what runs goes on running, what was ordered and not confirmed is ordered again. For that
@@ -37,7 +37,7 @@ import {
   slotsHeldBy,
   TERMINAL_JOB_STATES,
 } from './job-state.ts'
-import { RegionAttempt, type Subtask, slotKey } from './region-attempt.ts'
+import { ADOPTED_SILENCE, RegionAttempt, SLOT_SILENCE, type Subtask, slotKey } from './region-attempt.ts'
 import { RegionGroups } from './region-groups.ts'
 import type { RestartStrategy } from './restart-strategy.ts'
 import { givenUp, slotSilent, slotsUnavailable } from './slot-errors.ts'
@@ -61,8 +61,8 @@ export interface JobSchedulerOptions {
   readonly hasCheckpoints: boolean
   /** How long the job waits for slots before it fails. */
   readonly slotRequestTimeoutMs: number
-  /** A slot that has not reported for this long is lost. */
-  readonly slotTimeoutMs: number
+  /** Silence after which a node is lost. */
+  readonly heartbeatTimeoutMs: number
 }
 
 /** In which a region has failed and not been deployed again. */
@@ -342,7 +342,7 @@ export class JobScheduler {
 
   /** Slots have twice as long to be heard of for the first time: they may have been cut off as long as we were. */
   #adoptAttempt(region: Region, nowMs: number): void {
-    const attempt = this.#newAttempt(region, nowMs + this.#options.slotTimeoutMs)
+    const attempt = this.#newAttempt(region, nowMs - ADOPTED_SILENCE * this.#options.heartbeatTimeoutMs)
     attempt.isStarted = true
     // A slot is lost without consequences only if all it had to do was done.
     const isDone = region.state === 'running' || region.state === 'finished'
@@ -539,7 +539,7 @@ export class JobScheduler {
 
   #checkSilence(nowMs: number): JobOrder[] {
     const silent = this.#in(...HOLDING_STATES).flatMap(({ attempt }) =>
-      present(attempt, 'an attempt').silent(nowMs, this.#options.slotTimeoutMs),
+      present(attempt, 'an attempt').silent(nowMs, SLOT_SILENCE * this.#options.heartbeatTimeoutMs),
     )
     const bySlot = new Map(silent.map((each) => [slotKey(each.location), each]))
     return [...bySlot.values()].flatMap(({ location, forMs }): JobOrder[] => {

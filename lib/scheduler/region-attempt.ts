@@ -33,6 +33,15 @@ export interface RegionAttemptOptions {
   readonly heardMs: number
 }
 
+/**
+ * How many times the timeout of heartbeats a slot may be silent. Whether its node is there is told by others; a slot
+ * alone is silent while its thread is busy, with code it loads, state it puts in place, or others on the same cores,
+ * and to deploy it again for that would make it worse.
+ */
+export const SLOT_SILENCE = 5
+/** So long ago, as it were, slots were heard of that another leader gave: nobody knows whether they were lost since. */
+export const ADOPTED_SILENCE = 3
+
 export class RegionAttempt {
   readonly number: number
   readonly placement: Placement

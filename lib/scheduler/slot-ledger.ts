@@ -6,7 +6,8 @@
  * L2. Requests are met whole or not at all, in the order they came: a job that needs more slots than there are is
  *     not overtaken for ever by small ones.
  * L3. A job that another leader gave slots to has them when their node reports, as if they had been given here.
- * L4. A node that has not reported for the timeout is lost; so is a slot whose incarnation has changed.
+ * L4. A node that has not reported for the timeout is lost, also one that another leader knew; so is a slot whose
+ *     incarnation has changed.
  * L5. A slot that stands by for a job is free like any other: nobody waits because of it. Who else asks gets others
  *     first, and the job itself those.
  */
@@ -77,6 +78,8 @@ export class SlotLedger {
   #requests: Request[] = []
   /** L3. By slot: whose it is once its node reports. As many as jobs that were adopted have slots. */
   readonly #adopted = new Map<string, string>()
+  /** When the waiting for their nodes began. */
+  #adoptedMs: number | null = null
 
   constructor(nodeTimeoutMs: number) {
     this.#nodeTimeoutMs = nodeTimeoutMs
@@ -205,10 +208,27 @@ export class SlotLedger {
   }
 
   onTick(nowMs: number): LedgerOrder[] {
+    this.#adoptedMs ??= nowMs
+    const missing = nowMs - this.#adoptedMs > this.#nodeTimeoutMs ? this.#loseAdopted() : []
     const silent = [...this.#nodes.values()].filter(({ seenMs }) => nowMs - seenMs > this.#nodeTimeoutMs)
-    return silent.flatMap((node) =>
+    const lost = silent.flatMap((node) =>
       this.#lose(node, `no heartbeat for ${Math.round(nowMs - node.seenMs)} ms`),
     )
+    return [...missing, ...lost]
+  }
+
+  /** Nothing has been heard of the nodes of these slots under this leader. */
+  #loseAdopted(): LedgerOrder[] {
+    const byJob = new Map<string, SlotLocation[]>()
+    for (const [key, jobId] of this.#adopted) {
+      const [node, slot] = key.split('/') as [string, string]
+      byJob.set(jobId, [...(byJob.get(jobId) ?? []), { node, slot: Number(slot) }])
+    }
+    this.#adopted.clear()
+    return [...byJob].map(([jobId, slots]): LedgerOrder => {
+      const nodes = [...new Set(slots.map(({ node }) => node))].join(', ')
+      return { kind: 'lost', jobId, slots, reason: `node ${nodes}: no heartbeat since another leads` }
+    })
   }
 
   #slotsOf(jobId: string): SlotLocation[] {

@@ -30,7 +30,8 @@ import { JobScheduler } from '../../../lib/scheduler/job-scheduler.ts'
 import { newRestartStrategy, type RestartSettings } from '../../../lib/scheduler/restart-strategy.ts'
 
 export const SLOT_REQUEST_TIMEOUT_MS = 30_000
-export const SLOT_TIMEOUT_MS = 10_000
+const HEARTBEAT_TIMEOUT_MS = 2000
+export const SLOT_TIMEOUT_MS = 5 * HEARTBEAT_TIMEOUT_MS
 
 export class JobPlay {
   nowMs = 0
@@ -106,7 +107,7 @@ export class JobPlay {
       hasCheckpoints: this.#hasCheckpoints,
       restart: newRestartStrategy(this.#restart, new SeededRandom(1)),
       slotRequestTimeoutMs: SLOT_REQUEST_TIMEOUT_MS,
-      slotTimeoutMs: SLOT_TIMEOUT_MS,
+      heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
     })
   }
 
