@@ -158,6 +158,7 @@ function stateDirectoryOf({ stateDirectory }: MiniClusterOptions): string {
 function threads(options: MiniClusterOptions, hub: ThreadBusHub): Promise<SlotHost> {
   const { logLevel = 'silent', logFormat = 'text' } = options
   return ThreadSlotHost.start({
+    startingMax: options.slotCount,
     ...options,
     connections: options.connections ?? {},
     nodeId: NODE_ID,

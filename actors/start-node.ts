@@ -1,4 +1,5 @@
 /** A node process: slots in threads, and the task manager that keeps them and registers with the coordinator. */
+import { availableParallelism } from 'node:os'
 import { ActorSystem } from '../lib/actor/actor-system.ts'
 import type { Clock } from '../lib/base/clock.ts'
 import type { SluiceError } from '../lib/base/errors.ts'
@@ -14,7 +15,7 @@ import { removeLeftOverState } from '../lib/storage/state-directory.ts'
 import { taskManager } from './task-manager.ts'
 import { ThreadSlotHost, type ThreadSlotHostOptions } from './thread-slot-host.ts'
 
-export interface NodeOptions extends ThreadSlotHostOptions {
+export interface NodeOptions extends Omit<ThreadSlotHostOptions, 'startingMax'> {
   /** For control traffic of the node itself. Not closed with the node. */
   readonly controlBus: Bus
   readonly clock: Clock
@@ -45,7 +46,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const system = new ActorSystem({ bus: controlBus, clock, random, logger: log })
   await refuseTakenId(system, subjects, nodeId)
   await removeLeftOverState(options.stateDirectory)
-  const slots = await ThreadSlotHost.start(options)
+  // The others of the machine may be busy with what this node did before it was lost.
+  const startingMax = Math.max(1, availableParallelism() >> 1)
+  const slots = await ThreadSlotHost.start({ ...options, startingMax })
   let refuse: (error: SluiceError) => void = () => {}
   const refused = new Promise<never>((_resolve, reject) => {
     refuse = reject

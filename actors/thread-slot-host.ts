@@ -27,6 +27,8 @@ export interface ThreadSlotHostOptions
   > {
   readonly nodeId: string
   readonly slotCount: number
+  /** How many threads start at a time: to load the engine takes a core each. */
+  readonly startingMax: number
   /** Threads speak through the hub of this process, or connect to NATS themselves. */
   readonly bus:
     | { readonly kind: 'hub'; readonly hub: ThreadBusHub }
@@ -78,7 +80,7 @@ export class ThreadSlotHost implements SlotHost {
   static async start(options: ThreadSlotHostOptions): Promise<ThreadSlotHost> {
     const host = new ThreadSlotHost(options)
     try {
-      await Promise.all(host.slots.map((_slot, index) => host.#startThread(index)))
+      await host.#startAll()
     } catch (error) {
       await host.close()
       throw error
@@ -91,6 +93,15 @@ export class ThreadSlotHost implements SlotHost {
     this.#isClosing = true
     this.#watch?.cancel()
     await Promise.all(this.slots.map((slot) => this.#stopThread(slot)))
+  }
+
+  async #startAll(): Promise<void> {
+    const { slotCount, startingMax } = this.#options
+    let next = 0
+    const startOneByOne = async () => {
+      while (next < slotCount) await this.#startThread(next++)
+    }
+    await Promise.all(Array.from({ length: startingMax }, startOneByOne))
   }
 
   #startThread(index: number): Promise<void> {
