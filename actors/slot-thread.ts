@@ -22,8 +22,6 @@ import { openBlobStore } from '../lib/storage/open-blob-store.ts'
 import { openCopies, openWorkingState, removeLeftOverCopies } from '../lib/storage/state-directory.ts'
 import { loadJob } from './load-job-module.ts'
 import { Slot } from './slot.ts'
-// What jobs import: once it is there, no deployment waits for it.
-import '../lib/index.ts'
 
 /** How a slot thread gets at the cluster: through the node's own bus, or by connections of its own. */
 export type SlotBus =

@@ -5,4 +5,6 @@
 import { workerData } from 'node:worker_threads'
 import '../lib/api/register-loader.mjs'
 
+// What jobs import: once it is there, no deployment waits for it.
+await import('sluice')
 await import(workerData.entry)
