@@ -150,14 +150,13 @@ export class SliceWindowOperator<I, A, O> extends OneInputOperator<I, O> {
       this.#processOld(value, slice)
       return
     }
-    if (slice < this.#firstUnfired) {
-      this.#add(value, slice)
-      this.#refire(slice, this.#watermark)
-    } else if (this.#heapSlices === null) this.#add(value, slice)
-    else {
+    if (this.#heapSlices !== null && slice >= this.#firstUnfired) {
       this.#merge?.changed(slice)
       if (this.#held.push(slice, value, this.#keyContext)) this.#addHeld()
+      return
     }
+    this.#add(value, slice)
+    if (slice < this.#firstUnfired) this.#refire(slice, this.#watermark)
   }
 
   override processWatermark(timestamp: number): boolean {

@@ -31,34 +31,12 @@ export class KeyIndex {
 
   /** The number of the context's current key. */
   get(): number | undefined {
-    if (this.#whole !== null) {
-      const found = this.#whole.get(this.#context.mapKey)
-      if (found !== undefined || this.#shards === null) return found
-    }
-    const { mapKey } = this.#context
-    return this.#shards![shardOf(mapKey)]!.get(mapKey)
+    return this.#getAt(this.#context.mapKey)
   }
 
-  /** The numbers of keys from..to, each in its place of `numbers`; -1: none. Another key may be current afterwards. */
-  getAll(
-    keys: readonly MapKey[],
-    keyGroups: Int32Array,
-    from: number,
-    to: number,
-    numbers: Int32Array,
-  ): void {
-    if (this.#shards === null) {
-      const whole = this.#whole!
-      for (let i = from; i < to; i++) {
-        const found = whole.get(keys[i]!)
-        numbers[i] = found === undefined ? -1 : found
-      }
-      return
-    }
-    for (let i = from; i < to; i++) {
-      this.#context.setMapKey(keys[i]!, keyGroups[i]!)
-      numbers[i] = this.get() ?? -1
-    }
+  /** The numbers of keys from..to, each in its place of `numbers`; -1: none. */
+  getAll(keys: readonly MapKey[], from: number, to: number, numbers: Int32Array): void {
+    for (let i = from; i < to; i++) numbers[i] = this.#getAt(keys[i]!) ?? -1
   }
 
   /** Sets the number of the current key. */
@@ -79,6 +57,14 @@ export class KeyIndex {
     const { mapKey } = this.#context
     this.#whole?.delete(mapKey)
     if (this.#shards !== null) this.#shards[shardOf(mapKey)]!.delete(mapKey)
+  }
+
+  #getAt(mapKey: MapKey): number | undefined {
+    if (this.#whole !== null) {
+      const found = this.#whole.get(mapKey)
+      if (found !== undefined || this.#shards === null) return found
+    }
+    return this.#shards![shardOf(mapKey)]!.get(mapKey)
   }
 
   #divide(whole: Map<MapKey, number>): void {

@@ -206,7 +206,7 @@ export class HeapSliceTable<V> implements SliceTable<V> {
     const rows = this.#rows
     const found = sub === this.#lastSub ? this.#last : this.#select(sub)
     if (found === undefined) rows.fill(-1, from, to)
-    else found.index.getAll(keys, keyGroups, from, to, rows)
+    else found.index.getAll(keys, from, to, rows)
     for (let i = from; i < to; i++) {
       let row = rows[i]!
       if (row < 0) {
