@@ -1,7 +1,7 @@
 /** Where the barriers of a checkpoint begin: at the tasks that run and have none before them that does. Pure. */
 import type { JobGraph } from '../graph/job-graph.ts'
 import { type SubtaskId, subtasksOf } from '../graph/pipelined-regions.ts'
-import { targetsOf } from '../network/partitioner.ts'
+import { isPointwise, targetsOf } from '../network/partitioner.ts'
 
 const MISSING_SHOWN_MAX = 10
 
@@ -31,8 +31,9 @@ export function firstTasks(graph: JobGraph, finished: ReadonlySet<string>): Subt
   const behindOthers = new Set<string>()
   for (const { from, to, partitioner } of graph.edges) {
     const [upstream, downstream] = [parallelismOf(from), parallelismOf(to)]
-    for (const { vertexId, index } of running) {
-      if (vertexId !== from) continue
+    const senders = running.filter(({ vertexId }) => vertexId === from)
+    // Where each sends to all, one has said it for the others.
+    for (const { index } of isPointwise(partitioner) ? senders : senders.slice(0, 1)) {
       for (const target of targetsOf(partitioner, index, upstream, downstream))
         behindOthers.add(taskId(to, target))
     }
