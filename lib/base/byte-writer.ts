@@ -4,7 +4,7 @@
  *
  * W1  `length` never passes `bytesMax`: the write that would throws RECORD_TOO_LARGE. Part of the field may
  *     have been appended by then: truncate to a length known to be good, or reset.
- * W2  Nothing is allocated per write; the buffer doubles when it is full.
+ * W2  Nothing is allocated per write; the buffer grows to the next power of two when it is full.
  */
 import { assert } from './assert.ts'
 import { latin1Write, TEXT_LENGTH_MAX, utf8Write, utf16Write, WIDE_CHARACTER } from './byte-text.ts'
@@ -208,7 +208,8 @@ export class ByteWriter {
 
   #grow(needed: number): void {
     if (needed > this.#bytesMax) this.#refuse(needed)
-    const grown = new Uint8Array(Math.min(this.#bytesMax, Math.max(needed, this.#buffer.length * 2)))
+    // A power of two: so that what fits into KEEP_BYTES_MAX does not make the buffer larger than that.
+    const grown = new Uint8Array(Math.min(this.#bytesMax, 2 ** Math.ceil(Math.log2(needed))))
     grown.set(this.#buffer.subarray(0, this.#length))
     this.#buffer = grown
     this.#view = new DataView(grown.buffer)

@@ -4,10 +4,11 @@
  *     blob: frame...      frame: header length u32, body length u32, header (msgpack), body; little endian
  *
  * The header of a chunk says which operator and table it belongs to, its body are the rows. The rest is a frame whose
- * header is the snapshot without its chunks. Rows are never copied: not on the way out, where a blob is a list of
- * parts, nor on the way in, where they are windows of the blob.
+ * header is the snapshot without its chunks. Rows are copied once on the way out, into memory that is used again, and
+ * never on the way in, where they are windows of the blob.
  */
 import { Packr } from 'msgpackr'
+import type { ByteWriter } from '../base/byte-writer.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
 import type { OperatorSnapshot, SubtaskSnapshot } from './subtask-snapshot.ts'
@@ -33,21 +34,21 @@ const NO_BYTES = new Uint8Array()
 
 const packr = new Packr({ useRecords: false, moreTypes: false })
 
-export function encodeChunk(operatorId: string, { rows, ...rest }: StateChunk): Uint8Array[] {
-  return encodeFrame({ operatorId, ...rest } satisfies ChunkHeader, rows)
+export function writeChunk(out: ByteWriter, operatorId: string, { rows, ...rest }: StateChunk): void {
+  writeFrame(out, { operatorId, ...rest } satisfies ChunkHeader, rows)
 }
 
 /** `snapshot`: without keyed state. */
-export function encodeRest(snapshot: SubtaskSnapshot): Uint8Array[] {
-  return encodeFrame(snapshot, NO_BYTES)
+export function writeRest(out: ByteWriter, snapshot: SubtaskSnapshot): void {
+  writeFrame(out, snapshot, NO_BYTES)
 }
 
-function encodeFrame(value: unknown, body: Uint8Array): Uint8Array[] {
+function writeFrame(out: ByteWriter, value: unknown, body: Uint8Array): void {
   const header = packr.pack(value)
-  const lengths = new DataView(new ArrayBuffer(LENGTHS_BYTES))
-  lengths.setUint32(0, header.length, true)
-  lengths.setUint32(4, body.length, true)
-  return [new Uint8Array(lengths.buffer), header, body]
+  out.u32(header.length)
+  out.u32(body.length)
+  out.raw(header)
+  out.raw(body)
 }
 
 /** Throws CHECKPOINT_DAMAGED. */

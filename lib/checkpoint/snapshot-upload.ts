@@ -1,5 +1,5 @@
 /**
- * A snapshot on its way into storage while it is still being written: chunks are gathered into blobs of a few
+ * A snapshot on its way into storage while it is still being written: chunks are gathered into blobs of two
  * megabytes, which are stored as soon as they are full, several at once. However large a state is, no more of it is in
  * memory than the lane lets through: when that is full, `state` says `busy`, and the task goes on writing later.
  *
@@ -7,25 +7,27 @@
  * U2. What has been stored of a snapshot that fails or is given up is deleted again, as far as storage can be reached.
  *     Once `done` has resolved the blobs are the business of whoever is told of them.
  */
+import { ByteWriter } from '../base/byte-writer.ts'
 import { asError, SluiceError } from '../base/errors.ts'
 import type { StateChunk } from '../state/state-chunk.ts'
 import type { SnapshotKind } from '../state/state-table.ts'
-import { byteLengthOf } from '../storage/blob-content.ts'
 import type { BlobReference } from './checkpoint-files.ts'
-import { encodeChunk, encodeRest } from './snapshot-blob.ts'
+import { writeChunk, writeRest } from './snapshot-blob.ts'
 import type { Link, StoredSnapshot } from './snapshot-chain.ts'
 import { mergeStates, recordOf, type StateRecord } from './state-record.ts'
 import type { SnapshotTarget, SubtaskSnapshot } from './subtask-snapshot.ts'
 
-/** A blob is closed when it has about this many bytes: a checksum of it takes a millisecond or two. */
-const BLOB_BYTES = 4 * 2 ** 20
+/** A blob is closed at this size: a checksum of it takes a millisecond, and with one more chunk it still fits into 2 MiB. */
+const BLOB_BYTES = 1.75 * 2 ** 20
 /** Blobs that are being stored at once, per lane. */
 const PUTS_MAX = 4
 /** Blobs that wait for that; with more, snapshots wait to be written. */
 const WAITING_MAX = 2
 
-/** What all uploads of a slot share: how much goes on at once. */
+/** What all uploads of a slot share: how much goes on at once, and the memory for it. */
 export class UploadLane {
+  /** At most PUTS_MAX. A blob of fresh memory each would have V8 collect garbage for them alone, every second. */
+  readonly #writers: ByteWriter[] = []
   readonly #waiting: (() => void)[] = []
   readonly #onReady = new Set<() => void>()
   #running = 0
@@ -37,6 +39,18 @@ export class UploadLane {
   /** Calls back, once, when the lane is not busy any more. */
   whenReady(callback: () => void): void {
     this.#onReady.add(callback)
+  }
+
+  /** An empty one. */
+  takeWriter(): ByteWriter {
+    return this.#writers.pop() ?? new ByteWriter(1024)
+  }
+
+  /** Nobody reads any more what was written. */
+  giveBack(writer: ByteWriter): void {
+    if (this.#writers.length === PUTS_MAX) return
+    writer.reset()
+    this.#writers.push(writer)
   }
 
   async run(work: () => Promise<void>): Promise<void> {
@@ -64,7 +78,7 @@ export interface UploadOptions {
   readonly lane: UploadLane
   /** The name of the blob with this number. */
   nameOf(number: number): string
-  put(name: string, content: readonly Uint8Array[], signal: AbortSignal): Promise<void>
+  put(name: string, content: Uint8Array, signal: AbortSignal): Promise<void>
   delete(name: string): Promise<void>
   /** `state` has changed. */
   onChange(): void
@@ -75,8 +89,8 @@ export class SnapshotUpload implements SnapshotTarget {
   readonly #controller = new AbortController()
   readonly #blobs: BlobReference[] = []
   readonly #puts: Promise<void>[] = []
-  #parts: Uint8Array[] = []
-  #byteLength = 0
+  /** Of the blob that is being written. */
+  #out: ByteWriter | null = null
   #walkedBytes = 0
   readonly #states = new Map<string, StateRecord[]>()
   #hasFolded = false
@@ -118,7 +132,9 @@ export class SnapshotUpload implements SnapshotTarget {
   }
 
   add(operatorId: string, chunk: StateChunk, isWalked: boolean): void {
-    this.#append(encodeChunk(operatorId, chunk))
+    if (this.#isClosed) return
+    writeChunk(this.#writer(), operatorId, chunk)
+    if (this.#writer().length >= BLOB_BYTES) this.#flush()
     if (isWalked) this.#walkedBytes += chunk.rows.length
     if (chunk.isDeletion) return
     this.#states.set(operatorId, mergeStates([...(this.#states.get(operatorId) ?? []), recordOf(chunk)]))
@@ -131,7 +147,7 @@ export class SnapshotUpload implements SnapshotTarget {
   /** All keyed state has been added; `snapshot` is the rest. */
   finish(snapshot: SubtaskSnapshot): void {
     if (this.#isClosed) return
-    this.#append(encodeRest(snapshot))
+    writeRest(this.#writer(), snapshot)
     this.#flush()
     this.#isClosed = true
     Promise.all(this.#puts).then(
@@ -150,24 +166,24 @@ export class SnapshotUpload implements SnapshotTarget {
     return this.#discarded
   }
 
-  #append(parts: readonly Uint8Array[]): void {
-    this.#parts.push(...parts)
-    this.#byteLength += byteLengthOf(parts)
-    if (this.#byteLength >= BLOB_BYTES) this.#flush()
+  #writer(): ByteWriter {
+    this.#out ??= this.#options.lane.takeWriter()
+    return this.#out
   }
 
   #flush(): void {
     const { lane, nameOf, put, onChange } = this.#options
-    if (this.#parts.length === 0 || this.#isClosed) return
+    const out = this.#out
+    if (out === null) return
     const { signal } = this.#controller
-    const blob = { name: nameOf(this.#blobs.length), byteLength: this.#byteLength }
-    const parts = this.#parts
+    const blob = { name: nameOf(this.#blobs.length), byteLength: out.length }
     this.#blobs.push(blob)
-    this.#parts = []
-    this.#byteLength = 0
+    this.#out = null
     const stored = lane.run(async () => {
       signal.throwIfAborted()
-      await put(blob.name, parts, signal)
+      await put(blob.name, out.view(), signal)
+      // What failed may still be read by somebody.
+      lane.giveBack(out)
     })
     stored.catch((error) => {
       this.#fail(asError(error))
@@ -179,7 +195,7 @@ export class SnapshotUpload implements SnapshotTarget {
   #fail(error: Error): void {
     if (this.#isDone || this.#controller.signal.aborted) return
     this.#isClosed = true
-    this.#parts = []
+    this.#out = null
     this.#controller.abort(error)
     this.#reject(error)
     this.#discarded = this.#discard()

@@ -11,18 +11,19 @@
  */
 import { ByteWriter } from '../base/byte-writer.ts'
 import { writeKey } from '../types/key-codec.ts'
+import type { RowCodec } from '../types/type.ts'
 import type { Entry } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
 import type { KeyedWalk } from './keyed-walk.ts'
 import { type MapKey, writeMapKey } from './map-key.ts'
 import { restoreChunk } from './restore-chunk.ts'
-import type { RegisteredTable, StateChunk } from './state-chunk.ts'
+import { copyOfChunk, type RegisteredTable, type StateChunk } from './state-chunk.ts'
 import type { SnapshotKind } from './state-table.ts'
 import type { Timer } from './timer-table.ts'
 
 /** A chunk is closed when it has about this many bytes. */
-const CHUNK_BYTES = 256 * 1024
+const CHUNK_BYTES = 64 * 1024
 /** One row holds one value, which may be large. */
 const CHUNK_BYTES_MAX = 512 * 1024 * 1024
 
@@ -31,6 +32,9 @@ class ChunkWriter {
   readonly #registered: RegisteredTable
   readonly #context: KeyContext
   readonly #isDeletion: boolean
+  readonly #isFlat: boolean
+  /** Null: rows have no values. */
+  readonly #row: RowCodec<unknown> | null
   readonly #emit: (chunk: StateChunk) => void
   readonly #out = new ByteWriter(1024, CHUNK_BYTES_MAX)
   #rowCount = 0
@@ -44,20 +48,25 @@ class ChunkWriter {
     this.#registered = registered
     this.#context = context
     this.#isDeletion = isDeletion
+    this.#isFlat = registered.layout === 'flat'
+    this.#row = isDeletion || registered.type === null ? null : registered.type.row
     this.#emit = emit
   }
 
   write(entry: Entry<unknown>): void {
     const out = this.#out
-    const { layout, type } = this.#registered
     if (entry.keyGroup < 0) entry.keyGroup = this.#context.groupOf(entry.key)
     out.u16(entry.keyGroup)
     writeKey(out, this.#context.keyOf(entry.key))
-    if (layout === 'timers') writeTimer(out, entry as Timer)
-    else if (layout !== 'flat') writeMapKey(out, entry.sub as MapKey)
-    if (!this.#isDeletion && type !== null) type.row.write(out, entry.value)
+    if (!this.#isFlat) this.#writeSubKey(entry)
+    if (this.#row !== null) this.#row.write(out, entry.value)
     this.#rowCount++
     if (out.length >= CHUNK_BYTES) this.flush()
+  }
+
+  #writeSubKey(entry: Entry<unknown>): void {
+    if (this.#registered.layout === 'timers') writeTimer(this.#out, entry as Timer)
+    else writeMapKey(this.#out, entry.sub as MapKey)
   }
 
   flush(): void {
@@ -69,7 +78,7 @@ class ChunkWriter {
       schema: type?.schema ?? null,
       isDeletion: this.#isDeletion,
       rowCount: this.#rowCount,
-      rows: this.#out.toUint8Array(),
+      rows: this.#out.view(),
     })
     this.#out.reset()
     this.#rowCount = 0
@@ -100,7 +109,7 @@ class TableSnapshot {
   ) {
     this.registered = registered
     this.values = new ChunkWriter(registered, context, false, (chunk) => {
-      if (this.#hasDeletions) this.#held.push(chunk)
+      if (this.#hasDeletions) this.#held.push(copyOfChunk(chunk))
       else emit(chunk)
     })
     this.#deletions = new ChunkWriter(registered, context, true, emit)
@@ -158,7 +167,7 @@ export class KeyedSnapshot {
 
   /**
    * Freezes the backend; changes are tracked from the first base on. `emit` gets the chunks, in the order in which
-   * they have to be applied. With a delta a step of `walk` can be taken.
+   * they have to be applied; their rows are lent for the time of the call. With a delta a step of `walk` can be taken.
    */
   constructor(
     backend: KeyedStateBackend,

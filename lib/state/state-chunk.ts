@@ -29,3 +29,8 @@ export interface StateChunk {
   readonly rowCount: number
   readonly rows: Uint8Array
 }
+
+/** With rows of its own, for who keeps a chunk that was only lent. */
+export function copyOfChunk(chunk: StateChunk): StateChunk {
+  return { ...chunk, rows: chunk.rows.slice() }
+}

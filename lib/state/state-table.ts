@@ -36,11 +36,17 @@ interface Freeze<V> {
   readonly afterEpoch: number
   readonly epoch: number
   readonly write: EntryWriter<V>
-  /** Empty unless it is a delta. */
-  readonly dirty: ChunkedList<Entry<V>>
+  /** What the snapshot ends the list of. Null in a savepoint, which ends nothing. */
+  readonly dirty: ChunkedList<Entry<V>> | null
+  /** Of the list. */
   next: number
   /** Null in a delta. */
   readonly all: Iterator<Entry<V>> | null
+  /** Entries that are yet to be written, if it is not a delta. */
+  pending: number
+  /** Entries that are written next; long enough for those of one call. */
+  readonly batch: Entry<V>[]
+  batchLength: number
 }
 
 /** A table as snapshots see it. */
@@ -75,6 +81,8 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
   protected epoch = 2
   #dirty = new ChunkedList<Entry<V>>()
   #deleted: Entry<V>[] = []
+  /** Empty, with room in it. */
+  #spare: ChunkedList<Entry<V>> | null = null
   #freeze: Freeze<V> | null = null
   #isTracking = false
   /** Of the last snapshot of any kind. */
@@ -122,7 +130,10 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
 
   #enterEpoch(entry: Entry<V>): void {
     const freeze = this.#freeze
-    if (freeze !== null && isPending(freeze, entry)) freeze.write(entry)
+    if (freeze !== null && isPending(freeze, entry)) {
+      freeze.write(entry)
+      freeze.pending--
+    }
     entry.epoch = this.epoch
     if (this.#isTracking) this.#dirty.push(entry)
   }
@@ -134,13 +145,24 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
     const deleted = isDelta ? this.#deleted : []
     const all = isDelta ? null : this.entries()[Symbol.iterator]()
     const afterEpoch = isDelta ? this.#listedEpoch : Number.NEGATIVE_INFINITY
-    const dirty = isDelta ? this.#dirty : new ChunkedList<Entry<V>>()
-    this.#freeze = { afterEpoch, epoch: this.epoch, write, dirty, next: 0, all }
+    const dirty = kind === 'savepoint' ? null : this.#dirty
+    this.#freeze = {
+      afterEpoch,
+      epoch: this.epoch,
+      write,
+      dirty,
+      next: 0,
+      all,
+      pending: this.size,
+      batch: [],
+      batchLength: 0,
+    }
     this.#frozenEpoch = this.epoch
     if (kind !== 'savepoint') {
       // Odd: what a snapshot has written and marked so has not changed since.
       this.#listedEpoch = this.epoch + 1
-      this.#dirty = new ChunkedList()
+      this.#dirty = this.#spare ?? new ChunkedList()
+      this.#spare = null
       this.#deleted = []
     }
     this.epoch += 2
@@ -150,9 +172,16 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
   drain(count: number): boolean {
     const freeze = this.#freeze
     if (freeze === null) return true
-    const isDone = freeze.all === null ? drainDirty(freeze, count) : drainAll(freeze, freeze.all, count)
-    if (isDone) this.#freeze = null
-    return isDone
+    // First those that have changed: they come in the order of their changes, often that in which they are in memory.
+    // If that was all, the table is not gone through, where each is a cache miss.
+    let isDone = freeze.dirty === null || gatherDirty(freeze, freeze.dirty, count)
+    if (isDone && freeze.all !== null) isDone = gatherAll(freeze, freeze.all, count - freeze.batchLength)
+    writeBatch(freeze)
+    if (!isDone) return false
+    freeze.dirty?.clear()
+    this.#spare = freeze.dirty ?? this.#spare
+    this.#freeze = null
+    return true
   }
 
   abandon(): void {
@@ -168,25 +197,43 @@ function isPending<V>({ afterEpoch, epoch }: Freeze<V>, entry: Entry<V>): boolea
   return entry.epoch > afterEpoch && entry.epoch <= epoch
 }
 
-/** After this an entry counts as written and unchanged. */
-function write<V>(freeze: Freeze<V>, entry: Entry<V>): void {
-  if (!isPending(freeze, entry)) return
-  if (entry.value !== DELETED) freeze.write(entry)
-  entry.epoch = freeze.epoch + 1
-}
-
-function drainDirty<V>(freeze: Freeze<V>, count: number): boolean {
-  const end = Math.min(freeze.dirty.length, freeze.next + count)
-  for (let i = freeze.next; i < end; i++) write(freeze, freeze.dirty.at(i))
+/** True when the list has come to its end. */
+function gatherDirty<V>(freeze: Freeze<V>, dirty: ChunkedList<Entry<V>>, count: number): boolean {
+  const end = Math.min(dirty.length, freeze.next + count)
+  for (let i = freeze.next; i < end; i++) gather(freeze, dirty.take(i))
   freeze.next = end
-  return end === freeze.dirty.length
+  return end === dirty.length
 }
 
-function drainAll<V>(freeze: Freeze<V>, all: Iterator<Entry<V>>, count: number): boolean {
+/** True when there is nothing left to write, besides what has been gathered. */
+function gatherAll<V>(freeze: Freeze<V>, all: Iterator<Entry<V>>, count: number): boolean {
+  if (freeze.pending === 0) return true
   for (let i = 0; i < count; i++) {
     const next = all.next()
     if (next.done === true) return true
-    write(freeze, next.value)
+    gather(freeze, next.value)
   }
   return false
+}
+
+/** To look at the entries in a loop of its own lets their cache misses overlap. */
+function gather<V>(freeze: Freeze<V>, entry: Entry<V>): void {
+  if (isPending(freeze, entry)) freeze.batch[freeze.batchLength++] = entry
+}
+
+function writeBatch<V>(freeze: Freeze<V>): void {
+  const { batch, batchLength } = freeze
+  for (let i = 0; i < batchLength; i++) write(freeze, batch[i]!)
+  freeze.batchLength = 0
+}
+
+/** After this an entry counts as written and unchanged. */
+function write<V>(freeze: Freeze<V>, entry: Entry<V>): void {
+  // It may have been listed twice.
+  if (!isPending(freeze, entry)) return
+  if (entry.value !== DELETED) {
+    freeze.write(entry)
+    freeze.pending--
+  }
+  entry.epoch = freeze.epoch + 1
 }

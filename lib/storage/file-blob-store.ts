@@ -29,11 +29,10 @@ import { fileURLToPath } from 'node:url'
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { newId } from '../base/ids.ts'
-import { chunksOf } from './blob-content.ts'
 import type { BlobEntry } from './blob-store.ts'
 import { BlobStoreTemplate, type Diagnosis } from './blob-store-template.ts'
 
-/** Small parts are gathered up to this size: a write is a trip to another thread. */
+/** Written at once; a put that is given up ends after it. */
 const WRITE_BYTES = 2 ** 20
 
 /** How often a directory is made again that vanishes before it is used (F2). */
@@ -168,9 +167,11 @@ export class FileBlobStore extends BlobStoreTemplate {
     const hidden = join(dirname(file), `.sluice-${newId()}.tmp`)
     const handle = await this.#create(hidden)
     try {
-      for (const chunk of chunksOf(parts, WRITE_BYTES)) {
-        signal.throwIfAborted()
-        await writeChunk(handle, chunk)
+      for (const part of parts) {
+        for (let offset = 0; offset < part.length; offset += WRITE_BYTES) {
+          signal.throwIfAborted()
+          await writeChunk(handle, part.subarray(offset, offset + WRITE_BYTES))
+        }
       }
       if (this.#isForced) await handle.sync()
     } catch (error) {

@@ -13,7 +13,7 @@ import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedSnapshot, loadRestored } from '../state/keyed-snapshot.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorStateBackend, type OperatorStateSnapshot } from '../state/operator-state.ts'
-import type { StateChunk } from '../state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../state/state-chunk.ts'
 import type { StateBackend, StateHome } from '../state/state-home.ts'
 import { ChainOutput, type CompiledChain, compileChain } from '../task/chain-code.ts'
 import { InputWatermarks } from '../time/input-watermarks.ts'
@@ -218,7 +218,7 @@ export class OperatorHarness<O> {
     await this.operator.prepareSnapshot(checkpointId)
     const keyed: StateChunk[] = []
     if (this.keyed !== null) {
-      const snapshot = new KeyedSnapshot(this.keyed, 'savepoint', (chunk) => keyed.push(chunk))
+      const snapshot = new KeyedSnapshot(this.keyed, 'savepoint', (chunk) => keyed.push(copyOfChunk(chunk)))
       while (!snapshot.drain(ROWS_PER_STEP)) {}
     }
     return { keyed, operator: this.#operatorState.snapshot() }

@@ -32,7 +32,7 @@ export function checkpointContract(t: Test, name: string, factory: BlobStoreFact
   t.test(`${name} - checkpoints of shared blobs`, async (t) => {
     const fixture = await factory(t)
     const store = await fixture.open()
-    const chunks = [chunkOf(3 * MB, 1), chunkOf(3 * MB, 2), chunkOf(0, 3), chunkOf(3 * MB, 4), chunkOf(10, 5)]
+    const chunks = [chunkOf(MB, 1), chunkOf(MB, 2), chunkOf(0, 3), chunkOf(MB, 4), chunkOf(10, 5)]
     const base = await upload(store, 1, chunks.slice(0, 4))
     t.equal(base.length, 2, 'a large one is stored in pieces')
     const delta = await upload(store, 2, chunks.slice(4))

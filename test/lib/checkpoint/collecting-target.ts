@@ -4,7 +4,7 @@ import type {
   SnapshotTarget,
   SubtaskSnapshot,
 } from '../../../lib/checkpoint/subtask-snapshot.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import type { SnapshotKind } from '../../../lib/state/state-table.ts'
 
 export class CollectingTarget implements SnapshotTarget {
@@ -21,7 +21,7 @@ export class CollectingTarget implements SnapshotTarget {
   }
 
   add(operatorId: string, chunk: StateChunk, isWalked: boolean): void {
-    this.#chunks.push({ operatorId, chunk })
+    this.#chunks.push({ operatorId, chunk: copyOfChunk(chunk) })
     if (isWalked) this.walkedRows += chunk.rowCount
   }
 

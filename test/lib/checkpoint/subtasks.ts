@@ -1,13 +1,13 @@
 /** The subtasks of one operator with state of every sort, saved and begun from a share of what was saved. */
+import { ByteWriter } from '../../../lib/base/byte-writer.ts'
 import type { AssignedState } from '../../../lib/checkpoint/assign-state.ts'
 import type { OperatorRecord } from '../../../lib/checkpoint/checkpoint-files.ts'
-import { encodeChunk, encodeRest } from '../../../lib/checkpoint/snapshot-blob.ts'
+import { writeChunk, writeRest } from '../../../lib/checkpoint/snapshot-blob.ts'
 import { FrozenSubtask, type SubtaskSnapshot } from '../../../lib/checkpoint/subtask-snapshot.ts'
 import { keyGroupOf, subtaskOfKeyGroup } from '../../../lib/state/key-group.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import { OperatorStateBackend } from '../../../lib/state/operator-state.ts'
 import { mapState, valueState } from '../../../lib/state/state-descriptor.ts'
-import { joinParts } from '../../../lib/storage/blob-content.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { contentsOf, load, MAX_PARALLELISM } from '../state/backends.ts'
 import { CollectingTarget } from './collecting-target.ts'
@@ -111,7 +111,8 @@ export function recordOf(parallelism: number, more: Partial<OperatorRecord> = {}
 
 /** The bytes of the one blob that a snapshot is. */
 export function blobOf({ operators, ...others }: SubtaskSnapshot): Uint8Array {
-  const chunks = operators.flatMap(({ id, keyed }) => keyed.flatMap((chunk) => encodeChunk(id, chunk)))
-  const rest = encodeRest({ operators: operators.map((operator) => ({ ...operator, keyed: [] })), ...others })
-  return joinParts([...chunks, ...rest])
+  const out = new ByteWriter()
+  for (const { id, keyed } of operators) for (const chunk of keyed) writeChunk(out, id, chunk)
+  writeRest(out, { operators: operators.map((operator) => ({ ...operator, keyed: [] })), ...others })
+  return out.toUint8Array()
 }

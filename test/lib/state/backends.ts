@@ -12,7 +12,7 @@ import { KeyedSnapshot, loadRestored } from '../../../lib/state/keyed-snapshot.t
 import { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { KeyedWalk } from '../../../lib/state/keyed-walk.ts'
 import { fromMapKey } from '../../../lib/state/map-key.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import type { StateHome } from '../../../lib/state/state-home.ts'
 import { StatePrefetch } from '../../../lib/state/state-prefetch.ts'
 import type { SnapshotKind } from '../../../lib/state/state-table.ts'
@@ -89,7 +89,7 @@ export function save(
   walk: KeyedWalk | null = null,
 ): StateChunk[] {
   const chunks: StateChunk[] = []
-  const snapshot = new KeyedSnapshot(backend, kind, (chunk) => chunks.push(chunk), walk)
+  const snapshot = new KeyedSnapshot(backend, kind, (chunk) => chunks.push(copyOfChunk(chunk)), walk)
   while (!snapshot.drain(step));
   return chunks
 }

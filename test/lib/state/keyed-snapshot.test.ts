@@ -4,7 +4,7 @@ import { SluiceError } from '../../../lib/base/errors.ts'
 import type { Key } from '../../../lib/base/hash.ts'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import {
   aggregatingState,
   listState,
@@ -149,7 +149,7 @@ onEachBackend('keyed snapshot - changes while it is drained are not part of it',
     state.update({ n: i })
   }
   const chunks: StateChunk[] = []
-  const snapshot = new KeyedSnapshot(backend, 'base', (chunk) => chunks.push(chunk))
+  const snapshot = new KeyedSnapshot(backend, 'base', (chunk) => chunks.push(copyOfChunk(chunk)))
   let i = 0
   while (!snapshot.drain(3)) {
     backend.context.set(i, -1)

@@ -1,5 +1,6 @@
 import type { Key } from '../../../lib/base/hash.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
+import { copyOfChunk } from '../../../lib/state/state-chunk.ts'
 import {
   aggregatingState,
   listState,
@@ -127,7 +128,7 @@ for (const [name, scoped] of Object.entries(SCOPES)) {
     map.set('y', 2)
     const { KeyedSnapshot } = await import('../../../lib/state/keyed-snapshot.ts')
     const chunks: Parameters<ConstructorParameters<typeof KeyedSnapshot>[2]>[0][] = []
-    const snapshot = new KeyedSnapshot(backend, 'savepoint', (chunk) => chunks.push(chunk))
+    const snapshot = new KeyedSnapshot(backend, 'savepoint', (chunk) => chunks.push(copyOfChunk(chunk)))
     map.set('x', 10)
     map.delete('y')
     map.set('z', 30)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import { KeyedWalk } from '../../../lib/state/keyed-walk.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import { mapState, valueState } from '../../../lib/state/state-descriptor.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { runs } from '../types/schema-arbitrary.ts'
@@ -94,7 +94,7 @@ onEachBackend('keyed walk - snapshots before it are not needed after it', async 
           const chunks: StateChunk[] = []
           const step = kind === 'walk' ? walk : null
           const as = kind === 'walk' ? 'delta' : kind
-          const snapshot = new KeyedSnapshot(backend, as, (chunk) => chunks.push(chunk), step)
+          const snapshot = new KeyedSnapshot(backend, as, (chunk) => chunks.push(copyOfChunk(chunk)), step)
           const changes = [...during]
           while (!snapshot.drain(2)) {
             const next = changes.shift()

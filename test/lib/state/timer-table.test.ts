@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import type { SnapshotKind, StateTable } from '../../../lib/state/state-table.ts'
 import type { Timer, TimerTable } from '../../../lib/state/timer-table.ts'
 import { EVERY_KIND, load, newBackend, onEachBackend, save } from './backends.ts'
@@ -232,7 +232,7 @@ class Snapshots {
     if (this.#current !== null) return
     this.#kind = kind === 'delta' && this.#chain.length === 0 ? 'base' : kind
     const chunks: StateChunk[] = []
-    const snapshot = new KeyedSnapshot(this.#backend, this.#kind, (chunk) => chunks.push(chunk))
+    const snapshot = new KeyedSnapshot(this.#backend, this.#kind, (chunk) => chunks.push(copyOfChunk(chunk)))
     this.#current = { snapshot, chunks }
     this.#expected = expected
   }

@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { AggregatingState, ReducingState, ValueState } from '../../../lib/state/state.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import {
   aggregatingState,
   listState,
@@ -261,7 +261,7 @@ class Play {
   #freeze(kind: SnapshotKind): void {
     if (this.#frozen !== null) return
     const chunks: StateChunk[] = []
-    const snapshot = new KeyedSnapshot(this.#backend, kind, (chunk) => chunks.push(chunk))
+    const snapshot = new KeyedSnapshot(this.#backend, kind, (chunk) => chunks.push(copyOfChunk(chunk)))
     this.#frozen = { kind, chunks, snapshot, model: structuredClone(this.#model) }
   }
 

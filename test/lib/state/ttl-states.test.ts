@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { KeyedSnapshot } from '../../../lib/state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
-import type { StateChunk } from '../../../lib/state/state-chunk.ts'
+import { copyOfChunk, type StateChunk } from '../../../lib/state/state-chunk.ts'
 import {
   aggregatingState,
   listState,
@@ -273,7 +273,7 @@ onEachBackend(
     backend.context.set('k', -1)
     value.update(0)
     const during: StateChunk[] = []
-    const snapshot = new KeyedSnapshot(backend, 'base', (chunk) => during.push(chunk))
+    const snapshot = new KeyedSnapshot(backend, 'base', (chunk) => during.push(copyOfChunk(chunk)))
     clock.nowMs = 100
     for (let i = 0; i < 32; i++) value.value()
     t.equal(backend.size, 1)
