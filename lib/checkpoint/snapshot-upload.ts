@@ -17,7 +17,7 @@ import type { Link, StoredSnapshot } from './snapshot-chain.ts'
 import { mergeStates, recordOf, type StateRecord } from './state-record.ts'
 import type { SnapshotTarget, SubtaskSnapshot } from './subtask-snapshot.ts'
 
-/** A blob is closed at this size: a checksum of it takes a millisecond, and with one more chunk it still fits into 2 MiB. */
+/** A blob is closed at this size: a checksum of it takes a millisecond, and one more chunk still fits into 2 MiB. */
 const BLOB_BYTES = 1.75 * 2 ** 20
 /** Blobs that are being stored at once, per lane. */
 const PUTS_MAX = 4

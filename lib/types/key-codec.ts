@@ -119,7 +119,7 @@ function readTuple(input: ByteReader, depth: number): Key[] {
   return key
 }
 
-/** With its tag. Big endian, the sign bit flipped, and all others if it was set: floats of both signs in their order. */
+/** With its tag. Big endian, the sign bit flipped, and all others if it was set: the order is that of floats. */
 function writeNumber(out: ByteWriter, value: number): void {
   float[0] = value + 0
   let high = Number.isNaN(value) ? NAN_HIGH : floatHalves[1]!
