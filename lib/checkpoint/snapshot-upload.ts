@@ -19,8 +19,8 @@ import type { SnapshotTarget, SubtaskSnapshot } from './subtask-snapshot.ts'
 
 /** A blob is closed at this size: a checksum of it takes a millisecond, and one more chunk still fits into 2 MiB. */
 const BLOB_BYTES = 1.75 * 2 ** 20
-/** Blobs that are being stored at once, per lane. */
-const PUTS_MAX = 4
+/** Blobs that are being stored at once, per lane: 16 MB, so that storage that takes its time is kept busy. */
+const PUTS_MAX = 8
 /** Blobs that wait for that; with more, snapshots wait to be written. */
 const WAITING_MAX = 2
 

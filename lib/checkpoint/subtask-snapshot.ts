@@ -52,7 +52,7 @@ export interface SnapshotTarget {
   readonly isFolding: boolean
   /** `busy`: it takes nothing more just now, and says when. `closed`: it takes nothing any more. */
   readonly state: 'ready' | 'busy' | 'closed'
-  /** `isWalked`: a step of the walk has written it. */
+  /** The rows are lent for the time of the call. `isWalked`: a step of the walk has written them. */
   add(operatorId: string, chunk: StateChunk, isWalked: boolean): void
   /** The walk has come to its end. */
   folded(): void

@@ -14,6 +14,7 @@
  *     nothing is written twice.
  * T5. A delta holds what has changed since the last base or delta, whatever savepoints were taken in between.
  * T6. After a base or delta that was abandoned the changes in it are listed nowhere: the next must be a base.
+ * T7. Of a base or savepoint exactly the entries that are live at the freeze are written: `size` of them.
  *
  * The scheme is that of Flink's CopyOnWriteStateMap with the copy replaced by early writing: what changes while
  * it is being saved would have been encoded anyway, and encoding now needs no second object.

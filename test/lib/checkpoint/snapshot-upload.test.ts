@@ -92,8 +92,8 @@ t.test('snapshot upload - a large state goes in pieces, and waits when storage i
     await settled()
   }
   t.equal(upload.state, 'busy')
-  t.ok(added >= 10 && added < 20, `${added} MB are in memory`)
-  t.equal(store.waiting.length, 4, 'at once')
+  t.ok(added >= 20 && added < 40, `${added} MB are in memory`)
+  t.equal(store.waiting.length, 8, 'at once')
   store.waiting.shift()!.end()
   await settled()
   t.equal(upload.state, 'ready')
