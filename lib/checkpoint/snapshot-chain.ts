@@ -26,7 +26,7 @@ import { mergeSubtaskStates, type SubtaskStates } from './state-record.ts'
 export interface ChainLimits {
   /** False: every snapshot is a base. */
   readonly isIncremental: boolean
-  /** Folding begins when there are more, or when they have more bytes than the base. */
+  /** Folding begins when there are more, or when most of what is stored is out of date. */
   readonly deltasMax: number
 }
 
@@ -35,6 +35,8 @@ export interface StateSize {
   readonly entryCount: number
   /** Since the last base or delta. */
   readonly changedCount: number
+  /** Of one state; null: it is not declared, and only what was restored of it is there. */
+  entryCountOf(operatorId: string, state: string): number | null
 }
 
 export interface Link {
@@ -52,8 +54,6 @@ export interface StoredState {
 
 /** What has come of a snapshot. */
 export interface StoredSnapshot extends StoredState {
-  /** Of these, what the walk has written. */
-  readonly walkedBytes: number
   /** The walk has come to its end. */
   readonly hasFolded: boolean
 }
@@ -66,6 +66,8 @@ interface Member extends Link {
 
 /** If this share of all entries has changed, a base is no larger than a delta. */
 const BASE_SHARE = 0.5
+/** Folding begins when less than this share of the bytes stored is of entries as they are now. */
+const LIVE_SHARE = 0.5
 
 export class SnapshotChain {
   readonly #limits: ChainLimits
@@ -89,7 +91,7 @@ export class SnapshotChain {
       size === null ||
       !this.#limits.isIncremental ||
       size.changedCount >= size.entryCount * BASE_SHARE
-    const member = isBase ? this.#beginBase() : this.#beginDelta(last)
+    const member = isBase ? this.#beginBase() : this.#beginDelta(last, size)
     this.#last = member
     return member
   }
@@ -123,30 +125,34 @@ export class SnapshotChain {
     return newMember('base', false, [])
   }
 
-  #beginDelta({ members }: Member): Member {
+  #beginDelta({ members }: Member, size: StateSize): Member {
     let before = members
     if (this.#cutFrom !== null) {
       before = members.slice(members.indexOf(this.#cutFrom))
       this.#cutFrom = null
     }
-    const isFolding = this.#foldFrom !== null || this.#isFoldingDue(before)
+    const isFolding = this.#foldFrom !== null || this.#isFoldingDue(before, size)
     const member = newMember('delta', isFolding, before)
     if (isFolding) this.#foldFrom ??= member
     return member
   }
 
-  #isFoldingDue(members: readonly Member[]): boolean {
+  /** Of a state that has only grown nothing is out of date, however much longer than the base the deltas are. */
+  #isFoldingDue(members: readonly Member[], size: StateSize): boolean {
     if (members.length > this.#limits.deltasMax) return true
-    let baseBytes = 0
-    let deltaBytes = 0
-    for (const { kind, stored } of members) {
-      const bytes = stored === null ? 0 : bytesOf(stored)
-      // What an earlier walk has written is what a base would be.
-      const ofBase = kind === 'base' ? bytes : (stored?.walkedBytes ?? 0)
-      baseBytes += ofBase
-      deltaBytes += bytes - ofBase
+    let bytes = 0
+    let liveBytes = 0
+    const states = mergeSubtaskStates(
+      members.flatMap(({ stored }) => (stored === null ? [] : [stored.keyed])),
+    )
+    for (const [operatorId, records] of Object.entries(states)) {
+      for (const { name, entryCount, byteLength } of records) {
+        const liveCount = size.entryCountOf(operatorId, name) ?? entryCount
+        bytes += byteLength
+        liveBytes += byteLength * Math.min(1, liveCount / Math.max(1, entryCount))
+      }
     }
-    return deltaBytes > baseBytes
+    return liveBytes < bytes * LIVE_SHARE
   }
 }
 
@@ -155,8 +161,4 @@ function newMember(kind: SnapshotKind, isFolding: boolean, before: readonly Memb
   const member: Member = { kind, isFolding, members, stored: null }
   members.push(member)
   return member
-}
-
-function bytesOf({ blobs }: StoredSnapshot): number {
-  return blobs.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }

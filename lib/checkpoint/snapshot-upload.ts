@@ -91,7 +91,6 @@ export class SnapshotUpload implements SnapshotTarget {
   readonly #puts: Promise<void>[] = []
   /** Of the blob that is being written. */
   #out: ByteWriter | null = null
-  #walkedBytes = 0
   readonly #states = new Map<string, StateRecord[]>()
   #hasFolded = false
   #isClosed = false
@@ -131,11 +130,10 @@ export class SnapshotUpload implements SnapshotTarget {
     return 'busy'
   }
 
-  add(operatorId: string, chunk: StateChunk, isWalked: boolean): void {
+  add(operatorId: string, chunk: StateChunk): void {
     if (this.#isClosed) return
     writeChunk(this.#writer(), operatorId, chunk)
     if (this.#writer().length >= BLOB_BYTES) this.#flush()
-    if (isWalked) this.#walkedBytes += chunk.rows.length
     if (chunk.isDeletion) return
     this.#states.set(operatorId, mergeStates([...(this.#states.get(operatorId) ?? []), recordOf(chunk)]))
   }
@@ -153,8 +151,8 @@ export class SnapshotUpload implements SnapshotTarget {
     Promise.all(this.#puts).then(
       () => {
         this.#isDone = true
-        const [blobs, walkedBytes, hasFolded] = [this.#blobs, this.#walkedBytes, this.#hasFolded]
-        this.#resolve({ blobs, keyed: Object.fromEntries(this.#states), walkedBytes, hasFolded })
+        const keyed = Object.fromEntries(this.#states)
+        this.#resolve({ blobs: this.#blobs, keyed, hasFolded: this.#hasFolded })
       },
       () => {},
     )

@@ -52,8 +52,8 @@ export interface SnapshotTarget {
   readonly isFolding: boolean
   /** `busy`: it takes nothing more just now, and says when. `closed`: it takes nothing any more. */
   readonly state: 'ready' | 'busy' | 'closed'
-  /** The rows are lent for the time of the call. `isWalked`: a step of the walk has written them. */
-  add(operatorId: string, chunk: StateChunk, isWalked: boolean): void
+  /** The rows are lent for the time of the call. */
+  add(operatorId: string, chunk: StateChunk): void
   /** The walk has come to its end. */
   folded(): void
 }
@@ -86,10 +86,10 @@ export class FrozenSubtask {
       const snapshot = { id, operatorState: operatorState.snapshot(), keyed: [] }
       if (keyed === null) return { snapshot, keyed }
       const keyedWalk = walk?.of(id) ?? null
-      const taken: KeyedSnapshot = new KeyedSnapshot(
+      const taken = new KeyedSnapshot(
         keyed,
         target.kind,
-        (chunk) => target.add(id, chunk, taken.isWalking),
+        (chunk) => target.add(id, chunk),
         keyedWalk?.hasEnded === true ? null : keyedWalk,
       )
       return { snapshot, keyed: taken }

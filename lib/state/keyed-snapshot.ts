@@ -219,11 +219,6 @@ export class KeyedSnapshot {
     for (const { registered } of this.#tables) registered.table.abandon()
   }
 
-  /** What is written now is a step of the walk. */
-  get isWalking(): boolean {
-    return this.#phase === 'walk'
-  }
-
   get #isDone(): boolean {
     return this.#phase === 'done'
   }

@@ -140,6 +140,11 @@ export class KeyedStateBackend {
     return size
   }
 
+  /** Entries of one table; null: nobody has declared it. */
+  sizeOf(table: string): number | null {
+    return this.#tables.get(table)?.table.size ?? null
+  }
+
   /** At most so many entries; see SnapshotTable. */
   get sizeMax(): number {
     let size = 0

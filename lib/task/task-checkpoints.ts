@@ -307,5 +307,7 @@ function sizeOf(operators: readonly StatefulOperator[]): StateSize | null {
   return {
     entryCount: backends.reduce((sum, { size }) => sum + size, 0),
     changedCount: backends.reduce((sum, { changedCount }) => sum + changedCount, 0),
+    entryCountOf: (operatorId, state) =>
+      operators.find(({ id }) => id === operatorId)?.keyed?.sizeOf(state) ?? null,
   }
 }

@@ -23,8 +23,8 @@ const SUBJECTS = subjectsOf('test')
 const PLAN = { vertex: { id: 'sum', operators: [] }, index: 0 } as unknown as SubtaskPlan
 const SNAPSHOT = { operators: [], watermark: 0, inputs: [] }
 const TIMES = { isUnaligned: false, alignmentMs: 0, syncMs: 0, frozenMs: 0 }
-const MANY = { entryCount: 100, changedCount: 1 }
-const ALL = { entryCount: 100, changedCount: 100 }
+const MANY = { entryCount: 100, changedCount: 1, entryCountOf: () => null }
+const ALL = { entryCount: 100, changedCount: 100, entryCountOf: () => null }
 
 /** A slot over slow storage, with one subtask that has a delta to store for each checkpoint, unless told otherwise. */
 function newSlot(copies: LocalCopies | null = null) {

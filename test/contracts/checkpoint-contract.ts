@@ -71,7 +71,7 @@ async function upload(
     delete: (name) => store.delete(`${sharedFolder('job')}${name}`),
     onChange() {},
   })
-  for (const chunk of chunks) snapshot.add('op', chunk, false)
+  for (const chunk of chunks) snapshot.add('op', chunk)
   snapshot.finish({ operators: [{ id: 'op', operatorState: [], keyed: [] }], watermark: 0, inputs: [] })
   return (await snapshot.done).blobs
 }

@@ -12,7 +12,6 @@ export class CollectingTarget implements SnapshotTarget {
   readonly isFolding: boolean
   readonly #chunks: { readonly operatorId: string; readonly chunk: StateChunk }[] = []
   state: 'ready' | 'busy' | 'closed' = 'ready'
-  walkedRows = 0
   hasFolded = false
 
   constructor(kind: SnapshotKind = 'savepoint', isFolding = false) {
@@ -20,9 +19,8 @@ export class CollectingTarget implements SnapshotTarget {
     this.isFolding = isFolding
   }
 
-  add(operatorId: string, chunk: StateChunk, isWalked: boolean): void {
+  add(operatorId: string, chunk: StateChunk): void {
     this.#chunks.push({ operatorId, chunk: copyOfChunk(chunk) })
-    if (isWalked) this.walkedRows += chunk.rowCount
   }
 
   folded(): void {

@@ -87,10 +87,15 @@ class Job {
     const checkpointId = ++this.#lastId
     const isSavepoint = fate === 'savepoint'
     const { size, changedCount } = this.#backend
+    const stateSize = {
+      entryCount: size,
+      changedCount,
+      entryCountOf: (_: string, state: string) => this.#backend.sizeOf(state),
+    }
     const origin = { vertexId: 'v', index: 0, attempt: 0, checkpointId }
     const folder = isSavepoint ? `savepoint-${checkpointId}/` : sharedFolder('job')
     const upload = new SnapshotUpload({
-      link: this.#chain.begin(isSavepoint, { entryCount: size, changedCount }),
+      link: this.#chain.begin(isSavepoint, stateSize),
       lane: this.#lane,
       nameOf: (number) => blobName(origin, number),
       put: async (name, content) => {
