@@ -24,7 +24,7 @@ without an engine; lowest, median and highest over fresh processes. Ends with 1 
 
   --query Q,...       default all
   --runs N            processes per figure (3)
-  --events N          in each of them (2000000)
+  --events N          in each of them (2000000; with --scaling 8000000)
   --parallelism P     subtasks of each operator (1); the loop has one thread whatever this is
   --nodes N           on a cluster of its own; without it in one process
   --backend B,...     heap, leveldb (both)
@@ -42,6 +42,9 @@ const STATELESS = ['q0', 'q1', 'q2', 'q14', 'q21', 'q22']
 /** Of the loop's events per second; heap, one subtask, no checkpoints. */
 const targetOf = (query: string): number => (STATELESS.includes(query) ? 0.6 : 0.35)
 const MEASURE = 'nexmark-measure.ts'
+const EVENTS = 2_000_000
+/** What the query takes besides its events is a difference, which needs long runs. */
+const SCALING_EVENTS = 8_000_000
 
 interface Variant {
   readonly backend: Backend
@@ -68,7 +71,7 @@ interface Run {
 const OPTIONS = {
   query: { type: 'string', default: nexmarkQueries().join() },
   runs: { type: 'string', default: '3' },
-  events: { type: 'string', default: '2000000' },
+  events: { type: 'string' },
   parallelism: { type: 'string', default: '1' },
   nodes: { type: 'string', default: '0' },
   backend: { type: 'string', default: BACKENDS.join() },
@@ -89,7 +92,7 @@ async function measure(
   subject: 'sluice' | 'bare',
   more: readonly string[],
 ): Promise<Measured> {
-  const child = startBench(MEASURE, [query, subject, '--events', values.events, ...more])
+  const child = startBench(MEASURE, [query, subject, '--events', String(events), ...more])
   try {
     const [measured] = await child.lines<Measured>('seconds')
     await child.finished
@@ -228,7 +231,7 @@ async function profile(directory: string): Promise<void> {
     const path = `${directory}/${query}`
     const child = startBench(
       MEASURE,
-      [query, 'sluice', '--events', values.events],
+      [query, 'sluice', '--events', String(events)],
       ['--cpu-prof', `--cpu-prof-dir=${path}`],
     )
     await child.finished
@@ -256,7 +259,8 @@ function say(text: string): void {
 await runCommand(USAGE, async (args) => {
   values = readOptions(args, OPTIONS).values
   queries = readQueries(values.query)
-  events = readCount('events', values.events, 1)
+  const unlessSaid = values.scaling === undefined ? EVENTS : SCALING_EVENTS
+  events = values.events === undefined ? unlessSaid : readCount('events', values.events, 1)
   if (values.profile !== undefined) await profile(values.profile)
   else if (values.latency !== undefined) await latency(values.latency)
   else if (values.scaling !== undefined) await scaling(readCount('scaling', values.scaling, 2))

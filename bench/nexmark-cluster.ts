@@ -84,14 +84,16 @@ export async function localRunner(
 
 /**
  * Slots in threads of this process, as local mode has them, but kept for all jobs, as a node keeps its own: to start
- * one takes longer than most of the jobs do.
+ * one takes longer than most of the jobs do. Checkpoints, if there are any, go into `directory`.
  */
 export async function threadsRunner(
   slotCount: number,
   settings: Settings,
+  directory: string,
   signal: AbortSignal,
 ): Promise<JobRunner> {
   const { config } = await loadConfig({ flags: flagsOf(settings), directory: tmpdir(), env: {} })
+  const checkpoint = checkpointSettings(config, pathToFileURL(directory).href)
   const [clock, random, log] = [systemClock, systemRandom(), silentLogger]
   const cluster = await MiniCluster.start({ clock, random, log, slotCount, hasThreads: true })
   const cancelled = whenCancelled(signal)
@@ -108,7 +110,7 @@ export async function threadsRunner(
         graph,
         task: taskSettings(config),
         restart: { kind: 'none' },
-        checkpoint: null,
+        checkpoint,
         restore: null,
         slotRequestTimeoutMs: config['slot.requestTimeout'],
       },

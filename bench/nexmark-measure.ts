@@ -15,7 +15,13 @@ import { systemClock } from '../lib/base/clock.ts'
 import type { JobDescription } from '../lib/protocol/job-submission.ts'
 import { type Backend, NEXMARK_JOBS } from './nexmark-arguments.ts'
 import { BARE_QUERIES, feed } from './nexmark-bare.ts'
-import { backendSettings, clusterRunner, localRunner } from './nexmark-cluster.ts'
+import {
+  backendSettings,
+  clusterRunner,
+  type JobRunner,
+  localRunner,
+  threadsRunner,
+} from './nexmark-cluster.ts'
 import { sinkMetric } from './nexmark-metrics.ts'
 
 export interface Measured {
@@ -124,7 +130,7 @@ async function openSluice(): Promise<Subject> {
   const { signal } = new AbortController()
   const size = { nodes, slotsPerNode: Math.ceil(parallelism / Math.max(1, nodes)) }
   const cluster = nodes === 0 ? null : await clusterRunner(size, settings, signal)
-  const runner = cluster ?? (await localRunner(settings, directory, signal))
+  const runner = cluster ?? (await ownRunner(parallelism, settings, directory, signal))
   const file = new URL(`${query}.ts`, NEXMARK_JOBS)
   return {
     async run(events) {
@@ -140,6 +146,11 @@ async function openSluice(): Promise<Subject> {
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** Whatever the parallelism, the measured job finds all as the warm-up has left it: compiled, and threads started. */
+function ownRunner(parallelism: number, ...rest: Parameters<typeof localRunner>): Promise<JobRunner> {
+  return parallelism === 1 ? localRunner(...rest) : threadsRunner(parallelism, ...rest)
 }
 
 /** At a pace, event time is that of the clock, but for the time it takes until the first event is made. */

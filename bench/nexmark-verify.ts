@@ -226,7 +226,7 @@ function localGroups(backend: Backend): Group[] {
   return [
     new Group((directory, signal) => localRunner(settings, directory, signal), paths([1])),
     new Group(
-      (_directory, signal) => threadsRunner(Math.max(...THREADED), settings, signal),
+      (directory, signal) => threadsRunner(Math.max(...THREADED), settings, directory, signal),
       paths(THREADED),
     ),
   ]

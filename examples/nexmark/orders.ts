@@ -6,18 +6,29 @@ import type { Bid } from './model.ts'
 
 /** The highest price first, then the earliest. */
 export function byPrice(a: Bid, b: Bid): number {
-  return b.price - a.price || a.dateTime - b.dateTime || byContent(a, b)
+  return offerByPrice(a, b) || byPlace(a, b)
+}
+
+type Offer = Pick<Bid, 'bidder' | 'price' | 'dateTime' | 'extra'>
+
+/** The same where nobody will see channel and url. */
+export function offerByPrice(a: Offer, b: Offer): number {
+  return b.price - a.price || a.dateTime - b.dateTime || a.bidder - b.bidder || byText(a.extra, b.extra)
 }
 
 /** The latest first, then the highest price. */
 export function byTime(a: Bid, b: Bid): number {
-  return b.dateTime - a.dateTime || b.price - a.price || byContent(b, a)
+  return (
+    b.dateTime - a.dateTime ||
+    b.price - a.price ||
+    b.bidder - a.bidder ||
+    byText(b.extra, a.extra) ||
+    byPlace(b, a)
+  )
 }
 
-function byContent(a: Bid, b: Bid): number {
-  return (
-    a.bidder - b.bidder || byText(a.extra, b.extra) || byText(a.channel, b.channel) || byText(a.url, b.url)
-  )
+function byPlace(a: Bid, b: Bid): number {
+  return byText(a.channel, b.channel) || byText(a.url, b.url)
 }
 
 /** By code unit, whatever the language of the machine. */

@@ -1,9 +1,14 @@
 /** Q9, winning bids: each auction with the highest bid on it so far, again with every higher one. */
 import { type Collector, type Infer, job, t } from 'sluice'
-import { type Auction, auction, type Bid, bid } from './model.ts'
+import { type Auction, auction, bidFields } from './model.ts'
 import { auctionsOf, bidsOf, deliver, events } from './nexmark.ts'
-import { byPrice } from './orders.ts'
+import { offerByPrice } from './orders.ts'
 import { WinningBids } from './winning-bids.ts'
+
+const { auction: auctionId, bidder, price, dateTime, extra } = bidFields
+/** What rows have of bids, and so all that travels to where they are compared. */
+const offer = t.object({ auction: auctionId, bidder, price, dateTime, extra })
+type Offer = Infer<typeof offer>
 
 const row = t.object({
   id: t.int64,
@@ -24,12 +29,12 @@ const row = t.object({
 })
 type Row = Infer<typeof row>
 
-class BestSoFar extends WinningBids<Auction, Bid, Row> {
-  protected override isBetter(bid: Bid, best: Bid): boolean {
-    return byPrice(bid, best) < 0
+class BestSoFar extends WinningBids<Auction, Offer, Row> {
+  protected override isBetter(bid: Offer, best: Offer): boolean {
+    return offerByPrice(bid, best) < 0
   }
 
-  protected onBest(auction: Auction, bid: Bid, _previous: Bid | undefined, out: Collector<Row>): void {
+  protected onBest(auction: Auction, bid: Offer, _previous: Offer | undefined, out: Collector<Row>): void {
     out.collect({
       id: auction.id,
       itemName: auction.itemName,
@@ -52,9 +57,13 @@ class BestSoFar extends WinningBids<Auction, Bid, Row> {
 
 export default job('nexmark-q9', (env) => {
   const all = events(env)
+  const offers = bidsOf(all).map(
+    ({ auction, bidder, price, dateTime, extra }) => ({ auction, bidder, price, dateTime, extra }),
+    { type: offer },
+  )
   const winning = auctionsOf(all)
     .keyBy(({ id }) => id)
-    .connect(bidsOf(all).keyBy(({ auction }) => auction))
-    .process(new BestSoFar(auction, bid), { uid: 'winning-bids', type: row })
+    .connect(offers.keyBy(({ auction }) => auction))
+    .process(new BestSoFar(auction, offer), { uid: 'winning-bids', type: row })
   deliver(env, winning)
 })

@@ -58,7 +58,10 @@ export const HOT_CHANNELS: readonly Channel[] = ['Google', 'Facebook', 'Baidu', 
 export const CHANNELS: readonly Channel[] = Array.from({ length: 10_000 }, (_, i) => {
   const url = drawUrl()
   const hasId = urlDraws.nextInt(10) > 0
-  return { name: `channel-${i}`, url: hasId ? `${url}&channel_id=${Math.abs(reversedBits(i))}` : url }
+  return {
+    name: flat(`channel-${i}`),
+    url: hasId ? flat(`${url}&channel_id=${Math.abs(reversedBits(i))}`) : url,
+  }
 })
 
 /** Letters without meaning; records take pieces of it, which V8 makes without copying. */
@@ -66,7 +69,12 @@ export const PADDING = drawPadding()
 
 function drawUrl(): string {
   const directory = () => urlDraws.nextText(5, UNDERSCORE)
-  return `https://www.nexmark.com/${directory()}/${directory()}/${directory()}/item.htm?query=1`
+  return flat(`https://www.nexmark.com/${directory()}/${directory()}/${directory()}/item.htm?query=1`)
+}
+
+/** V8 leaves a text put together from parts in its parts; whoever writes it out would visit them each time. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** The 32 bits of `value` in reverse order, as a signed integer. */
