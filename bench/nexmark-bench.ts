@@ -30,7 +30,7 @@ without an engine; lowest, median and highest over fresh processes. Ends with 1 
   --backend B,...     heap, leveldb (both)
   --checkpoints LIST  intervals, "none" for without (none,1s)
   --latency R         in place of throughput: time from when an event was due to its result at the sink, at R events
-                      per second (in one process)
+                      per second; with --nodes 2 and --parallelism 2 half of them cross the server
   --scaling P         in place of throughput: how many times as fast P subtasks are as one, what the generator takes
                       being taken out of both; nothing else may be running
   --profile DIR       in place of figures: a CPU profile and a flame graph of each query, into DIR
