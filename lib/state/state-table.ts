@@ -23,7 +23,7 @@ import { assert } from '../base/assert.ts'
 import { ChunkedList } from '../base/chunked-list.ts'
 import { DELETED, type Entry } from './entry.ts'
 
-/** Receives frozen entries, in no particular order, each once. */
+/** Receives frozen entries, in no particular order, each once, and lent for the time of the call. */
 export type EntryWriter<V> = (entry: Entry<V>) => void
 
 /**

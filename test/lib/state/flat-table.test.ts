@@ -114,7 +114,7 @@ onEachBackend(
     const written: unknown[] = []
     const deleted = table.freeze('delta', (entry) => written.push([entry.key, entry.value]))
     t.same(
-      deleted.map(({ key }) => key),
+      [...deleted].map(({ key }) => key),
       ['old', 'short-lived'],
     )
     t.ok(table.drain(10))
