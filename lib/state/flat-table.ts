@@ -19,10 +19,7 @@ import { BLOCK_ROWS, blockOf, placeOf, RowBlock, RUN_ROWS } from './row-block.ts
 import { ShardedMap } from './sharded-map.ts'
 import type { EntryWriter, SnapshotKind, SnapshotTable } from './state-table.ts'
 
-/**
- * One value per key, that of the current one: a value or undefined. A mutable value may be changed in place before it is
- * put back.
- */
+/** One value per key, that of the current one. A mutable value may be changed in place before it is put back. */
 export interface FlatTable<V> extends SnapshotTable<V>, Cell<V> {}
 
 interface Freeze<V> {
