@@ -1,7 +1,8 @@
 /**
- * The entries that a snapshot has to write, in the order in which it is fastest: first those listed as changed, which
- * come in the order of their changes, often that in which they are in memory; then, unless that was all, the others.
- * To go through a Map makes each entry a cache miss.
+ * The entries that a snapshot has to write, in the order in which it is fastest: first those listed as changed, from the
+ * last to the first; then, unless that was all, the others. What has changed last is still in the processor's cache, and
+ * what changed first is likely to change first again, which costs no cache miss to write then. To go through a Map makes
+ * each entry one.
  */
 import type { ChunkedList } from '../base/chunked-list.ts'
 
@@ -21,8 +22,8 @@ export class FrozenEntries<E extends { readonly epoch: number }> {
   readonly afterEpoch: number
   readonly epoch: number
   readonly #dirty: ChunkedList<E> | null
-  /** Of #dirty. */
-  #next = 0
+  /** Of #dirty, so many from the beginning are left. */
+  #listed: number
   readonly #all: Iterator<E> | null
   /** Whoever writes an entry takes one off. With none left nothing more is looked for. */
   pending: number
@@ -33,6 +34,7 @@ export class FrozenEntries<E extends { readonly epoch: number }> {
     this.afterEpoch = afterEpoch
     this.epoch = epoch
     this.#dirty = dirty
+    this.#listed = dirty === null ? 0 : dirty.length
     this.#all = all
     this.pending = pending
   }
@@ -48,16 +50,13 @@ export class FrozenEntries<E extends { readonly epoch: number }> {
    */
   drain(count: number, write: (entry: E) => void): boolean {
     const batch = this.#batch
-    let [length, looked] = [0, 0]
-    if (this.#dirty !== null) {
-      const end = Math.min(this.#dirty.length, this.#next + count)
-      looked = end - this.#next
-      for (; this.#next < end; this.#next++) {
-        const entry = this.#dirty.take(this.#next)
-        if (this.has(entry)) batch[length++] = entry
-      }
+    let length = 0
+    let looked = Math.min(count, this.#listed)
+    for (let i = 0; i < looked; i++) {
+      const entry = this.#dirty!.take(--this.#listed)
+      if (this.has(entry)) batch[length++] = entry
     }
-    let isDone = this.#dirty === null || this.#next === this.#dirty.length
+    let isDone = this.#listed === 0
     if (isDone && this.#all !== null) {
       // What is in the batch is still pending.
       isDone = this.pending === 0
