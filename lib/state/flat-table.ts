@@ -9,7 +9,7 @@
  *     A row is yet to be written while it lies ahead and its epoch is one of the snapshot's. So changes need no list,
  *     and what has been written no mark.
  * F2. Rows stay where they are. An empty one is used again, in the epoch of that time, so that no snapshot under way
- *     has to do with it.
+ *     has to do with it. The columns of a table are never shorter than they once had to be.
  */
 import { assert } from '../base/assert.ts'
 import type { Cell } from './cell.ts'
