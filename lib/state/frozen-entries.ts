@@ -1,7 +1,8 @@
 /**
- * The entries that a snapshot has to write: first those listed as changed, from the last to the first; then, unless that
- * was all, the others. What has changed last may still be in the processor's cache. What changed first is likely to
- * change first again, and is written then, without a cache miss for it alone. To go through a Map makes each entry one.
+ * The entries that a snapshot has to write: first those listed as changed, from the last to the first; then, unless
+ * that was all, the others. What has changed last may still be in the processor's cache. What changed first is likely
+ * to change first again, and is written then, without a cache miss for it alone. To go through a Map makes each entry
+ * one.
  */
 import type { ChunkedList } from '../base/chunked-list.ts'
 
