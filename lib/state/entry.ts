@@ -26,3 +26,12 @@ export class Entry<V> {
     this.value = value
   }
 }
+
+/** For one row of a table after the other, each lent for the time of a call. */
+export class LentEntry<V> extends Entry<V> {
+  declare key: MapKey
+
+  constructor() {
+    super('', undefined, -1, 0, DELETED as V)
+  }
+}

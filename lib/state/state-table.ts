@@ -22,8 +22,9 @@
 import { assert } from '../base/assert.ts'
 import { ChunkedList } from '../base/chunked-list.ts'
 import { DELETED, type Entry } from './entry.ts'
+import { FrozenEntries } from './frozen-entries.ts'
 
-/** Receives frozen entries, in no particular order, each once. */
+/** Receives frozen entries, in no particular order, each once, and lent for the time of the call. */
 export type EntryWriter<V> = (entry: Entry<V>) => void
 
 /**
@@ -33,21 +34,10 @@ export type EntryWriter<V> = (entry: Entry<V>) => void
 export type SnapshotKind = 'base' | 'delta' | 'savepoint'
 
 interface Freeze<V> {
-  /** What has changed after this epoch and up to `epoch` is in the snapshot. */
-  readonly afterEpoch: number
-  readonly epoch: number
+  readonly entries: FrozenEntries<Entry<V>>
   readonly write: EntryWriter<V>
-  /** What the snapshot ends the list of. Null in a savepoint, which ends nothing. */
-  readonly dirty: ChunkedList<Entry<V>> | null
-  /** Of the list. */
-  next: number
-  /** Null in a delta. */
-  readonly all: Iterator<Entry<V>> | null
-  /** Entries that are yet to be written, if it is not a delta. */
-  pending: number
-  /** Entries that are written next; long enough for those of one call. */
-  readonly batch: Entry<V>[]
-  batchLength: number
+  /** Writes one of `entries`: made once, not for every call. */
+  readonly writeNext: EntryWriter<V>
 }
 
 /** A table as snapshots see it. */
@@ -131,9 +121,9 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
 
   #enterEpoch(entry: Entry<V>): void {
     const freeze = this.#freeze
-    if (freeze !== null && isPending(freeze, entry)) {
+    if (freeze?.entries.has(entry) === true) {
       freeze.write(entry)
-      freeze.pending--
+      freeze.entries.pending--
     }
     entry.epoch = this.epoch
     if (this.#isTracking) this.#dirty.push(entry)
@@ -147,17 +137,9 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
     const all = isDelta ? null : this.entries()[Symbol.iterator]()
     const afterEpoch = isDelta ? this.#listedEpoch : Number.NEGATIVE_INFINITY
     const dirty = kind === 'savepoint' ? null : this.#dirty
-    this.#freeze = {
-      afterEpoch,
-      epoch: this.epoch,
-      write,
-      dirty,
-      next: 0,
-      all,
-      pending: this.size,
-      batch: [],
-      batchLength: 0,
-    }
+    const { epoch, size: pending } = this
+    const entries = new FrozenEntries({ afterEpoch, epoch, dirty, all, pending })
+    this.#freeze = { entries, write, writeNext: (entry) => writeFrozen(entries, write, entry) }
     this.#frozenEpoch = this.epoch
     if (kind !== 'savepoint') {
       // Odd: what a snapshot has written and marked so has not changed since.
@@ -173,14 +155,8 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
   drain(count: number): boolean {
     const freeze = this.#freeze
     if (freeze === null) return true
-    // First those that have changed: they come in the order of their changes, often that in which they are in memory.
-    // If that was all, the table is not gone through, where each is a cache miss.
-    let isDone = freeze.dirty === null || gatherDirty(freeze, freeze.dirty, count)
-    if (isDone && freeze.all !== null) isDone = gatherAll(freeze, freeze.all, count - freeze.batchLength)
-    writeBatch(freeze)
-    if (!isDone) return false
-    freeze.dirty?.clear()
-    this.#spare = freeze.dirty ?? this.#spare
+    if (!freeze.entries.drain(count, freeze.writeNext)) return false
+    this.#spare = freeze.entries.emptied() ?? this.#spare
     this.#freeze = null
     return true
   }
@@ -194,47 +170,13 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
   }
 }
 
-function isPending<V>({ afterEpoch, epoch }: Freeze<V>, entry: Entry<V>): boolean {
-  return entry.epoch > afterEpoch && entry.epoch <= epoch
-}
-
-/** True when the list has come to its end. */
-function gatherDirty<V>(freeze: Freeze<V>, dirty: ChunkedList<Entry<V>>, count: number): boolean {
-  const end = Math.min(dirty.length, freeze.next + count)
-  for (let i = freeze.next; i < end; i++) gather(freeze, dirty.take(i))
-  freeze.next = end
-  return end === dirty.length
-}
-
-/** True when there is nothing left to write, besides what has been gathered. */
-function gatherAll<V>(freeze: Freeze<V>, all: Iterator<Entry<V>>, count: number): boolean {
-  if (freeze.pending === 0) return true
-  for (let i = 0; i < count; i++) {
-    const next = all.next()
-    if (next.done === true) return true
-    gather(freeze, next.value)
-  }
-  return false
-}
-
-/** To look at the entries in a loop of its own lets their cache misses overlap. */
-function gather<V>(freeze: Freeze<V>, entry: Entry<V>): void {
-  if (isPending(freeze, entry)) freeze.batch[freeze.batchLength++] = entry
-}
-
-function writeBatch<V>(freeze: Freeze<V>): void {
-  const { batch, batchLength } = freeze
-  for (let i = 0; i < batchLength; i++) write(freeze, batch[i]!)
-  freeze.batchLength = 0
-}
-
 /** After this an entry counts as written and unchanged. */
-function write<V>(freeze: Freeze<V>, entry: Entry<V>): void {
+function writeFrozen<V>(entries: FrozenEntries<Entry<V>>, write: EntryWriter<V>, entry: Entry<V>): void {
   // It may have been listed twice.
-  if (!isPending(freeze, entry)) return
+  if (!entries.has(entry)) return
   if (entry.value !== DELETED) {
-    freeze.write(entry)
-    freeze.pending--
+    write(entry)
+    entries.pending--
   }
-  entry.epoch = freeze.epoch + 1
+  entry.epoch = entries.epoch + 1
 }

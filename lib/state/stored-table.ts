@@ -18,10 +18,12 @@
 import { assert } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
+import { ChunkedList } from '../base/chunked-list.ts'
 import type { KeyRange, StoreScan, StoreSnapshot } from '../storage/key-value-store.ts'
 import type { Type } from '../types/type.ts'
 import { DELETED, type Entry } from './entry.ts'
 import type { EntryCache } from './entry-cache.ts'
+import { FrozenEntries } from './frozen-entries.ts'
 import type { KeyContext } from './key-context.ts'
 import { type EntryWriter, type SnapshotKind, StateTable } from './state-table.ts'
 import { type CachedTable, StoredEntry, type WriteBatch } from './stored-entry.ts'
@@ -56,14 +58,13 @@ export interface TableHome {
 }
 
 interface Freeze<V> {
-  /** What has changed after this epoch and up to `epoch` is in the snapshot. */
-  readonly afterEpoch: number
-  readonly epoch: number
+  /** Of the cache. */
+  readonly entries: FrozenEntries<StoredEntry<V>>
   /** Not a delta. */
   readonly isFull: boolean
   readonly write: EntryWriter<V>
-  /** Of the cache: every entry (full) or those listed as changed. */
-  readonly cached: Iterator<StoredEntry<V>>
+  /** Writes one of `entries`: made once, not for every call. */
+  readonly writeNext: (entry: StoredEntry<V>) => void
   isCacheDone: boolean
   /** Rows, or marks of rows that changed, as of the freeze. */
   readonly scan: StoreScan | null
@@ -90,7 +91,9 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   /** Of key and value, encoded, on average. */
   protected valueBytes = VALUE_BYTES_GUESS
   #isTracking = false
-  #dirty: StoredEntry<V>[] = []
+  #dirty = new ChunkedList<StoredEntry<V>>()
+  /** Empty, with room in it. */
+  #spare: ChunkedList<StoredEntry<V>> | null = null
   /** How many of #dirty have left the cache. */
   #staleCount = 0
   /** How many of the entries that have marks are in the store only; at least. */
@@ -307,12 +310,21 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     const { store } = this.home.cache
     const deleted = isFull ? [] : this.#deleted
     const range = isFull ? this.tableRange() : this.#marksRange(this.#listedEpoch)
-    this.#freeze = {
+    const entries = new FrozenEntries({
       afterEpoch: isFull ? Number.NEGATIVE_INFINITY : this.#listedEpoch,
       epoch: this.epoch,
+      dirty: kind === 'savepoint' ? null : this.#dirty,
+      all: isFull ? this.cached()[Symbol.iterator]() : null,
+      // With entries in the store, nobody knows how many of them the cache knows better.
+      pending: this.#isSpilled ? Number.POSITIVE_INFINITY : this.#size,
+    })
+    const freeze: Freeze<V> = {
+      entries,
       isFull,
       write,
-      cached: (isFull ? this.cached() : this.#dirty)[Symbol.iterator](),
+      writeNext: (entry) => {
+        if (entry.slot >= 0 && isPending(freeze, entry)) this.#write(freeze, entry)
+      },
       isCacheDone: false,
       scan: this.#isSpilled ? store.scan(range, PAGE_ROWS) : null,
       page: [],
@@ -322,10 +334,12 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
       superseded: new Set(),
       staleMarks: kind === 'savepoint' || !this.#isSpilled ? null : this.#marksRange(this.#listedEpoch),
     }
+    this.#freeze = freeze
     this.#frozenEpoch = this.epoch
     if (kind !== 'savepoint') {
       this.#listedEpoch = this.epoch + 1
-      this.#dirty = []
+      this.#dirty = this.#spare ?? new ChunkedList()
+      this.#spare = null
       this.#staleCount = 0
       this.#markedAwayCount = 0
       this.#deleted = []
@@ -337,8 +351,13 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   override drain(count: number): boolean {
     const freeze = this.#freeze
     if (freeze === null) return true
-    const left = this.#drainCache(freeze, count)
-    if (!freeze.isCacheDone || !this.#drainStore(freeze, left)) return false
+    if (freeze.isCacheDone) {
+      if (!this.#drainStore(freeze, count)) return false
+    } else {
+      freeze.isCacheDone = freeze.entries.drain(count, freeze.writeNext)
+      if (!freeze.isCacheDone || freeze.scan !== null) return false
+    }
+    this.#spare = freeze.entries.emptied() ?? this.#spare
     this.abandon()
     return true
   }
@@ -372,18 +391,6 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     })
   }
 
-  #drainCache(freeze: Freeze<V>, count: number): number {
-    for (let left = count; left > 0; left--) {
-      const next = freeze.isCacheDone ? null : freeze.cached.next()
-      if (next === null || next.done === true) {
-        freeze.isCacheDone = true
-        return left
-      }
-      if (next.value.slot >= 0 && isPending(freeze, next.value)) this.#write(freeze, next.value)
-    }
-    return 0
-  }
-
   /** False: there is more. */
   #drainStore(freeze: Freeze<V>, count: number): boolean {
     const { scan } = freeze
@@ -415,7 +422,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   /** Writes a pending entry to the snapshot: it then counts as written and unchanged. */
   #write(freeze: Freeze<V>, entry: StoredEntry<V>): void {
     const wasListed = this.#isListed(entry)
-    entry.epoch = freeze.epoch + 1
+    entry.epoch = freeze.entries.epoch + 1
     // A savepoint does not make it a change, but now it looks like one.
     const isScanned = freeze.isFull ? entry.isStored || entry.isInFlight : entry.isMarked
     if (!wasListed && this.#isListed(entry)) {
@@ -423,7 +430,9 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
       this.#dirty.push(entry)
     }
     if (isScanned && !this.#supersede(freeze, entry)) return
-    if (entry.value !== DELETED) freeze.write(entry)
+    if (entry.value === DELETED) return
+    freeze.write(entry)
+    freeze.entries.pending--
   }
 
   /** Has the scan pass over the row of an entry. False: it has been written already. */
@@ -468,7 +477,12 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   }
 
   #dropStale(): void {
-    this.#dirty = this.#dirty.filter(({ slot }) => slot >= 0)
+    const before = this.#dirty
+    this.#dirty = new ChunkedList()
+    for (let i = 0; i < before.length; i++) {
+      const entry = before.take(i)
+      if (entry.slot >= 0) this.#dirty.push(entry)
+    }
     this.#staleCount = 0
   }
 
@@ -500,9 +514,8 @@ const TABLE_BYTES = 2
 /** Before the key of the row that a mark is for. */
 const MARK_BYTES = 2 + 2 + EPOCH_BYTES
 
-function isPending<V>({ afterEpoch, epoch, isFull }: Freeze<V>, entry: StoredEntry<V>): boolean {
-  if (entry.epoch <= afterEpoch || entry.epoch > epoch) return false
-  return !isFull || entry.isDirty || entry.isInFlight
+function isPending<V>({ entries, isFull }: Freeze<V>, entry: StoredEntry<V>): boolean {
+  return entries.has(entry) && (!isFull || entry.isDirty || entry.isInFlight)
 }
 
 function markOf(rowKey: Uint8Array, epoch: number): Uint8Array {

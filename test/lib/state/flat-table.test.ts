@@ -114,7 +114,7 @@ onEachBackend(
     const written: unknown[] = []
     const deleted = table.freeze('delta', (entry) => written.push([entry.key, entry.value]))
     t.same(
-      deleted.map(({ key }) => key),
+      [...deleted].map(({ key }) => key),
       ['old', 'short-lived'],
     )
     t.ok(table.drain(10))
@@ -161,3 +161,55 @@ onEachBackend('flat table - a full snapshot survives growing past one Map while 
   t.equal(contentsOf(table as unknown as StateTable<unknown>).size, table.size)
   t.equal(table.size, 20_000 - Math.ceil(20_000 / 3))
 })
+
+onEachBackend(
+  'flat table - of many rows a delta has those that changed, as they were, whatever comes and goes meanwhile',
+  async (t) => {
+    const rows = 40_000
+    const backend = newBackend()
+    const { context } = backend
+    const table = backend.flatTable('table', types.int64)
+    const expected = new Map<MapKey, number>()
+    const put = (key: number, value: number) => {
+      context.set(key, -1)
+      table.put(value)
+    }
+    for (let key = 0; key < rows; key++) put(key, 0)
+    table.track()
+    table.freeze('base', () => {})
+    table.drain(rows * 2)
+    while (!table.drain(rows));
+    // Every 997th: most runs of rows have one, some none. And all of the last hundred.
+    const isChanged = (key: number) => key % 997 === 0 || key >= rows - 100
+    for (let key = 0; key < rows; key++) {
+      if (!isChanged(key)) continue
+      put(key, 1)
+      expected.set(key, 1)
+    }
+    for (let key = 1; key < rows; key += 5000) {
+      context.set(key, -1)
+      table.remove()
+    }
+    // In the rows of those that have gone.
+    for (let key = rows; key < rows + 4; key++) {
+      put(key, 2)
+      expected.set(key, 2)
+    }
+    const written = new Map<MapKey, number>()
+    const deleted = table.freeze('delta', ({ key, value }) => {
+      t.notOk(written.has(key), 'once')
+      written.set(key, value as number)
+    })
+    t.equal([...deleted].length, 8)
+    let key = rows
+    for (let isDone = false; !isDone; ) {
+      isDone = table.drain(777)
+      for (const each of [key, rows - key]) put(each, 3)
+      context.set(rows + (key % 4), -1)
+      table.remove()
+      put(2 * rows + key, 4)
+      key = Math.max(0, key - 997)
+    }
+    t.same(new Map([...written].sort()), new Map([...expected].sort()))
+  },
+)
