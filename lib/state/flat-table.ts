@@ -9,7 +9,7 @@
  *     A row is yet to be written while it lies ahead and its epoch is one of the snapshot's. So changes need no list,
  *     and what has been written no mark.
  * F2. Rows stay where they are. An empty one is used again, in the epoch of that time, so that no snapshot under way
- *     has to do with it. The columns of a table are never shorter than they once had to be.
+ *     has to do with it. Columns get no shorter, unless a table of more than one block becomes empty.
  */
 import { assert } from '../base/assert.ts'
 import type { Cell } from './cell.ts'
@@ -114,6 +114,7 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     block.keys[place] = this.#emptyRow
     this.#emptyRow = row
     this.#current = NO_ROW
+    if (this.size === 0 && this.#rowCount > BLOCK_ROWS && this.#freeze === null) this.#forgetRows()
   }
 
   *entries(): Generator<Entry<V>> {
@@ -210,6 +211,13 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     this.#blocks[blockOf(row)]!.fill(placeOf(row), ownMapKey, knownKeyGroup, value, this.#epoch)
     this.#current = row
     if (this.#isTracking) this.#changedRows++
+  }
+
+  /** Nothing is in a row any more, and no snapshot goes through them. */
+  #forgetRows(): void {
+    this.#blocks.length = 0
+    this.#rowCount = 0
+    this.#emptyRow = NO_ROW
   }
 
   #takeRow(): number {
