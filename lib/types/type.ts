@@ -4,8 +4,9 @@
  *
  * Strings decoded from a batch are windows on one long string that holds a whole column: V8 copies up to 12
  * characters but points into the long one from 13 on. That is why decoding is fast, and it means that one
- * such string kept alive keeps the text of its whole batch alive. Who keeps values beyond their batch (keyed
- * state, windows, joins) calls {@link Type.detach} first.
+ * such string kept alive keeps the text of its whole batch alive. Who keeps values beyond their batch (windows,
+ * joins) calls {@link Type.detach} first. Value, list and map state do not: there a copy of every value that is put
+ * costs more than the texts that stay, which go with the last value of their batch.
  */
 import type { ByteReader } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
