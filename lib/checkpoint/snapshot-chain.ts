@@ -64,6 +64,14 @@ interface Member extends Link {
   stored: StoredSnapshot | null
 }
 
+/** What is stored of one state, by all snapshots of a chain. */
+interface Total {
+  readonly operatorId: string
+  readonly name: string
+  entryCount: number
+  byteLength: number
+}
+
 /** If this share of all entries has changed, a base is no larger than a delta. */
 const BASE_SHARE = 0.5
 /** Folding begins when less than this share of the bytes stored is of entries as they are now. */
@@ -140,17 +148,25 @@ export class SnapshotChain {
   /** Of a state that has only grown nothing is out of date, however much longer than the base the deltas are. */
   #isFoldingDue(members: readonly Member[], size: StateSize): boolean {
     if (members.length > this.#limits.deltasMax) return true
+    // Not merged as for `stored`, which compares types: no record is processed meanwhile.
+    const totals = new Map<string, Total>()
+    for (const { stored } of members) {
+      for (const [operatorId, records] of Object.entries(stored?.keyed ?? {})) {
+        for (const { name, entryCount, byteLength } of records) {
+          const key = `${operatorId}/${name}`
+          const total = totals.get(key) ?? { operatorId, name, entryCount: 0, byteLength: 0 }
+          total.entryCount += entryCount
+          total.byteLength += byteLength
+          totals.set(key, total)
+        }
+      }
+    }
     let bytes = 0
     let liveBytes = 0
-    const states = mergeSubtaskStates(
-      members.flatMap(({ stored }) => (stored === null ? [] : [stored.keyed])),
-    )
-    for (const [operatorId, records] of Object.entries(states)) {
-      for (const { name, entryCount, byteLength } of records) {
-        const liveCount = size.entryCountOf(operatorId, name) ?? entryCount
-        bytes += byteLength
-        liveBytes += byteLength * Math.min(1, liveCount / Math.max(1, entryCount))
-      }
+    for (const { operatorId, name, entryCount, byteLength } of totals.values()) {
+      const liveCount = size.entryCountOf(operatorId, name) ?? entryCount
+      bytes += byteLength
+      liveBytes += byteLength * Math.min(1, liveCount / Math.max(1, entryCount))
     }
     return liveBytes < bytes * LIVE_SHARE
   }
