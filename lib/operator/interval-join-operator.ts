@@ -89,11 +89,11 @@ class Buffer<T> {
   forEachBetween(first: number, last: number, meet: (value: T, timestamp: number) => void): void {
     if (last - first < this.table.countOfKey()) {
       for (let timestamp = first; timestamp <= last; timestamp++) {
-        for (const value of this.table.peek(timestamp) ?? []) meet(value, timestamp)
+        for (const value of this.table.get(timestamp) ?? []) meet(value, timestamp)
       }
       return
     }
-    for (const [sub, values] of this.table.peekOfKey()) {
+    for (const [sub, values] of this.table.ofKey()) {
       const timestamp = sub as number
       if (timestamp >= first && timestamp <= last) for (const value of values) meet(value, timestamp)
     }

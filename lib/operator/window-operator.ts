@@ -215,7 +215,8 @@ export class WindowOperator<I, A, O> extends OneInputOperator<I, O> {
     const kept = this.#contents.emit(contents, this.#processContext, this.output)
     time[0] = before
     if (kept === undefined) this.#table.remove(stateId)
-    else if (kept !== contents) this.#table.put(stateId, kept)
+    // Even what is the same object may have been changed, by an evictor.
+    else this.#table.put(stateId, kept)
   }
 
   /** The window has passed its cleanup time: everything about it goes. */

@@ -6,8 +6,7 @@
  * row numbers; its promises T1 to T3 and T5 to T7 hold with these additions.
  *
  * F1. A snapshot goes through the rows from the first to the last, and passes over runs in which nothing has changed.
- *     A row is yet to be written while it lies ahead and its epoch is one of the snapshot's. So changes need no list,
- *     and what has been written no mark.
+ *     A row is yet to be written while it lies ahead and its epoch is one of the snapshot's. So changes need no list.
  * F2. Rows stay where they are. An empty one is used again, in the epoch of that time, so that no snapshot under way
  *     has to do with it. Columns get no shorter, unless a table of more than one block becomes empty.
  */
@@ -85,7 +84,7 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     const row = this.#find()
     if (row === NO_ROW) return undefined
     const block = this.#blocks[blockOf(row)]!
-    if (this.#isMutable) this.#beforeChange(block, row)
+    if (this.#isMutable && this.#freeze !== null) this.#beforeLook(this.#freeze, block, row)
     return block.cells[2 * placeOf(row)] as V
   }
 
@@ -140,7 +139,7 @@ export class HeapFlatTable<V> implements FlatTable<V> {
   track(): void {
     if (this.#isTracking) return
     this.#isTracking = true
-    this.#listedEpoch = this.#epoch
+    this.#listedEpoch = this.#epoch + 1
     this.#epoch += 2
   }
 
@@ -153,7 +152,8 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     this.#freeze = { afterEpoch, epoch: this.#epoch, write, next: 0, end: this.#rowCount }
     this.#olderEpoch = afterEpoch
     if (kind !== 'savepoint') {
-      this.#listedEpoch = this.#epoch
+      // Odd: what a snapshot has written and marked so has not changed since.
+      this.#listedEpoch = this.#epoch + 1
       this.#changedRows = 0
       this.#deleted = []
     }
@@ -232,7 +232,14 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     return this.#rowCount++
   }
 
-  /** Must precede each change of a value, and each look at a value that the looker may mutate. */
+  /** Must precede each look at a value that the looker may change before it is put back: so far it is no change. */
+  #beforeLook(freeze: Freeze<V>, block: RowBlock<V>, row: number): void {
+    if (row < freeze.next) return
+    const place = placeOf(row)
+    if (this.#writeFrozen(freeze, block, place)) block.setEpoch(place, freeze.epoch + 1)
+  }
+
+  /** Must precede each change of a value. */
   #beforeChange(block: RowBlock<V>, row: number): void {
     if (block.epochAt(placeOf(row)) !== this.#epoch) this.#enterEpoch(block, row)
   }
@@ -245,12 +252,12 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     if (this.#isTracking) this.#changedRows++
   }
 
-  /** Writes a row that has not been written, if it is in the snapshot. */
-  #writeFrozen(freeze: Freeze<V>, block: RowBlock<V>, place: number): void {
+  /** Writes a row that has not been written, if it is in the snapshot; returns whether it was. */
+  #writeFrozen(freeze: Freeze<V>, block: RowBlock<V>, place: number): boolean {
     const epoch = block.epochAt(place)
-    if (epoch <= freeze.afterEpoch || epoch > freeze.epoch) return
+    if (epoch <= freeze.afterEpoch || epoch > freeze.epoch) return false
     const value = block.cells[2 * place] as V | typeof DELETED
-    if (value === DELETED) return
+    if (value === DELETED) return false
     const entry = this.#lent
     entry.key = block.keys[place]!
     entry.keyGroup = block.keyGroups[place]!
@@ -258,5 +265,6 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     freeze.write(entry)
     // Who writes it has to know the key group.
     block.keyGroups[place] = entry.keyGroup
+    return true
   }
 }

@@ -12,10 +12,8 @@ type Inner<V> = Map<SubKey, Entry<V>>
 
 /** Values by key, the current one, and sub-key. */
 export interface NestedTable<V> extends StateTable<V> {
-  /** A mutable value may be changed in place before it is put back, and counts as changed. */
+  /** A mutable value may be changed in place before it is put back. */
   get(sub: SubKey): V | undefined
-  /** The same, to be looked at only. */
-  peek(sub: SubKey): V | undefined
   has(sub: SubKey): boolean
   put(sub: SubKey, value: V): void
   remove(sub: SubKey): void
@@ -25,8 +23,6 @@ export interface NestedTable<V> extends StateTable<V> {
   countOfKey(): number
   /** Sub-key and value pairs of the current key, in an order of the table's own; tolerant of changes. As by get. */
   ofKey(): Iterable<[SubKey, V]>
-  /** The same, as by peek. */
-  peekOfKey(): Iterable<[SubKey, V]>
 }
 
 export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> {
@@ -52,12 +48,8 @@ export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> 
   get(sub: SubKey): V | undefined {
     const entry = this.#current()?.get(sub)
     if (entry === undefined) return undefined
-    if (this.#isMutable) this.beforeChange(entry)
+    if (this.#isMutable) this.beforeLook(entry)
     return entry.value as V
-  }
-
-  peek(sub: SubKey): V | undefined {
-    return this.#current()?.get(sub)?.value as V | undefined
   }
 
   has(sub: SubKey): boolean {
@@ -114,13 +106,9 @@ export class HeapNestedTable<V> extends StateTable<V> implements NestedTable<V> 
     const inner = this.#current()
     if (inner === undefined) return
     for (const entry of inner.values()) {
-      if (this.#isMutable) this.beforeChange(entry)
+      if (this.#isMutable) this.beforeLook(entry)
       yield [entry.sub, entry.value as V]
     }
-  }
-
-  *peekOfKey(): Generator<[SubKey, V]> {
-    for (const { sub, value } of this.#current()?.values() ?? []) yield [sub, value as V]
   }
 
   override *entries(): Generator<Entry<V>> {

@@ -7,7 +7,8 @@
  * and to begin the next epoch: constant time, whatever the size. The frozen entries are then written out bit by
  * bit; an entry that is about to change before its turn came is written first (`beforeChange`).
  *
- * T1. Every change or removal of an entry is preceded by `beforeChange` in the epoch it happens in.
+ * T1. Every change or removal of an entry is preceded by `beforeChange` in the epoch it happens in; a look at what the
+ *     looker may change before he puts it back, by `beforeLook`. To look is no change: it lists nothing.
  * T2. While frozen, an entry's value is what it was at the freeze until it has been written out.
  * T3. A removed entry has the value DELETED; no list of live entries contains it afterwards.
  * T4. Epochs are even. A snapshot marks what it has written with the odd number after the frozen epoch, so that
@@ -102,7 +103,13 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
     this.epoch += 2
   }
 
-  /** Must precede each change of an entry's value, and each look at a value that the looker may mutate. */
+  /** Must precede each look at a value that the looker may change in place before he puts it back. */
+  protected beforeLook(entry: Entry<V>): void {
+    const freeze = this.#freeze
+    if (freeze !== null) writeFrozen(freeze.entries, freeze.write, entry)
+  }
+
+  /** Must precede each change of an entry's value. */
   protected beforeChange(entry: Entry<V>): void {
     if (entry.epoch !== this.epoch) this.#enterEpoch(entry)
   }

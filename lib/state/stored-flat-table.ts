@@ -26,7 +26,7 @@ export class StoredFlatTable<V> extends StoredTable<V> implements FlatTable<V>, 
   get(): V | undefined {
     const entry = this.#entry()
     if (entry === undefined || entry.value === DELETED) return undefined
-    if (this.home.isMutable) this.beforeChange(entry)
+    if (this.home.isMutable) this.beforeLook(entry)
     return entry.value
   }
 

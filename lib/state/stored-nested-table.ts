@@ -34,13 +34,8 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
   get(sub: SubKey): V | undefined {
     const entry = this.#find(sub)
     if (entry === undefined || entry.value === DELETED) return undefined
-    if (this.home.isMutable) this.beforeChange(entry)
+    if (this.home.isMutable) this.beforeLook(entry)
     return entry.value
-  }
-
-  peek(sub: SubKey): V | undefined {
-    const entry = this.#find(sub)
-    return entry === undefined || entry.value === DELETED ? undefined : entry.value
   }
 
   has(sub: SubKey): boolean {
@@ -77,22 +72,13 @@ export class StoredNestedTable<V> extends StoredTable<V> implements NestedTable<
 
   /** Of what the key has now; what is removed meanwhile is left out. The cached come first. */
   *ofKey(): Generator<[SubKey, V]> {
-    for (const entry of this.#entriesOfKey()) {
-      if (this.home.isMutable) this.beforeChange(entry)
-      yield [entry.sub, entry.value as V]
-    }
-  }
-
-  *peekOfKey(): Generator<[SubKey, V]> {
-    for (const { sub, value } of this.#entriesOfKey()) yield [sub, value as V]
-  }
-
-  *#entriesOfKey(): Generator<StoredEntry<V>> {
     const { context } = this.home
     const { mapKey, keyGroup } = context
     for (const sub of this.#subKeys()) {
       const entry = context.mapKey === mapKey ? this.#find(sub) : this.#findOf(mapKey, keyGroup, sub)
-      if (entry !== undefined && entry.value !== DELETED) yield entry
+      if (entry === undefined || entry.value === DELETED) continue
+      if (this.home.isMutable) this.beforeLook(entry)
+      yield [entry.sub, entry.value as V]
     }
   }
 

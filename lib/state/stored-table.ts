@@ -218,6 +218,11 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     this.home.cache.add(entry, this.valueBytes)
   }
 
+  protected override beforeLook(entry: StoredEntry<V>): void {
+    const freeze = this.#freeze
+    if (freeze !== null && isPending(freeze, entry)) this.#write(freeze, entry)
+  }
+
   protected override beforeChange(entry: StoredEntry<V>): void {
     if (entry.epoch !== this.epoch) this.#enterEpoch(entry)
     entry.isDirty = true

@@ -24,7 +24,14 @@ function subject(backend: KeyedStateBackend): Subject {
     },
     mutate(key, _sub, mark) {
       at(key)
-      table.get()?.marks.push(mark)
+      const value = table.get()
+      if (value === undefined) return
+      value?.marks.push(mark)
+      table.put(value)
+    },
+    look(key) {
+      at(key)
+      table.get()
     },
     remove,
     removeGroup: remove,
@@ -94,6 +101,35 @@ onEachBackend(
     t.same(written, [['both', 3]])
   },
 )
+
+onEachBackend('flat table - what has only been read is in no delta', async (t) => {
+  const backend = newBackend()
+  const table = backend.flatTable('table', valueType)
+  table.track()
+  for (const key of ['a', 'b', 'c']) {
+    backend.context.set(key, -1)
+    table.put({ marks: [] })
+  }
+  const written: unknown[] = []
+  const take = () => {
+    table.freeze('delta', ({ key }) => written.push(key))
+    // Read while the snapshot is taken, and after it.
+    backend.context.set('a', -1)
+    table.get()
+    table.drain(100)
+    backend.context.set('b', -1)
+    table.get()
+  }
+  take()
+  t.same(written.sort(), ['a', 'b', 'c'])
+  written.length = 0
+  take()
+  t.same(written, [])
+  backend.context.set('c', -1)
+  table.put(table.get()!)
+  take()
+  t.same(written, ['c'])
+})
 
 onEachBackend(
   'flat table - a delta lists what was created and removed, and what was removed and created',

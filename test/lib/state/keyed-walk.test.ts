@@ -35,7 +35,9 @@ function change(backend: KeyedStateBackend, { key, what, n }: Change): void {
     () => backend.state(value).update({ n }),
     () => {
       const found = backend.state(value).value()
-      if (found !== undefined) found.n = n
+      if (found === undefined) return
+      found.n = n
+      backend.state(value).update(found)
     },
     () => backend.state(value).clear(),
     () => backend.state(map).set(n % 3, n),

@@ -25,8 +25,10 @@ export interface Subject {
   readonly table: SnapshotTable<unknown>
   readonly isTimers?: boolean
   put(key: MapKey, sub: number, mark: number): void
-  /** Changes the value in place, if there is one. */
+  /** Changes the value in place, if there is one, and puts it back. */
   mutate(key: MapKey, sub: number, mark: number): void
+  /** Reads it so that it could be changed, and leaves it at that. */
+  look?(key: MapKey, sub: number): void
   remove(key: MapKey, sub: number): void
   /** Removes all that goes together in one stroke: of a key or of a sub-key. */
   removeGroup(key: MapKey, sub: number): void
@@ -45,7 +47,7 @@ export interface Row {
 
 export type Operation =
   | { readonly kind: 'put' | 'mutate'; readonly key: MapKey; readonly sub: number; readonly mark: number }
-  | { readonly kind: 'remove' | 'removeGroup'; readonly key: MapKey; readonly sub: number }
+  | { readonly kind: 'remove' | 'removeGroup' | 'look'; readonly key: MapKey; readonly sub: number }
   | { readonly kind: 'prefetch'; readonly keys: readonly MapKey[] }
   | { readonly kind: 'freeze'; readonly as: SnapshotKind }
   | { readonly kind: 'drain'; readonly count: number }
@@ -59,6 +61,7 @@ export const snapshotKind = fc.constantFrom<SnapshotKind[]>('base', 'delta', 'sa
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('put' as const), key, sub, mark }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('mutate' as const), key, sub, mark }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('look' as const), key, sub }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove' as const), key, sub }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('removeGroup' as const), key, sub }) },
   {
@@ -140,6 +143,9 @@ function apply(operation: Operation, subject: Subject, model: Model): void {
     case 'mutate':
       subject.mutate(at.key, at.sub, operation.mark)
       model.get(id)?.marks.push(operation.mark)
+      break
+    case 'look':
+      subject.look?.(at.key, at.sub)
       break
     case 'remove':
       subject.remove(at.key, at.sub)
