@@ -14,7 +14,7 @@ import type { SnapshotKind } from '../state/state-table.ts'
 import type { BlobReference } from './checkpoint-files.ts'
 import { writeChunk, writeRest } from './snapshot-blob.ts'
 import type { Link, StoredSnapshot } from './snapshot-chain.ts'
-import { mergeStates, recordOf, type StateRecord } from './state-record.ts'
+import { StateTally } from './state-record.ts'
 import type { SnapshotTarget, SubtaskSnapshot } from './subtask-snapshot.ts'
 
 /** A blob is closed at this size: a checksum of it takes a millisecond, and one more chunk still fits into 2 MiB. */
@@ -91,7 +91,8 @@ export class SnapshotUpload implements SnapshotTarget {
   readonly #puts: Promise<void>[] = []
   /** Of the blob that is being written. */
   #out: ByteWriter | null = null
-  readonly #states = new Map<string, StateRecord[]>()
+  /** By operator. */
+  readonly #states = new Map<string, StateTally>()
   #hasFolded = false
   #isClosed = false
   #isDone = false
@@ -135,7 +136,12 @@ export class SnapshotUpload implements SnapshotTarget {
     writeChunk(this.#writer(), operatorId, chunk)
     if (this.#writer().length >= BLOB_BYTES) this.#flush()
     if (chunk.isDeletion) return
-    this.#states.set(operatorId, mergeStates([...(this.#states.get(operatorId) ?? []), recordOf(chunk)]))
+    let tally = this.#states.get(operatorId)
+    if (tally === undefined) {
+      tally = new StateTally()
+      this.#states.set(operatorId, tally)
+    }
+    tally.add(chunk)
   }
 
   folded(): void {
@@ -151,7 +157,7 @@ export class SnapshotUpload implements SnapshotTarget {
     Promise.all(this.#puts).then(
       () => {
         this.#isDone = true
-        const keyed = Object.fromEntries(this.#states)
+        const keyed = Object.fromEntries([...this.#states].map(([id, { states }]) => [id, states]))
         this.#resolve({ blobs: this.#blobs, keyed, hasFolded: this.#hasFolded })
       },
       () => {},

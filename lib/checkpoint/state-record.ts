@@ -44,6 +44,26 @@ export function recordOf({ table, layout, schema, rowCount, rows }: StateChunk):
   return { name: table, kind: layout, schema, entryCount: rowCount, byteLength: rows.length }
 }
 
+/** What is known of the states of one operator as their chunks come, of which there may be thousands. */
+export class StateTally {
+  readonly #records: { -readonly [K in keyof StateRecord]: StateRecord[K] }[] = []
+
+  add(chunk: StateChunk): void {
+    const { table, schema, rowCount, rows } = chunk
+    // Most chunks of a state have their type in common, which need not be read then.
+    const record = this.#records.find((known) => known.name === table && known.schema === schema)
+    if (record === undefined) this.#records.push(recordOf(chunk))
+    else {
+      record.entryCount += rowCount
+      record.byteLength += rows.length
+    }
+  }
+
+  get states(): StateRecord[] {
+    return mergeStates(this.#records)
+  }
+}
+
 /** States of the same name, kind and type as one. */
 export function mergeStates(records: readonly StateRecord[]): StateRecord[] {
   const merged = new Map<string, StateRecord>()

@@ -16,8 +16,16 @@ export interface OutputChannel {
    * without credit.
    */
   event(event: StreamEvent): void
-  /** Sends what has been collected so far. */
+  /** Sends what has been collected so far, and what has been in the channels beside this one before it. */
   flush(): void
+  /** The same for this channel alone. */
+  flushAlone(): void
+  /**
+   * The other channels between the same two subtasks. An operator with two inputs gets both this way as they were
+   * written, or nearly: what comes seldom does not wait until there is enough of it while what it should meet overtakes
+   * it.
+   */
+  beside: readonly OutputChannel[]
   /** False: no credit. The task stops until `onAvailable`; what it still writes in its current step is kept. */
   readonly isAvailable: boolean
   /** Everything sent has arrived, or cannot get lost any more. */

@@ -23,6 +23,7 @@ export class LocalChannel implements OutputChannel, InputChannel {
   oldestUnsentMs = Number.POSITIVE_INFINITY
   readonly isDrained = true
   readonly isLocal = true
+  beside: readonly OutputChannel[] = []
   readonly #time: Float64Array
   readonly #nowMs: () => number
   readonly #queue: RecordBatch[] = []
@@ -55,6 +56,11 @@ export class LocalChannel implements OutputChannel, InputChannel {
   }
 
   flush(): void {
+    for (const channel of this.beside) channel.flushAlone()
+    this.flushAlone()
+  }
+
+  flushAlone(): void {
     const batch = this.#current
     if (batch.isEmpty) return
     this.stats.records += batch.count

@@ -64,6 +64,7 @@ export class RemoteOutputChannel implements OutputChannel {
   onAvailable: () => void = () => {}
   oldestUnsentMs = Number.POSITIVE_INFINITY
   readonly isLocal = false
+  beside: readonly OutputChannel[] = []
   readonly #options: RemoteOutputOptions
   readonly #time: Float64Array
   readonly #encoder: BatchEncoder<unknown>
@@ -136,6 +137,11 @@ export class RemoteOutputChannel implements OutputChannel {
   }
 
   flush(): void {
+    for (const channel of this.beside) channel.flushAlone()
+    this.flushAlone()
+  }
+
+  flushAlone(): void {
     const columns = this.#columns
     if (columns.count === 0 && columns.events.length === 0) return
     const out = this.#out

@@ -14,6 +14,7 @@ import { writeKey } from '../types/key-codec.ts'
 import type { RowCodec } from '../types/type.ts'
 import type { Entry } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
+import { keyGroupOf } from './key-group.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
 import type { KeyedWalk } from './keyed-walk.ts'
 import { type MapKey, writeMapKey } from './map-key.ts'
@@ -55,9 +56,10 @@ class ChunkWriter {
 
   write(entry: Entry<unknown>): void {
     const out = this.#out
-    if (entry.keyGroup < 0) entry.keyGroup = this.#context.groupOf(entry.key)
+    const key = this.#context.keyOf(entry.key)
+    if (entry.keyGroup < 0) entry.keyGroup = keyGroupOf(key, this.#context.maxParallelism)
     out.u16(entry.keyGroup)
-    writeKey(out, this.#context.keyOf(entry.key))
+    writeKey(out, key)
     if (!this.#isFlat) this.#writeSubKey(entry)
     if (this.#row !== null) this.#row.write(out, entry.value)
     this.#rowCount++

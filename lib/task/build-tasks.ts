@@ -153,8 +153,15 @@ function buildWriters(
   channels: ChannelFactory,
 ): Map<string, RecordWriter> {
   const byEdge = new Map<JobEdge, OutputChannel[]>()
+  const bySubtask = new Map<string, OutputChannel[]>()
   for (const channel of plan.outputs) {
-    byEdge.set(channel.edge, [...(byEdge.get(channel.edge) ?? []), channels.output(channel)])
+    const output = channels.output(channel)
+    const subtask = `${channel.edge.to}/${channel.to}`
+    byEdge.set(channel.edge, [...(byEdge.get(channel.edge) ?? []), output])
+    bySubtask.set(subtask, [...(bySubtask.get(subtask) ?? []), output])
+  }
+  for (const outputs of bySubtask.values()) {
+    for (const output of outputs) output.beside = outputs.filter((other) => other !== output)
   }
   const writers = new Map<string, RecordWriter>()
   for (const [edge, outputs] of byEdge) {

@@ -70,7 +70,9 @@ class Job {
       () => backend.state(value).update({ n }),
       () => {
         const found = backend.state(value).value()
-        if (found !== undefined) found.n = n
+        if (found === undefined) return
+        found.n = n
+        backend.state(value).update(found)
       },
       () => backend.state(value).clear(),
       () => backend.state(list).add(n),

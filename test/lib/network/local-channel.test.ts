@@ -48,6 +48,23 @@ t.test('local channel - records and events come in order, with time and key grou
   t.equal(channel.from, 3)
 })
 
+t.test('local channel - what is in a channel beside it goes first', async (t) => {
+  const [seldom, often] = [newChannel().channel, newChannel().channel]
+  seldom.beside = [often]
+  often.beside = [seldom]
+  const arrived: unknown[] = []
+  seldom.onData = () => arrived.push('seldom')
+  often.onData = () => arrived.push('often')
+  seldom.write('a', -1)
+  for (let n = 0; n < BATCH_RECORDS_MAX; n++) often.write(n, -1)
+  t.same(arrived, ['seldom', 'often'])
+  t.equal(take(seldom)?.length, 1)
+  t.equal(take(often)?.length, BATCH_RECORDS_MAX)
+  often.write('alone', -1)
+  often.flush()
+  t.notOk(seldom.hasData, 'nothing is sent where there is nothing')
+})
+
 t.test('local channel - any interleaving of both ends loses and reorders nothing', async (t) => {
   const step = fc.constantFrom('write', 'write', 'write', 'event', 'flush', 'take', 'hold')
   const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {

@@ -25,7 +25,9 @@ class ListChannel implements OutputChannel {
   event(event: StreamEvent): void {
     this.events.push(event)
   }
+  readonly beside = []
   flush(): void {}
+  flushAlone(): void {}
   tick(): void {}
   close(): void {}
 }

@@ -2,6 +2,11 @@
 import t from 'tap'
 import { SeededRandom } from '../../../lib/base/prng.ts'
 import { FRAME_DATA, FRAME_PART, writePrelude } from '../../../lib/network/frame.ts'
+import type { FramePort } from '../../../lib/network/frame-port.ts'
+import { BATCH_RECORDS_MAX } from '../../../lib/network/record-batch.ts'
+import { RemoteOutputChannel } from '../../../lib/network/remote-output-channel.ts'
+import { t as types } from '../../../lib/types/t.ts'
+import type { Type } from '../../../lib/types/type.ts'
 import { ChannelRun, type ChannelRunOptions } from './channel-run.ts'
 import type { Faults } from './faulty-port.ts'
 
@@ -266,4 +271,36 @@ t.test('remote channel - a closed end is quiet', async (t) => {
   const { dataFrames } = run.port.seen
   await run.clock.advance(5000)
   t.equal(run.port.seen.dataFrames, dataFrames)
+})
+
+t.test('remote channel - what is in a channel beside it goes first', async (t) => {
+  const sent: string[] = []
+  const newOutput = (edgeId: string) => {
+    const port: FramePort = {
+      isReliable: true,
+      frameBytesMax: 2 ** 20,
+      send: (address) => sent.push(address.edgeId),
+      receive: () => () => {},
+    }
+    return new RemoteOutputChannel({
+      address: { jobId: 'job', attempt: 0, edgeId, from: 0, to: 1 },
+      port,
+      type: types.int64 as Type<unknown>,
+      time: new Float64Array(2),
+      nowMs: () => 0,
+      frameBytes: 32 * KB,
+      recordBytesMax: 2 ** 20,
+      timeoutMs: 1000,
+      onError: (error) => t.fail(error.message),
+    })
+  }
+  const [seldom, often] = [newOutput('seldom'), newOutput('often')]
+  seldom.beside = [often]
+  often.beside = [seldom]
+  seldom.write(1, -1)
+  for (let n = 0; n < BATCH_RECORDS_MAX; n++) often.write(n, -1)
+  t.same(sent, ['seldom', 'often'])
+  often.write(1, -1)
+  often.event({ kind: 'end' })
+  t.same(sent, ['seldom', 'often', 'often'])
 })
