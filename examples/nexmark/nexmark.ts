@@ -122,10 +122,10 @@ export function peopleOf(events: DataStream<Event>): DataStream<Person> {
 
 /** Sends results where the arguments say. */
 export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void {
-  const { sink, path, subject, baseTime } = readArguments(env.args)
+  const { sink, path, subject } = readArguments(env.args)
   const uid = 'results'
   if (sink === 'print') results.print({ uid })
-  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>({ lag: baseTime !== null }), { uid })
+  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>({ lag: steadyPart(env.args) }), { uid })
   else if (sink === 'jetstream')
     results.sinkTo(jetstreamSink<T>({ subject, delivery: 'exactly-once' }), { uid })
   else {
@@ -138,6 +138,13 @@ export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void
     })
     results.sinkTo(files, { uid })
   }
+}
+
+/** Of events that are made at a pace, those after the first fifth, in which much is still being compiled. */
+function steadyPart(args: readonly string[]): { since: number } | false {
+  const { baseTime, events: count, pace } = readArguments(args)
+  if (baseTime === null) return false
+  return { since: baseTime + (pace === null ? 0 : ((count / pace) * 1000) / 5) }
 }
 
 function integer(name: string, text: string, min: number): number {

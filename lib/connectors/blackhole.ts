@@ -6,24 +6,27 @@ export interface BlackholeOptions {
   /**
    * Also measures how far records are behind the clock when they get here: now minus event time. The gauges
    * `event_time_lag_ms_min`, `_p50`, `_p99` and `_p999` tell it, in whole milliseconds; records without a timestamp, or
-   * more than a minute behind, do not count. Default false.
+   * more than a minute behind, do not count. `since`: only records of this event time or later do, which leaves out
+   * those of a job that is still being compiled. Default false.
    */
-  readonly lag?: boolean
+  readonly lag?: boolean | { readonly since: number }
 }
 
 const LAG_MS_MAX = 60_000
 const QUANTILES = { min: 0, p50: 0.5, p99: 0.99, p999: 0.999 }
 
-export function blackholeSink<T>({ lag: isMeasured = false }: BlackholeOptions = {}): Sink<T> {
+export function blackholeSink<T>({ lag = false }: BlackholeOptions = {}): Sink<T> {
+  const since = typeof lag === 'object' ? lag.since : Number.NEGATIVE_INFINITY
   return {
     name: 'blackhole',
     createWriter({ metrics, clock }) {
       const records = metrics.counter('records_dropped_on_purpose_total')
-      const lags = isMeasured ? new Lags(metrics) : null
+      const lags = lag !== false ? new Lags(metrics) : null
       return {
         write(_value, context) {
           records.value++
-          if (lags !== null && context.timestamp !== undefined) lags.add(clock.now() - context.timestamp)
+          const { timestamp } = context
+          if (lags !== null && timestamp !== undefined && timestamp >= since) lags.add(clock.now() - timestamp)
         },
         flush() {},
         close() {},
