@@ -26,7 +26,8 @@ export function blackholeSink<T>({ lag = false }: BlackholeOptions = {}): Sink<T
         write(_value, context) {
           records.value++
           const { timestamp } = context
-          if (lags !== null && timestamp !== undefined && timestamp >= since) lags.add(clock.now() - timestamp)
+          if (lags !== null && timestamp !== undefined && timestamp >= since)
+            lags.add(clock.now() - timestamp)
         },
         flush() {},
         close() {},
