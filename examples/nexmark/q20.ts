@@ -27,14 +27,14 @@ const CATEGORY = 10
 
 export default job('nexmark-q20', (env) => {
   const all = events(env)
-  // Auctions of other categories are needed, too: they tell which bids need not wait any more.
+  // Of auctions of other categories it has to be known that they came: bids on them need not wait any more.
   const rows = auctionsOf(all)
     .keyBy(({ id }) => id)
     .connect(bidsOf(all).keyBy(({ auction }) => auction))
     .join(rowOf, {
       uid: 'join',
       unique: 'first',
-      where: ({ category }) => category === CATEGORY,
+      whereFirst: ({ category }) => category === CATEGORY,
       type: row,
     })
   deliver(env, rows)

@@ -110,15 +110,20 @@ export class GraphKeyedConnectedStreams<K extends Key, A, B>
   }
 
   join<O>(fn: (a: A, b: B) => O, options: JoinStreamOptions<A, B, O> = {}): DataStream<O> {
-    const { unique, where, ...more } = options
-    refuseAsync('join', fn, where)
+    const { unique, where = null, whereFirst = null, whereSecond = null, ...more } = options
+    refuseAsync('join', fn, where, whereFirst, whereSecond)
     if (unique === 'second') {
-      const isWanted = where === undefined ? {} : { where: (b: B, a: A) => where(a, b) }
       const swapped = this.builder.keyedConnected<K, B, A>(this.second, this.first)
-      return swapped.join((b, a) => fn(a, b), { ...more, ...isWanted, unique: 'first' })
+      return swapped.join((b, a) => fn(a, b), {
+        ...more,
+        unique: 'first',
+        ...(where === null ? {} : { where: (b: B, a: A) => where(a, b) }),
+        ...(whereSecond === null ? {} : { whereFirst: whereSecond }),
+        ...(whereFirst === null ? {} : { whereSecond: whereFirst }),
+      })
     }
     const types = [this.first.type as Type<A>, this.second.type as Type<B>] as const
-    const settings = { types, combine: fn, where: where ?? null, ...stateOptionsOf(more) }
+    const settings = { types, combine: fn, where, whereFirst, whereSecond, ...stateOptionsOf(more) }
     return unique === undefined
       ? this.transform('join', more, () => new JoinOperator(settings))
       : this.transform('join(unique)', more, () => new UniqueJoinOperator(settings))

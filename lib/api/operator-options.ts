@@ -57,6 +57,13 @@ export interface JoinStreamOptions<A, B, O> extends StatefulOptions<O> {
   readonly unique?: 'first' | 'second'
   /** Pairs for which it is false are left out, before `fn` sees them. */
   readonly where?: (a: A, b: B) => boolean
+  /**
+   * Records of the first stream for which it is false join nothing and are not kept. Of the stream that is `unique` it is
+   * kept that they have come, so that what would have met them need not wait.
+   */
+  readonly whereFirst?: (a: A) => boolean
+  /** The same for the second stream. */
+  readonly whereSecond?: (b: B) => boolean
 }
 
 export function chainingOf(options: OperatorOptions<never>): ChainingStrategy {

@@ -4,11 +4,13 @@
  *
  * J1. Each pair is emitted once, when the later of the two comes.
  * J2. If one side has a single record per key, what has met it is not kept: of the other side only what waits is.
+ * J3. Records that are to join nothing are not kept; of a side that has a single one per key, that they have come is.
  *
  * State is a value or a list per key and side.
  */
 import type { ListState, ValueState } from '../state/state.ts'
 import { listState, type StateOptions, valueState } from '../state/state-descriptor.ts'
+import { t } from '../types/t.ts'
 import type { Type } from '../types/type.ts'
 import { keyedBackend, type OperatorContext, type Output, TwoInputOperator } from './stream-operator.ts'
 
@@ -17,6 +19,9 @@ export interface JoinOptions<A, B, O> extends StateOptions {
   readonly combine: (a: A, b: B) => O
   /** Pairs it does not hold for are left out; null: all are wanted. */
   readonly where: ((a: A, b: B) => boolean) | null
+  /** Records of the first side it does not hold for join nothing; null: all may. */
+  readonly whereFirst: ((a: A) => boolean) | null
+  readonly whereSecond: ((b: B) => boolean) | null
 }
 
 /** Any number of records per key on both sides. */
@@ -39,11 +44,15 @@ export class JoinOperator<A, B, O> extends TwoInputOperator<A, B, O> {
   }
 
   override processElement1(value: A): void {
+    const { whereFirst } = this.#options
+    if (whereFirst !== null && !whereFirst(value)) return
     for (const other of this.#second.get()) emitPair(this.#options, value, other, this.output)
     this.#first.add(value)
   }
 
   override processElement2(value: B): void {
+    const { whereSecond } = this.#options
+    if (whereSecond !== null && !whereSecond(value)) return
     for (const other of this.#first.get()) emitPair(this.#options, other, value, this.output)
     this.#second.add(value)
   }
@@ -55,7 +64,8 @@ export class JoinOperator<A, B, O> extends TwoInputOperator<A, B, O> {
  */
 export class UniqueJoinOperator<A, B, O> extends TwoInputOperator<A, B, O> {
   readonly #options: JoinOptions<A, B, O>
-  #unique!: ValueState<A>
+  /** Null: it has come and joins nothing. */
+  #unique!: ValueState<A | null>
   /** What came before the record it waits for. */
   #waiting!: ListState<B>
 
@@ -67,23 +77,29 @@ export class UniqueJoinOperator<A, B, O> extends TwoInputOperator<A, B, O> {
   override setup(context: OperatorContext, output: Output<O>): void {
     super.setup(context, output)
     const keyed = keyedBackend(context)
-    const [first, second] = this.#options.types
-    this.#unique = keyed.state(valueState('join.unique', first, lifetime(this.#options)))
+    const { types, whereFirst } = this.#options
+    const [first, second] = types
+    const kept = whereFirst === null ? (first as Type<A | null>) : t.nullable(first)
+    this.#unique = keyed.state(valueState('join.unique', kept, lifetime(this.#options)))
     this.#waiting = keyed.state(listState('join.waiting', second, lifetime(this.#options)))
   }
 
   override processElement1(value: A): void {
-    this.#unique.update(value)
+    const { whereFirst } = this.#options
+    const isWanted = whereFirst === null || whereFirst(value)
+    this.#unique.update(isWanted ? value : null)
     const waiting = this.#waiting.get()
     if (waiting.length === 0) return
-    for (const other of waiting) emitPair(this.#options, value, other, this.output)
+    if (isWanted) for (const other of waiting) emitPair(this.#options, value, other, this.output)
     this.#waiting.clear()
   }
 
   override processElement2(value: B): void {
+    const { whereSecond } = this.#options
+    if (whereSecond !== null && !whereSecond(value)) return
     const other = this.#unique.value()
     if (other === undefined) this.#waiting.add(value)
-    else emitPair(this.#options, other, value, this.output)
+    else if (other !== null) emitPair(this.#options, other, value, this.output)
   }
 }
 

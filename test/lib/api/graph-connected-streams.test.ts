@@ -1,7 +1,10 @@
 import t from 'tap'
 import type { StreamEnvironment } from '../../../lib/api/stream-environment.ts'
 import type { DataStream } from '../../../lib/api/streams.ts'
+import type { StreamOperator } from '../../../lib/operator/stream-operator.ts'
+import { OperatorHarness } from '../../../lib/testing/operator-harness.ts'
 import { build, edgesOf, numbers } from '../../support/build-graph.ts'
+import { brief } from '../operator/brief.ts'
 
 /** Which inputs of the last operator are keyed, and its edges. */
 function inputsOf(define: (env: StreamEnvironment) => void) {
@@ -60,6 +63,46 @@ t.test('connected streams - a join; with the second stream unique, the inputs ch
   t.match(joined('first'), { isKeyed: [true, true], operation: 'join(unique)', edges })
   t.match(joined('second'), { operation: 'join(unique)', edges: ['b -> c: hash', 'a -> c: hash, input 2'] })
 })
+
+t.test(
+  'connected streams - what leaves out records goes with its stream when the inputs change places',
+  async (t) => {
+    for (const unique of ['first', 'second'] as const) {
+      const { origin } = build(
+        (env) => {
+          const [a, b] = twoSources(env)
+          a.keyBy(byParity)
+            .connect(b.keyBy(byParity))
+            .join((x: number, y: number) => `${x} ${y}`, {
+              unique,
+              whereFirst: (x) => x < 100,
+              whereSecond: (y) => y > -100,
+              where: (x, y) => x + y > 0,
+            })
+        },
+        { parallelism: 1 },
+      )
+      const node = [...origin.nodes.values()].at(-1)!
+      const harness = await OperatorHarness.open<string>({
+        operator: () => node.newOperator() as StreamOperator<string>,
+        keySelectors: node.keySelectors as never,
+      })
+      const [first, second] = unique === 'first' ? [0, 1] : [1, 0]
+      const pairs: unknown[] = []
+      for (const [x, y] of [
+        [2, 4],
+        [101, 1],
+        [1, -101],
+        [4, -6],
+      ] as const) {
+        harness.element(x, 0, first)
+        harness.element(y, 0, second)
+        pairs.push(...brief(harness.takeOutput()).filter((pair) => pair === `${x} ${y}`))
+      }
+      t.same(pairs, ['2 4'], unique)
+    }
+  },
+)
 
 t.test(
   'connected streams - one keyed, one not: no keyed state, which only half the records would have a key for',

@@ -12,6 +12,8 @@ const OPTIONS: JoinOptions<string, string, string> = {
   types: [types.string, types.string],
   combine: (a, b) => `${a}+${b}`,
   where: null,
+  whereFirst: null,
+  whereSecond: null,
 }
 
 const join = () => new JoinOperator(OPTIONS)
@@ -101,6 +103,37 @@ t.test('join - pairs may be left out', async (t) => {
     harness.element('a2', 4, 1)
     t.same(brief(harness.takeOutput()), ['a5+a7'])
   }
+})
+
+t.test('join - records of either side may be left out', async (t) => {
+  const whereFirst = (a: string) => Number(a.slice(1)) % 3 !== 0
+  const whereSecond = (b: string) => Number(b.slice(1)) % 5 !== 0
+  const all = streams(['a', 'b', 'c', 'd'])
+  for (const [plain, choosy] of [
+    [join, () => new JoinOperator({ ...OPTIONS, whereFirst, whereSecond })],
+    [uniqueJoin, () => new UniqueJoinOperator({ ...OPTIONS, whereFirst, whereSecond })],
+  ] as const) {
+    const property = fc.asyncProperty(all, async (records) => {
+      const seen = new Set<string>()
+      const unique = records.filter(([letter, side]) => side === 1 || (!seen.has(letter) && seen.add(letter)))
+      const pairs = (await feed(plain, unique)) as string[][]
+      const expected = pairs.map((made) =>
+        made.filter((pair) => whereFirst(pair.split('+')[0]!) && whereSecond(pair.split('+')[1]!)),
+      )
+      return JSON.stringify(await feed(choosy, unique)) === JSON.stringify(expected)
+    })
+    await t.resolves(fc.assert(property, runs(60)))
+  }
+})
+
+t.test('unique join - of a record that joins nothing it is known that it came', async (t) => {
+  const harness = await open(() => new UniqueJoinOperator({ ...OPTIONS, whereFirst: () => false }))
+  harness.element('a1', 1, 1)
+  harness.element('a2', 2, 0)
+  t.equal(harness.keyed!.size, 1, 'what waited for it waits no more')
+  harness.element('a3', 3, 1)
+  t.equal(harness.keyed!.size, 1, 'nor does what comes later')
+  t.same(brief(harness.takeOutput()), [])
 })
 
 t.test('join - with a time-to-live a record that waited too long meets nobody', async (t) => {
