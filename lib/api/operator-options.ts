@@ -58,7 +58,7 @@ export interface JoinStreamOptions<A, B, O> extends StatefulOptions<O> {
   /** Pairs for which it is false are left out, before `fn` sees them. */
   readonly where?: (a: A, b: B) => boolean
   /**
-   * Records of the first stream for which it is false join nothing and are not kept. Of the stream that is `unique` it is
+   * Records of the first stream for which it is false join nothing and are not kept. If that stream is `unique` it is
    * kept that they have come, so that what would have met them need not wait.
    */
   readonly whereFirst?: (a: A) => boolean
