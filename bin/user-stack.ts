@@ -23,14 +23,24 @@ export function userFrames(error: unknown): string[] {
 function framesOf(stack: string): string[] {
   return stack
     .split('\n')
-    .filter((line) => /^\s+at /.test(line) && isUsers(line))
+    .filter((line) => /^\s+at /.test(line))
+    .map((line) => line.trim().replace(/file:\/\/[^()]*?(?=:\d+:\d+\)?$)/, pathOf))
+    .filter(isUsers)
     .slice(0, FRAMES_MAX)
-    .map((line) => line.trim().replace('file://', ''))
 }
 
-/** `at name (/path/file.ts:1:2)`, `at file:///path/file.ts:1:2`. Generated code and Node's own have no path. */
+/** As people know it: a URL writes a space as %20. */
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return url
+  }
+}
+
+/** `at name (/path/file.ts:1:2)`, `at /path/file.ts:1:2`. Generated code and Node's own have no path. */
 function isUsers(line: string): boolean {
-  const path = /(?:\(|at |async )(?:file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^()]*):\d+:\d+\)?$/.exec(line)?.[1]
+  const path = /(?:\(|at |async )((?:\/|[A-Za-z]:[\\/])[^()]*):\d+:\d+\)?$/.exec(line)?.[1]
   if (path === undefined || path.includes('/node_modules/')) return false
   return !OWN.some((folder) => path.startsWith(folder))
 }

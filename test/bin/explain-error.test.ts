@@ -1,5 +1,6 @@
 /** Errors as people and programs get them. */
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { errorObject, exitCodeOf, explainError } from '../../bin/explain-error.ts'
 import { userFrames } from '../../bin/user-stack.ts'
@@ -20,6 +21,8 @@ t.test(
     const inner = thrown(
       'parse (/home/ann/job.ts:12:9)',
       'file:///home/ann/job.ts:20:3',
+      'spaced (file:///home/ann/my%20jobs/job.ts:7:1)',
+      `run (${pathToFileURL(join(root, 'lib/with spaces/run.ts'))}:1:1)`,
       'async load (C:\\jobs\\job.ts:1:2)',
       'd_1 (eval at run (file:///x/chain-code.ts:1:1), <anonymous>:10:61)',
       `StreamTask.step (${join(root, 'lib/task/stream-task.ts')}:152:19)`,
@@ -32,6 +35,7 @@ t.test(
     const expected = [
       'at parse (/home/ann/job.ts:12:9)',
       'at /home/ann/job.ts:20:3',
+      'at spaced (/home/ann/my jobs/job.ts:7:1)',
       'at async load (C:\\jobs\\job.ts:1:2)',
       `at job (${join(root, 'examples/count.ts')}:3:1)`,
     ]
