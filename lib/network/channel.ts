@@ -16,9 +16,9 @@ export interface OutputChannel {
    * without credit.
    */
   event(event: StreamEvent): void
-  /** Sends what has been collected so far, and what has been in the channels beside this one before it. */
+  /** Sends what has been collected so far: first what is in the channels beside this one. */
   flush(): void
-  /** The same for this channel alone. */
+  /** Sends what this channel alone has collected. */
   flushAlone(): void
   /**
    * The other channels between the same two subtasks. An operator with two inputs gets both this way as they were
