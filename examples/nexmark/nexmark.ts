@@ -122,10 +122,11 @@ export function peopleOf(events: DataStream<Event>): DataStream<Person> {
 
 /** Sends results where the arguments say. */
 export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void {
-  const { sink, path, subject } = readArguments(env.args)
+  const args = readArguments(env.args)
+  const { sink, path, subject } = args
   const uid = 'results'
   if (sink === 'print') results.print({ uid })
-  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>({ lag: steadyPart(env.args) }), { uid })
+  else if (sink === 'blackhole') results.sinkTo(blackholeSink<T>({ lag: steadyPart(args) }), { uid })
   else if (sink === 'jetstream')
     results.sinkTo(jetstreamSink<T>({ subject, delivery: 'exactly-once' }), { uid })
   else {
@@ -141,8 +142,7 @@ export function deliver<T>(env: StreamEnvironment, results: DataStream<T>): void
 }
 
 /** Of events that are made at a pace, those after the first fifth, in which much is still being compiled. */
-function steadyPart(args: readonly string[]): { since: number } | false {
-  const { baseTime, events: count, pace } = readArguments(args)
+function steadyPart({ baseTime, events: count, pace }: NexmarkArguments): { since: number } | false {
   if (baseTime === null) return false
   return { since: baseTime + (pace === null ? 0 : ((count / pace) * 1000) / 5) }
 }

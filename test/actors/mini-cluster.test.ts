@@ -127,6 +127,35 @@ t.test('mini cluster - a job gives the same over frames as by hand, at any paral
   }
 })
 
+t.test('mini cluster - what comes seldom is not overtaken by what comes often', async (t) => {
+  for (const exchange of ['auto', 'nats'] as const) {
+    let newest = -1
+    let overtaken = 0
+    const { state } = await runJob(
+      (env) => {
+        const numbers = env.source(generator({ count: 4000, type: types.int64, generate: (i) => i }))
+        numbers
+          .filter((n) => n % 40 === 0)
+          .keyBy(() => 0)
+          .connect(numbers.filter((n) => n % 40 !== 0).keyBy(() => 0))
+          .process<number>({
+            processElement1(seldom) {
+              newest = seldom
+            },
+            processElement2(often) {
+              if (newest < often - (often % 40)) overtaken++
+            },
+          })
+          .print()
+      },
+      { parallelism: 1, exchange },
+    )
+    t.equal(state, 'finished')
+    // A batch may overtake now and then. If what comes seldom waited for company, it would be nearly all.
+    t.ok(newest === 3960 && overtaken < 400, `${overtaken} of 3900 have overtaken, ${exchange}`)
+  }
+})
+
 const plain = (list: string[]) => (env: StreamEnvironment) => {
   env
     .source(generator({ count: 100, generate: (i) => i }))

@@ -11,6 +11,19 @@ t.test('blackhole sink - counts', async (t) => {
   await driver.close()
 })
 
+t.test('blackhole sink - the lag of records before an event time is left out', async (t) => {
+  const clock = new ManualClock(100_000)
+  const nowMs = clock.now()
+  const driver = await SinkDriver.open(blackholeSink<number>({ lag: { since: nowMs - 100 } }), { clock })
+  for (const lagMs of [5000, 101, 100, 50]) driver.write(lagMs, nowMs - lagMs)
+  t.match(driver.metrics.read(), {
+    records_dropped_on_purpose_total: 4,
+    event_time_lag_ms_min: 50,
+    event_time_lag_ms_p999: 100,
+  })
+  await driver.close()
+})
+
 t.test('blackhole sink - tells how far records are behind the clock', async (t) => {
   const clock = new ManualClock(100_000)
   const driver = await SinkDriver.open(blackholeSink<number>({ lag: true }), { clock })
