@@ -16,6 +16,8 @@ export class Entry<V> {
   keyGroup: number
   /** The epoch in which the value last changed; see StateTable. */
   epoch: number
+  /** The epoch in which it was created, so far as anybody remembers; 0: before them all. */
+  createdIn = 0
   value: V | typeof DELETED
 
   constructor(key: MapKey, sub: SubKey, keyGroup: number, epoch: number, value: V) {

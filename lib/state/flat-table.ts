@@ -3,7 +3,7 @@
  * per record, however often the user reads and writes it.
  *
  * In the heap a table is a set of columns, with a row per key. So the bookkeeping of StateTable is done here again, in
- * row numbers; its promises T1 to T3 and T5 to T7 hold with these additions.
+ * row numbers; its promises T1 to T3 and T5 to T8 hold with these additions.
  *
  * F1. A snapshot goes through the rows from the first to the last, and passes over runs in which nothing has changed.
  *     A row is yet to be written while it lies ahead and its epoch is one of the snapshot's. So changes need no list.
@@ -106,7 +106,8 @@ export class HeapFlatTable<V> implements FlatTable<V> {
     this.#beforeChange(block, row)
     const key = block.keys[place]!
     if (this.#isTracking) {
-      this.#deleted.push(new Entry(key, undefined, block.keyGroups[place]!, this.#epoch, DELETED as V))
+      if (block.filledIn[place]! > this.#listedEpoch) this.#changedRows--
+      else this.#deleted.push(new Entry(key, undefined, block.keyGroups[place]!, this.#epoch, DELETED as V))
     }
     this.#rows.delete(key)
     block.cells[2 * place] = DELETED

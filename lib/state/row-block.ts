@@ -32,6 +32,8 @@ export class RowBlock<V> {
   keys: MapKey[] = []
   /** -1 until somebody needs it. */
   keyGroups = new Int16Array(0)
+  /** The epoch in which the row was filled. */
+  filledIn = new Int32Array(0)
   /** Per run of rows, the last epoch in which one has changed. */
   readonly #changedIn = new Int32Array(BLOCK_ROWS / RUN_ROWS)
 
@@ -44,6 +46,7 @@ export class RowBlock<V> {
     if (place === this.keys.length) this.#grow(2 * place)
     this.keys[place] = key
     this.keyGroups[place] = keyGroup
+    this.filledIn[place] = epoch
     this.cells[2 * place] = value
     this.setEpoch(place, epoch)
   }
@@ -68,6 +71,9 @@ export class RowBlock<V> {
     const keyGroups = new Int16Array(rows)
     keyGroups.set(this.keyGroups)
     this.keyGroups = keyGroups
+    const filledIn = new Int32Array(rows)
+    filledIn.set(this.filledIn)
+    this.filledIn = filledIn
   }
 }
 

@@ -16,6 +16,7 @@
  * T5. A delta holds what has changed since the last base or delta, whatever savepoints were taken in between.
  * T6. After a base or delta that was abandoned the changes in it are listed nowhere: the next must be a base.
  * T7. Of a base or savepoint exactly the entries that are live at the freeze are written: `size` of them.
+ * T8. What has come and gone between two deltas is in neither of them.
  *
  * The scheme is that of Flink's CopyOnWriteStateMap with the copy replaced by early writing: what changes while
  * it is being saved would have been encoded anyway, and encoding now needs no second object.
@@ -99,6 +100,7 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
   track(): void {
     if (this.#isTracking) return
     this.#isTracking = true
+    this.#listedEpoch = this.epoch + 1
     // Or changes of entries that have changed before in this epoch would go unnoticed.
     this.epoch += 2
   }
@@ -116,6 +118,7 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
 
   /** Notes an entry that did not exist before. */
   protected created(entry: Entry<V>): void {
+    entry.createdIn = this.epoch
     if (this.#isTracking) this.#dirty.push(entry)
   }
 
@@ -123,7 +126,7 @@ export abstract class StateTable<V> implements SnapshotTable<V> {
   protected removed(entry: Entry<V>): void {
     this.beforeChange(entry)
     entry.value = DELETED
-    if (this.#isTracking) this.#deleted.push(entry)
+    if (this.#isTracking && entry.createdIn <= this.#listedEpoch) this.#deleted.push(entry)
   }
 
   #enterEpoch(entry: Entry<V>): void {

@@ -231,6 +231,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
   protected override created(entry: StoredEntry<V>): void {
     this.#size++
     entry.isDirty = true
+    entry.createdIn = this.epoch
     if (this.#isTracking) this.#dirty.push(entry)
     this.keep(entry)
   }
@@ -246,7 +247,7 @@ export abstract class StoredTable<V> extends StateTable<V> implements CachedTabl
     this.beforeChange(entry)
     entry.value = DELETED
     this.#size--
-    if (this.#isTracking) this.#deleted.push(entry)
+    if (this.#isTracking && entry.createdIn <= this.#listedEpoch) this.#deleted.push(entry)
     if (entry.isStored || entry.isInFlight) this.home.cache.writeSoon(entry as StoredEntry<unknown>)
     else this.#forget(entry)
   }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { KeyedStateBackend } from '../../../lib/state/keyed-state-backend.ts'
 import type { MapKey } from '../../../lib/state/map-key.ts'
+import { HeapNestedTable } from '../../../lib/state/nested-table.ts'
 import type { StateTable } from '../../../lib/state/state-table.ts'
 import { t as types } from '../../../lib/types/t.ts'
 import { EVERY_KIND, newBackend, onEachBackend, save } from './backends.ts'
@@ -12,6 +13,7 @@ function subject(backend: KeyedStateBackend): Subject {
   const at = (key: MapKey) => context.setMapKey(key, -1)
   return {
     table: table as unknown as StateTable<unknown>,
+    forgetsPassing: table instanceof HeapNestedTable,
     put(key, sub, mark) {
       at(key)
       table.put(sub, { marks: [mark] })

@@ -24,6 +24,8 @@ export type NewSubject = (backend: KeyedStateBackend) => Subject
 export interface Subject {
   readonly table: SnapshotTable<unknown>
   readonly isTimers?: boolean
+  /** Its deltas name as removed only what the base or delta before them had. */
+  readonly forgetsPassing?: boolean
   put(key: MapKey, sub: number, mark: number): void
   /** Changes the value in place, if there is one, and puts it back. */
   mutate(key: MapKey, sub: number, mark: number): void
@@ -98,6 +100,8 @@ export function play(newSubject: NewSubject, operations: readonly Operation[]): 
   subject.table.track()
   const model: Model = new Map()
   let chain: Snapshot[] = []
+  /** At the last base or delta. */
+  let saved: Model = new Map()
   let frozen: { readonly snapshot: Snapshot; readonly expected: Model } | null = null
   const drain = (count: number) => {
     if (!subject.table.drain(count) || frozen === null) return
@@ -115,6 +119,8 @@ export function play(newSubject: NewSubject, operations: readonly Operation[]): 
       // The first snapshot may be a delta too: of a table that was empty when tracking began.
       const snapshot = freeze(subject.table, operation.as)
       frozen = { snapshot, expected: structuredClone(model) }
+      if (subject.forgetsPassing) for (const id of snapshot.deleted) assert(saved.has(id), `${id} was there`)
+      if (operation.as !== 'savepoint') saved = frozen.expected
     }
     assert(subject.table.sizeMax >= model.size)
     // Now and then only: a table of timers settles what it has put off in order to know.
