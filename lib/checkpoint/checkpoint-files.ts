@@ -47,7 +47,7 @@ export interface CheckpointMetadata {
   readonly inFlight: readonly EdgeInFlight[]
 }
 
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 export interface BlobReference {
   readonly name: string

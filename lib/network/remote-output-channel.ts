@@ -20,6 +20,7 @@
  */
 import { ByteWriter } from '../base/byte-writer.ts'
 import { SluiceError } from '../base/errors.ts'
+import { nextSizeCheck } from '../types/batch-size.ts'
 import type { BatchEncoder, Type } from '../types/type.ts'
 import { ChannelStats, type OutputChannel } from './channel.ts'
 import {
@@ -41,8 +42,6 @@ import { isClosing, type StreamEvent } from './stream-event.ts'
 /** Credit every channel begins with; the receiver grants the same without asking. */
 export const INITIAL_CREDIT_BYTES = 64 * 1024
 const RETRY_MS = 500
-/** The size of a frame is looked at after its first record, and then after every so many at most. */
-const SIZE_CHECK_INTERVAL_MAX = 8
 
 export interface RemoteOutputOptions {
   readonly address: ChannelAddress
@@ -112,7 +111,6 @@ export class RemoteOutputChannel implements OutputChannel {
     if (index + 1 === this.#sizeCheckAt) this.#checkSize()
   }
 
-  /** Large records are looked at one by one, or a few of them would make a frame beyond all limits. */
   #checkSize(): void {
     const { count } = this.#columns
     const { frameBytes } = this.#options
@@ -121,9 +119,7 @@ export class RemoteOutputChannel implements OutputChannel {
       this.flush()
       return
     }
-    const room = Math.floor(((frameBytes - byteLength) * count) / Math.max(1, byteLength))
-    const interval = Math.min(Math.max(1, room), SIZE_CHECK_INTERVAL_MAX)
-    this.#sizeCheckAt = Math.min(count + interval, BATCH_RECORDS_MAX)
+    this.#sizeCheckAt = Math.min(nextSizeCheck(count, byteLength, frameBytes), BATCH_RECORDS_MAX)
   }
 
   event(event: StreamEvent): void {

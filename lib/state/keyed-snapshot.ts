@@ -2,16 +2,19 @@
  * Keyed state as bytes. A snapshot is a list of chunks, each with rows of one table: the removed entries first, then
  * the others. Snapshots apply one on top of the other, a base and the deltas after it. Rows begin with their key
  * group, so that any subtask can pick out its own, and chunks name their table and its type, so that they can be read
- * without the code that wrote them, and by any backend.
+ * without the code that wrote them, and by any backend. Values are columns, as in channels: the texts of a chunk are
+ * put together before they are copied, which costs half of what copying them one by one does.
  *
  * To take one is to freeze (constant time per table) and then to drain, as slowly as one likes, while records go on
  * changing the state.
  *
- *     row: u16 key group, key, [sub-key], [timer: f64 timestamp, u8 has namespace, [namespace]], [value]
+ *     chunk: [a batch of the values] row...
+ *     row:   u16 key group, key, [sub-key], [timer: f64 timestamp, u8 has namespace, [namespace]]
  */
 import { ByteWriter } from '../base/byte-writer.ts'
+import { nextSizeCheck } from '../types/batch-size.ts'
 import { writeKey } from '../types/key-codec.ts'
-import type { RowCodec } from '../types/type.ts'
+import type { BatchEncoder } from '../types/type.ts'
 import type { Entry } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
 import { keyGroupOf } from './key-group.ts'
@@ -35,10 +38,13 @@ class ChunkWriter {
   readonly #isDeletion: boolean
   readonly #isFlat: boolean
   /** Null: rows have no values. */
-  readonly #row: RowCodec<unknown> | null
+  readonly #values: BatchEncoder<unknown> | null
   readonly #emit: (chunk: StateChunk) => void
+  readonly #rows = new ByteWriter(1024, CHUNK_BYTES_MAX)
   readonly #out = new ByteWriter(1024, CHUNK_BYTES_MAX)
   #rowCount = 0
+  /** Number of rows after which the size of the chunk is looked at. */
+  #sizeCheckAt = 1
 
   constructor(
     registered: RegisteredTable,
@@ -50,40 +56,51 @@ class ChunkWriter {
     this.#context = context
     this.#isDeletion = isDeletion
     this.#isFlat = registered.layout === 'flat'
-    this.#row = isDeletion || registered.type === null ? null : registered.type.row
+    this.#values = isDeletion || registered.type === null ? null : registered.type.newBatchEncoder()
     this.#emit = emit
   }
 
   write(entry: Entry<unknown>): void {
-    const out = this.#out
+    const rows = this.#rows
     const key = this.#context.keyOf(entry.key)
     if (entry.keyGroup < 0) entry.keyGroup = keyGroupOf(key, this.#context.maxParallelism)
-    out.u16(entry.keyGroup)
-    writeKey(out, key)
+    this.#values?.write(entry.value)
+    rows.u16(entry.keyGroup)
+    writeKey(rows, key)
     if (!this.#isFlat) this.#writeSubKey(entry)
-    if (this.#row !== null) this.#row.write(out, entry.value)
     this.#rowCount++
-    if (out.length >= CHUNK_BYTES) this.flush()
+    if (this.#rowCount === this.#sizeCheckAt) this.#checkSize()
+  }
+
+  #checkSize(): void {
+    const byteLength = this.#rows.length + (this.#values?.byteLength ?? 0)
+    if (byteLength >= CHUNK_BYTES) this.flush()
+    else this.#sizeCheckAt = nextSizeCheck(this.#rowCount, byteLength, CHUNK_BYTES)
   }
 
   #writeSubKey(entry: Entry<unknown>): void {
-    if (this.#registered.layout === 'timers') writeTimer(this.#out, entry as Timer)
-    else writeMapKey(this.#out, entry.sub as MapKey)
+    if (this.#registered.layout === 'timers') writeTimer(this.#rows, entry as Timer)
+    else writeMapKey(this.#rows, entry.sub as MapKey)
   }
 
   flush(): void {
     if (this.#rowCount === 0) return
     const { name, layout, type } = this.#registered
+    const out = this.#out
+    out.reset()
+    this.#values?.finish(out)
+    out.raw(this.#rows.view())
     this.#emit({
       table: name,
       layout,
       schema: type?.schema ?? null,
       isDeletion: this.#isDeletion,
       rowCount: this.#rowCount,
-      rows: this.#out.view(),
+      rows: out.view(),
     })
-    this.#out.reset()
+    this.#rows.reset()
     this.#rowCount = 0
+    this.#sizeCheckAt = 1
   }
 }
 

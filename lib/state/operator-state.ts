@@ -11,10 +11,10 @@ import { readKey, writeKey } from '../types/key-codec.ts'
 import type { Schema } from '../types/schema.ts'
 import type { Type } from '../types/type.ts'
 import { fromMapKey, type MapKey, toMapKey } from './map-key.ts'
-import { rowReader } from './row-reader.ts'
 import type { MapState } from './state.ts'
 import type { StateDescriptor } from './state-descriptor.ts'
 import { StateMisfits } from './state-misfit.ts'
+import { rowReader } from './value-reader.ts'
 
 /** How elements are distributed on restore: each to one subtask, all to all, or the same map for all. */
 export type RedistributionMode = 'split' | 'union' | 'broadcast'

@@ -8,9 +8,9 @@ import { Entry } from './entry.ts'
 import type { KeyContext } from './key-context.ts'
 import type { KeyGroupRange } from './key-group.ts'
 import { type MapKey, readMapKey } from './map-key.ts'
-import { rowReader } from './row-reader.ts'
 import type { RegisteredTable, StateChunk, TableLayout } from './state-chunk.ts'
 import { Timer } from './timer-table.ts'
+import { batchReader } from './value-reader.ts'
 
 /** Puts the rows of a chunk that belong to `keyGroups` into a table; yields after every `rowsPerStep`. */
 export function* restoreChunk(
@@ -21,13 +21,13 @@ export function* restoreChunk(
   rowsPerStep: number,
 ): Generator<void, void, void> {
   if (chunk.layout !== layout) throw layoutMismatch(chunk, layout)
-  const input = new ByteReader(chunk.rows)
+  const input = readerOf(chunk)
   const hasValue = !chunk.isDeletion && type !== null && chunk.schema !== null
-  const readValue = hasValue ? rowReader(chunk.schema!, type, name) : () => null
+  const values = hasValue ? batchReader(chunk.schema!, type, name)(input, chunk.rowCount) : null
   for (let i = 0; i < chunk.rowCount; i++) {
     const keyGroup = input.u16()
     const entry = readEntry(input, layout, context.restored(readKey(input)), keyGroup)
-    entry.value = readValue(input)
+    if (values !== null) entry.value = values[i]
     if (keyGroup >= keyGroups.first && keyGroup <= keyGroups.last) {
       // What has expired must not leave an older value in place that was loaded just before it did.
       if (chunk.isDeletion || (expiry !== null && !expiry.retain(entry))) table.restoreDeleted(entry)
@@ -46,26 +46,40 @@ function layoutMismatch({ table, layout: written }: StateChunk, current: TableLa
   )
 }
 
-/** The part of a chunk that belongs to `keyGroups`, without knowing the state: its rows are copied as they are. */
+/** The part of a chunk that belongs to `keyGroups`, without knowing the state. */
 export function restrictChunk(chunk: StateChunk, { first, last }: KeyGroupRange): StateChunk {
-  const input = new ByteReader(chunk.rows)
-  const out = new ByteWriter(1024)
+  const input = readerOf(chunk)
   const type = chunk.isDeletion || chunk.schema === null ? null : schemaToType(chunk.schema)
+  const values: unknown[] = []
+  type?.newBatchDecoder().decode(input, chunk.rowCount, values)
+  const kept = type?.newBatchEncoder()
+  const rows = new ByteWriter(1024)
   let rowCount = 0
   for (let i = 0; i < chunk.rowCount; i++) {
     const start = input.offset
     const keyGroup = input.u16()
     readKey(input)
     readEntry(input, chunk.layout, '', keyGroup)
-    type?.row.read(input)
     if (keyGroup < first || keyGroup > last) continue
-    out.raw(chunk.rows.subarray(start, input.offset))
+    kept?.write(values[i])
+    rows.raw(chunk.rows.subarray(start, input.offset))
     rowCount++
   }
-  return rowCount === chunk.rowCount ? chunk : { ...chunk, rowCount, rows: out.toUint8Array() }
+  if (rowCount === chunk.rowCount) return chunk
+  const out = new ByteWriter(1024)
+  kept?.finish(out)
+  out.raw(rows.view())
+  return { ...chunk, rowCount, rows: out.toUint8Array() }
 }
 
-/** What follows the key of a row, but for the value. */
+function readerOf({ rows, rowCount }: StateChunk): ByteReader {
+  const input = new ByteReader(rows)
+  // Each has a key group and a key.
+  if (rowCount > rows.length) input.fail(`expected ${rowCount} rows, found ${rows.length} bytes`)
+  return input
+}
+
+/** What follows the key of a row. */
 function readEntry(input: ByteReader, layout: TableLayout, key: MapKey, keyGroup: number): Entry<unknown> {
   if (layout === 'timers') {
     const timestamp = input.f64()

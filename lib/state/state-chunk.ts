@@ -27,6 +27,7 @@ export interface StateChunk {
   /** The rows name entries that were removed; they have no values. */
   readonly isDeletion: boolean
   readonly rowCount: number
+  /** The values of all, if they have some, and the rows; see keyed-snapshot.ts. */
   readonly rows: Uint8Array
 }
 

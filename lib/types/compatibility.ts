@@ -1,5 +1,5 @@
 /**
- * May rows written with one schema be read as another type? Called before a job starts, for every state it
+ * May values written with one schema be read as another type? Called before a job starts, for every state it
  * restores, so that an incompatible change is refused with all its reasons instead of failing at some record.
  * What Flink's TypeSerializerSchemaCompatibility answers; the rules are those of the design:
  *
@@ -16,7 +16,6 @@ import { ByteReader } from '../base/byte-reader.ts'
 import { describeSchema } from './describe-schema.ts'
 import type { FieldSchema, Schema, SchemaOf, VariantSchema } from './schema.ts'
 import { schemaToType } from './schema-type.ts'
-import type { Type } from './type.ts'
 
 export interface SchemaMismatch {
   /** As in TYPE_MISMATCH errors; empty for the value as a whole. */
@@ -27,27 +26,12 @@ export interface SchemaMismatch {
   readonly reason: string
 }
 
-export type RowResolution<T> =
-  | { readonly kind: 'same' }
-  /** `read` takes a row of the written schema and gives a value of the current type. */
-  | { readonly kind: 'migrate'; readonly read: (input: ByteReader) => T }
-  | { readonly kind: 'incompatible'; readonly mismatches: readonly SchemaMismatch[] }
-
 export type ValueResolution =
   | { readonly kind: 'same' }
   /** `convert` takes a value of the written schema and gives one of the current type. */
   | { readonly kind: 'migrate'; readonly convert: (value: unknown) => unknown }
   | { readonly kind: 'incompatible'; readonly mismatches: readonly SchemaMismatch[] }
 
-/** Throws TYPE_MISMATCH if `written` is no schema at all. */
-export function resolveRows<T>(written: Schema, current: Type<T>): RowResolution<T> {
-  const { schema, row } = schemaToType(written)
-  const resolution = resolveValues(schema, current.schema)
-  if (resolution.kind !== 'migrate') return resolution
-  return { kind: 'migrate', read: (input) => resolution.convert(row.read(input)) as T }
-}
-
-/** As for rows, of values however they are encoded. */
 export function resolveValues(written: Schema, current: Schema): ValueResolution {
   if (isSameRow(written, current)) return { kind: 'same' }
   const resolver = new Resolver()

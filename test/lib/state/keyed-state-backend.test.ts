@@ -75,12 +75,12 @@ onEachBackend(
     const expected = contentsOf([first])
     const declareCount = (backend: KeyedStateBackend) => backend.state(count)
     let snapshots = [save(first)]
-    const bytesOf = () => snapshots.flat().reduce((sum, { rows }) => sum + rows.length, 0)
-    const bytes = bytesOf()
+    const rowCountOf = () => snapshots.flat().reduce((sum, { rowCount }) => sum + rowCount, 0)
+    const rowCount = rowCountOf()
     for (const parallelism of [3, 2, 4]) {
       const backends = rescale(snapshots, declareCount, parallelism)
       snapshots = backends.map((each) => save(each))
-      t.equal(bytesOf(), bytes, `as much at parallelism ${parallelism}`)
+      t.equal(rowCountOf(), rowCount, `as much at parallelism ${parallelism}`)
     }
     const declareBoth = (backend: KeyedStateBackend) => {
       backend.state(count)

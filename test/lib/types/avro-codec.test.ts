@@ -4,7 +4,7 @@ import t from 'tap'
 import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
 import { SluiceError } from '../../../lib/base/errors.ts'
-import { resolveRows } from '../../../lib/types/compatibility.ts'
+import { resolveValues } from '../../../lib/types/compatibility.ts'
 import type { AvroSchema } from '../../../lib/types/schema.ts'
 import { schemaToType } from '../../../lib/types/schema-type.ts'
 import { t as types } from '../../../lib/types/t.ts'
@@ -115,8 +115,8 @@ t.test('avro - a schema is checked when the type is made', async (t) => {
 t.test('avro - a schema survives JSON, changes of it are refused', async (t) => {
   const again = schemaToType(JSON.parse(JSON.stringify(order.schema)))
   t.same(again.row.read(new ByteReader(rowBytes(order, makeOrder()))), makeOrder())
-  t.equal(resolveRows(order.schema, again).kind, 'same')
-  const resolution = resolveRows(types.avro('string').schema, types.avro('bytes'))
+  t.equal(resolveValues(order.schema, again.schema).kind, 'same')
+  const resolution = resolveValues(types.avro('string').schema, types.avro('bytes').schema)
   t.match(resolution, { kind: 'incompatible', mismatches: [{ reason: 'another Avro schema' }] })
 })
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ByteReader } from '../../../lib/base/byte-reader.ts'
 import { ByteWriter } from '../../../lib/base/byte-writer.ts'
-import { resolveRows } from '../../../lib/types/compatibility.ts'
+import { resolveValues } from '../../../lib/types/compatibility.ts'
 import { parseSchema } from '../../../lib/types/schema.ts'
 import { schemaToType } from '../../../lib/types/schema-type.ts'
 import type { BatchDecoder, BatchEncoder } from '../../../lib/types/type.ts'
@@ -83,14 +83,14 @@ t.test('type - a detached value equals the value', async (t) => {
 t.test('type - a schema survives JSON and is its own compatible successor', async (t) => {
   const property = fc.property(schemaArbitrary(), (schema) => {
     const type = schemaToType(parseSchema(JSON.parse(JSON.stringify(schema))))
-    return isDeepStrictEqual(type.schema, schema) && resolveRows(schema, type).kind === 'same'
+    return isDeepStrictEqual(type.schema, schema) && resolveValues(schema, type.schema).kind === 'same'
   })
   t.doesNotThrow(() => fc.assert(property, RUNS))
 })
 
 t.test('type - any two types are the same, migrate or say why not', async (t) => {
   const property = fc.property(schemaArbitrary(), schemaArbitrary(), (written, current) => {
-    const resolution = resolveRows(written, schemaToType(current))
+    const resolution = resolveValues(written, current)
     return resolution.kind !== 'incompatible' || resolution.mismatches.length > 0
   })
   t.doesNotThrow(() => fc.assert(property, runs(200)))
