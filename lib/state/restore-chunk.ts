@@ -23,7 +23,10 @@ export function* restoreChunk(
   if (chunk.layout !== layout) throw layoutMismatch(chunk, layout)
   const input = readerOf(chunk)
   const hasValue = !chunk.isDeletion && type !== null && chunk.schema !== null
-  const values = hasValue ? batchReader(chunk.schema!, type, name)(input, chunk.rowCount) : null
+  const readValues = hasValue ? batchReader(chunk.schema!, type, name) : null
+  // Without rows it only has to be found out whether they could be read.
+  if (chunk.rowCount === 0) return
+  const values = readValues === null ? null : readValues(input, chunk.rowCount)
   for (let i = 0; i < chunk.rowCount; i++) {
     const keyGroup = input.u16()
     const entry = readEntry(input, layout, context.restored(readKey(input)), keyGroup)

@@ -83,9 +83,9 @@ function upgrade(
   cluster: VirtualCluster,
   old: string,
   define: (env: StreamEnvironment) => void,
-  options: VirtualJobOptions & { isPartialAllowed?: boolean; steps?: string[] } = {},
+  options: VirtualJobOptions & { isPartialAllowed?: boolean; steps?: string[]; unopened?: string[] } = {},
 ): Promise<UpgradedJob> {
-  const { isPartialAllowed = false, steps = [], ...jobOptions } = options
+  const { isPartialAllowed = false, steps = [], unopened = [], ...jobOptions } = options
   const { graph, origin } = buildJob(job('trial', define), graphSettings(job('trial', define), jobOptions))
   const upgraded = upgradeJob({
     ...{ client: cluster.client, clock: cluster.clock, job: old, isPartialAllowed, savepointUri: null },
@@ -96,7 +96,8 @@ function upgrade(
       return (await CheckpointReader.open(await cluster.openStorage(storageUri), folder)).metadata
     },
     findProblems: async (metadata) => {
-      const { misfits } = await trialOpen(metadata, origin.nodes)
+      const { misfits, unopened: failed } = await trialOpen(metadata, origin.nodes)
+      unopened.push(...failed)
       return [...restoreProblems(metadata, graph, isPartialAllowed), ...misfits.map(describeMisfit)]
     },
     onStep: (step) => steps.push(step),
@@ -108,8 +109,11 @@ function upgrade(
 t.test('upgrade - a version that fits goes on where the old one was, at another parallelism', async (t) => {
   const { cluster, table, old } = await start(t)
   const steps: string[] = []
-  const { jobId, previousJobId } = await upgrade(cluster, old, totals(table), { parallelism: 3, steps })
+  const unopened: string[] = []
+  const options = { parallelism: 3, steps, unopened }
+  const { jobId, previousJobId } = await upgrade(cluster, old, totals(table), options)
   t.same(steps, ['checking', 'stopping', 'starting'])
+  t.same(unopened, [], 'what all of its operators declare was known beforehand')
   t.equal(previousJobId, old)
   t.equal((await cluster.run(cluster.client.describe(old))).state, 'cancelled')
   t.equal((await cluster.waitForEnd(jobId)).state, 'finished')
