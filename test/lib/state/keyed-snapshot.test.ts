@@ -213,6 +213,24 @@ onEachBackend('keyed snapshot - many rows make several chunks, none is lost at t
   t.strictSame(contentsOf([restored]), contentsOf([backend]))
 })
 
+onEachBackend('keyed snapshot - a chunk is closed in time, however large its rows', async (t) => {
+  for (const [length, bytesMax] of [
+    [10, 72_000],
+    [1000, 72_000],
+    [40_000, 81_000],
+    [200_000, 201_000],
+  ] as const) {
+    const backend = newBackend()
+    const state = valueState('texts', types.string)
+    const count = Math.ceil(300_000 / length)
+    for (let i = 0; i < count; i++) {
+      backend.context.set(i, -1)
+      backend.state(state).update('x'.repeat(length))
+    }
+    for (const { rows } of save(backend)) t.ok(rows.length < bytesMax, `${rows.length} bytes`)
+  }
+})
+
 onEachBackend(
   'keyed snapshot - a field that is new reads as its default, an incompatible type is refused',
   async (t) => {
