@@ -33,7 +33,7 @@ export type ValueResolution =
   | { readonly kind: 'incompatible'; readonly mismatches: readonly SchemaMismatch[] }
 
 export function resolveValues(written: Schema, current: Schema): ValueResolution {
-  if (isSameRow(written, current)) return { kind: 'same' }
+  if (isSameEncoding(written, current)) return { kind: 'same' }
   const resolver = new Resolver()
   const convert = resolver.resolve(written, current, '')
   if (resolver.mismatches.length > 0) return { kind: 'incompatible', mismatches: resolver.mismatches }
@@ -57,7 +57,7 @@ class Resolver {
 
   /** The conversion; of no meaning once there are mismatches. */
   resolve(written: Schema, current: Schema, path: string): Convert {
-    if (isSameRow(written, current)) return keep
+    if (isSameEncoding(written, current)) return keep
     if (current.kind === 'nullable') return this.#resolveNullable(written, current, path)
     if (WIDER[written.kind]?.includes(current.kind)) return keep
     if (written.kind !== current.kind) return this.#refuse(written, current, path, 'another kind of type')
@@ -171,7 +171,7 @@ class Resolver {
 }
 
 /** Whether rows of both are the same bytes with the same meaning. Defaults make no difference. */
-function isSameRow(a: Schema, b: Schema): boolean {
+function isSameEncoding(a: Schema, b: Schema): boolean {
   return JSON.stringify(a, withoutDefault) === JSON.stringify(b, withoutDefault)
 }
 

@@ -17,9 +17,9 @@ export interface Type<T> {
   readonly schema: Schema
   /** Values are primitives: holders need not guard against mutation. */
   readonly isImmutable: boolean
-  /** One value at a time, for state. Generated on first use. */
+  /** One value at a time, for what is stored or kept singly. Generated on first use. */
   readonly row: RowCodec<T>
-  /** For one channel. The code is generated once per type; each encoder has buffers of its own. */
+  /** For channels and snapshots. The code is generated once per type; each encoder has buffers of its own. */
   newBatchEncoder(): BatchEncoder<T>
   newBatchDecoder(): BatchDecoder<T>
   /** The same value, none of its strings tied to a batch. Values without strings are returned as they are. */
